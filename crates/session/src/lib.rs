@@ -1,1 +1,26 @@
-//! The `session` crate.
+//! The state machine of one client connection: what came in, what is asked of the gate, what goes
+//! up, what the client hears.
+//!
+//! It never touches a socket, a disk or a clock. The driver hands in [`Input`]s with the time and
+//! carries out [`Effect`]s; the order checkout, context, claim, intent, send is written here, so a
+//! simulation runs the same code as the daemon.
+
+mod batch;
+mod effect;
+mod fault;
+mod input;
+mod names;
+mod notices;
+mod replies;
+mod session;
+mod settings;
+mod state;
+mod talk;
+mod transaction;
+
+pub use effect::{ConsoleCommand, Disposition, Effect, Settlement};
+pub use fault::{Blame, Fault, sqlstate};
+pub use input::{Account, Admission, Input, Leased, News, TableReply, Verdict};
+pub use session::Session;
+pub use settings::{Refused, login_settings};
+pub use talk::{Limits, Peer};

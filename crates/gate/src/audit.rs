@@ -1,0 +1,234 @@
+//! What is written down, as data, and the trait of whatever writes it. Intent before forward,
+//! outcome after (DESIGN principle 9). Passwords and secrets have no field here.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::claim::Authority;
+use crate::principal::{PrincipalId, TenantId};
+use crate::request::Request;
+use crate::ticket::{Asked, ClaimId, Parameter, TicketId};
+use crate::work::Piece;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Entry {
+    /// The gate started; the chain goes on.
+    Started {
+        /// Bytes at the end of the file that were no whole record, left by a crash.
+        torn_bytes: u64,
+    },
+    /// Somebody logged in.
+    Login {
+        /// The session.
+        session: u64,
+        /// Who.
+        principal: PrincipalId,
+        /// Which tenant.
+        tenant: TenantId,
+        /// From where.
+        client: Arc<str>,
+    },
+    /// Something is about to go up.
+    Intent {
+        /// The session.
+        session: u64,
+        /// The number of this intent within the session; its outcome has the same.
+        number: u64,
+        /// Who.
+        principal: PrincipalId,
+        /// Which tenant.
+        tenant: TenantId,
+        /// The rule that let it pass, if nobody signed.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        rule: Option<Arc<str>>,
+        /// The ticket, if people signed.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        ticket: Option<TicketId>,
+        /// The use of the ticket.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        claim: Option<ClaimId>,
+        /// Exactly what goes up.
+        asked: Vec<Asked>,
+    },
+    /// What came of an intent.
+    Outcome {
+        /// The session.
+        session: u64,
+        /// The intent's number.
+        number: u64,
+        /// `done`, `failed`, `in_doubt` or `not_sent`.
+        end: End,
+        /// Command tags in order; they carry the row counts.
+        tags: Vec<String>,
+        /// SQLSTATE and message, where the server refused.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        error: Option<String>,
+    },
+    /// A transaction in which tickets were spent ended.
+    TransactionEnd {
+        /// The session.
+        session: u64,
+        /// The tickets.
+        tickets: Vec<TicketId>,
+        /// `commit` or `rollback` or `in_doubt`.
+        end: TransactionEnd,
+    },
+    /// A statement was refused by a rule.
+    Denied {
+        /// The session.
+        session: u64,
+        /// Who.
+        principal: PrincipalId,
+        /// Which tenant.
+        tenant: TenantId,
+        /// The rule.
+        rule: Arc<str>,
+        /// What was asked.
+        asked: Vec<Asked>,
+    },
+    /// A ticket was opened, or one was shared.
+    Held {
+        /// The session.
+        session: u64,
+        /// The ticket.
+        ticket: TicketId,
+        /// Who asks.
+        principal: PrincipalId,
+        /// Which tenant.
+        tenant: TenantId,
+        /// The ticket's digest.
+        digest: String,
+    },
+    /// Somebody's word on a ticket.
+    Decided {
+        /// The ticket.
+        ticket: TicketId,
+        /// Who.
+        by: PrincipalId,
+        /// `approve`, `reject`, `withdraw` or `expire`.
+        word: Arc<str>,
+        /// What they said.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        comment: Option<String>,
+        /// Where the ticket stands after it.
+        state: crate::ticket::State,
+    },
+    /// A claim that a crash left behind was put back or put in doubt at start-up.
+    Recovered {
+        /// The ticket.
+        ticket: TicketId,
+        /// The use of it.
+        claim: ClaimId,
+        /// Where the ticket stands now.
+        state: crate::ticket::State,
+    },
+}
+
+/// How an intent ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// The server answered without an error.
+    Done,
+    /// The server refused.
+    Failed,
+    /// Contact was lost.
+    InDoubt,
+    /// It was never sent.
+    NotSent,
+}
+
+/// How a transaction ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransactionEnd {
+    /// The server confirmed COMMIT.
+    Commit,
+    /// It was rolled back.
+    Rollback,
+    /// Contact was lost.
+    InDoubt,
+}
+
+/// A journal that cannot be written. The gate is then closed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the journal cannot be written")]
+pub struct JournalDown;
+
+/// Where entries go.
+pub trait Journal {
+    /// Writes an entry in its turn and does not wait for the disk; at most 100 ms of such entries
+    /// can be lost by a crash (DESIGN ruling 25). An error means that nothing may pass.
+    fn note(&self, entry: Entry) -> Result<(), JournalDown>;
+
+    /// Writes an entry and resolves when it, and all before it, are on disk.
+    fn write(&self, entry: Entry) -> impl Future<Output = Result<(), JournalDown>>;
+}
+
+/// What people and the journal see of a request.
+pub fn asked(request: &Request) -> Vec<Asked> {
+    request.work.pieces().into_iter().map(show).collect()
+}
+
+impl Entry {
+    /// The intent to run `request` on the word of `authority`.
+    pub fn intent(session: u64, number: u64, request: &Request, authority: &Authority) -> Self {
+        let (rule, ticket, claim) = match authority {
+            Authority::Unsigned { rule } => (Some(Arc::clone(rule)), None, None),
+            Authority::Signed { ticket, claim } => (None, Some(*ticket), Some(*claim)),
+        };
+        Self::Intent {
+            session,
+            number,
+            principal: request.principal.id.clone(),
+            tenant: request.context.tenant.clone(),
+            rule,
+            ticket,
+            claim,
+            asked: asked(request),
+        }
+    }
+}
+
+fn show(piece: Piece<'_>) -> Asked {
+    let parameters = piece.bound.map_or_else(Vec::new, |(types, values)| {
+        values
+            .values
+            .iter()
+            .enumerate()
+            .map(|(index, value)| Parameter {
+                type_oid: types.get(index).copied().unwrap_or(0),
+                value: value
+                    .as_ref()
+                    .map(|bytes| render(bytes, format_of(&values.formats, index))),
+            })
+            .collect()
+    });
+    Asked {
+        text: piece.text.to_string(),
+        parameters,
+    }
+}
+
+/// Format code of value `index`: none given is text, one given is for all.
+fn format_of(formats: &[i16], index: usize) -> i16 {
+    match formats {
+        [] => 0,
+        [all] => *all,
+        each => each.get(index).copied().unwrap_or(0),
+    }
+}
+
+fn render(bytes: &[u8], format: i16) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if format == 0 => text.to_owned(),
+        _ => {
+            let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("\\x{}", hex.concat())
+        }
+    }
+}

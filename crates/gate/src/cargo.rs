@@ -1,0 +1,164 @@
+//! What may be loaded on an upstream: four sealed kinds, and nothing else. `Released` (and the
+//! right to go on with it) comes from the claim, `Look` runs nothing, `Own` is constant SQL of the
+//! gate (DESIGN principle 3). No kind carries a requester's text past Describe but `Released`.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use sql::Isolation;
+
+use crate::claim::{Released, Right};
+use crate::context::Settings;
+use crate::work::Prepared;
+
+/// One thing to load.
+#[derive(Debug)]
+pub enum Cargo {
+    /// A request that may run.
+    Released(Released, Form),
+    /// More of a request that runs already.
+    More(Right, More),
+    /// Parse and Describe: nothing runs.
+    Look(Look),
+    /// The gate's own SQL.
+    Own(Own),
+    /// Ends a segment.
+    Sync,
+    /// Asks for what is there so far.
+    Flush,
+}
+
+/// How a released Query string goes up. An extended batch goes up as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As a Query message.
+    Query,
+    /// As Parse, Bind, Describe, Execute of the same bytes, which can only be one statement; the
+    /// segment's Sync is not included.
+    Parse,
+}
+
+/// Going on with what was released.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum More {
+    /// Execute of a portal that was bound.
+    Execute {
+        /// The portal.
+        portal: ByteString,
+        /// At most so many rows; 0 is all.
+        max_rows: i32,
+    },
+    /// Describe of such a portal.
+    DescribePortal(ByteString),
+    /// Close of such a portal.
+    ClosePortal(ByteString),
+    /// Data of a COPY FROM STDIN that was released.
+    CopyData(Bytes),
+    /// Its end.
+    CopyDone,
+    /// Its end by the client's wish.
+    CopyFail(ByteString),
+}
+
+/// Looking: nothing runs (hazards V1, R70).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Parse as the unnamed statement.
+    Parse(Arc<Prepared>),
+    /// Describe the unnamed statement.
+    Describe,
+}
+
+/// How the gate opens a transaction for a client whose BEGIN it answered itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Begin {
+    /// Isolation level, if named.
+    pub isolation: Option<Isolation>,
+    /// READ ONLY or READ WRITE, if named.
+    pub read_only: Option<bool>,
+    /// DEFERRABLE or NOT DEFERRABLE, if named.
+    pub deferrable: Option<bool>,
+}
+
+/// The gate's own SQL. The first group goes up by itself, as a Query with its own ReadyForQuery;
+/// the second goes into an extended segment, before or behind what it fences.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Own {
+    /// Query: opens the transaction that a client began.
+    Begin(Begin),
+    /// Query: ends a transaction, whatever it did.
+    Rollback,
+    /// Query: fails, so that the transaction can only be rolled back, to a savepoint or whole
+    /// (DESIGN ruling 4).
+    Poison,
+    /// A segment with its own Sync: all settings to their defaults, then these.
+    Settings(Arc<Settings>),
+    /// In a segment: opens a READ ONLY transaction around one unsigned read.
+    FenceOpen,
+    /// In a segment: ends it.
+    FenceClose,
+    /// In a segment: fences an unsigned read inside a read-write transaction (hazards V27).
+    SavepointOpen,
+    /// In a segment: ends that.
+    SavepointClose,
+    /// In a segment: READ ONLY with short time-outs, around a look (hazards R71).
+    LookOpen,
+    /// In a segment: ends it.
+    LookClose,
+}
+
+impl Own {
+    /// The SQL, statement by statement. [`Own::Settings`] has one `set_config` for each setting
+    /// after the first statement, with name and value bound and not spelled.
+    pub fn sql(&self) -> Vec<String> {
+        let of = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        match self {
+            Self::Begin(begin) => vec![begin.sql()],
+            Self::Rollback | Self::LookClose => of(&["ROLLBACK"]),
+            Self::Poison => of(&["ROLLBACK TO SAVEPOINT portcullis_denied"]),
+            Self::Settings(_) => of(&["RESET ALL", "SELECT pg_catalog.set_config($1, $2, false)"]),
+            Self::FenceOpen => of(&["BEGIN READ ONLY"]),
+            Self::FenceClose => of(&["COMMIT"]),
+            Self::SavepointOpen => of(&[
+                "SAVEPOINT portcullis_fence",
+                "SET LOCAL transaction_read_only = on",
+            ]),
+            Self::SavepointClose => of(&["RELEASE SAVEPOINT portcullis_fence"]),
+            Self::LookOpen => of(&[
+                "BEGIN READ ONLY",
+                "SET LOCAL lock_timeout = '2s'",
+                "SET LOCAL statement_timeout = '5s'",
+            ]),
+        }
+    }
+
+    /// Whether it is a Query (or a whole segment) of its own.
+    pub fn stands_alone(&self) -> bool {
+        matches!(
+            self,
+            Self::Begin(_) | Self::Rollback | Self::Poison | Self::Settings(_)
+        )
+    }
+}
+
+impl Begin {
+    fn sql(self) -> String {
+        let mut sql = String::from("BEGIN");
+        if let Some(isolation) = self.isolation {
+            sql.push_str(" ISOLATION LEVEL ");
+            sql.push_str(&crate::context::isolation_name(isolation).to_uppercase());
+        }
+        sql.push_str(match self.read_only {
+            Some(true) => " READ ONLY",
+            Some(false) => " READ WRITE",
+            None => "",
+        });
+        sql.push_str(match self.deferrable {
+            Some(true) => " DEFERRABLE",
+            Some(false) => " NOT DEFERRABLE",
+            None => "",
+        });
+        sql
+    }
+}

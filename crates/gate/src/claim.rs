@@ -1,0 +1,147 @@
+//! The claim: where a decision becomes the right to run. It is the only place in the house that
+//! makes a [`Released`], and nothing of a requester's reaches PostgreSQL without one (DESIGN
+//! principle 3).
+
+use std::sync::Arc;
+
+use crate::policy::Pass;
+use crate::request::Request;
+use crate::ticket::{ClaimId, TicketId};
+use crate::tickets::{StoreError, Tickets};
+
+/// On whose word something runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authority {
+    /// A rule let it pass.
+    Unsigned {
+        /// The rule.
+        rule: Arc<str>,
+    },
+    /// People signed.
+    Signed {
+        /// The ticket.
+        ticket: TicketId,
+        /// This use of it.
+        claim: ClaimId,
+    },
+}
+
+/// What can be turned into a [`Released`]: a rule's pass, or a ticket for exactly this request.
+#[derive(Debug)]
+pub enum Clearance {
+    /// A rule let it pass.
+    Pass(Pass),
+    /// A ticket should be there; the claim finds out.
+    Ticket {
+        /// The ticket.
+        ticket: TicketId,
+        /// What is to run.
+        request: Arc<Request>,
+    },
+}
+
+impl Clearance {
+    /// What is to run.
+    pub fn request(&self) -> &Arc<Request> {
+        match self {
+            Self::Pass(pass) => &pass.request,
+            Self::Ticket { request, .. } => request,
+        }
+    }
+
+    /// Whether the server must refuse writes while it runs.
+    pub fn fenced(&self) -> bool {
+        match self {
+            Self::Pass(pass) => pass.fenced(),
+            Self::Ticket { .. } => false,
+        }
+    }
+
+    /// The ticket, where there is one.
+    pub fn ticket(&self) -> Option<TicketId> {
+        match self {
+            Self::Pass(_) => None,
+            Self::Ticket { ticket, .. } => Some(*ticket),
+        }
+    }
+}
+
+/// Why a clearance could not be turned into the right to run. Nothing was sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotClaimed {
+    /// The ticket is not approved any more: another session spent it, or it expired.
+    #[error(transparent)]
+    Ticket(StoreError),
+    /// The store did not answer.
+    #[error("the ticket store is not available")]
+    Store(String),
+}
+
+/// A request that may go up: the very bytes that were decided on, once.
+#[derive(Debug)]
+pub struct Released {
+    request: Arc<Request>,
+    authority: Authority,
+}
+
+impl Released {
+    /// What may run.
+    pub fn request(&self) -> &Arc<Request> {
+        &self.request
+    }
+
+    /// On whose word.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// The right to go on with it: to fetch from its portals and to stream its COPY data.
+    pub fn right(&self) -> Right {
+        Right {
+            authority: self.authority.clone(),
+        }
+    }
+}
+
+/// The right to go on with what was released, and no more: fetch from its portals, stream its COPY
+/// data (hazards R42, R43). Only [`Released::right`] makes one.
+#[derive(Clone, Debug)]
+pub struct Right {
+    authority: Authority,
+}
+
+impl Right {
+    /// On whose word.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+}
+
+/// Spends a clearance. For a ticket this is one compare-and-set, durable before it returns; the
+/// caller then writes the intent and sends (DESIGN ruling 1). Dropping the future may leave the
+/// ticket spent and unsent: the driver must not drop it.
+pub async fn claim<T: Tickets>(tickets: &T, clearance: Clearance) -> Result<Released, NotClaimed> {
+    match clearance {
+        Clearance::Pass(pass) => {
+            let Pass { request, rule, .. } = pass;
+            Ok(Released {
+                request,
+                authority: Authority::Unsigned { rule },
+            })
+        }
+        Clearance::Ticket { ticket, request } => {
+            let claim =
+                tickets
+                    .claim(ticket, request.digest())
+                    .await
+                    .map_err(|error| match error {
+                        StoreError::Unavailable(why) => NotClaimed::Store(why),
+                        refused => NotClaimed::Ticket(refused),
+                    })?;
+            Ok(Released {
+                request,
+                authority: Authority::Signed { ticket, claim },
+            })
+        }
+    }
+}

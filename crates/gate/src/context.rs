@@ -1,0 +1,83 @@
+//! Where and as whom something would run. A ticket is bound to it: the same bytes elsewhere are
+//! another request (DESIGN ruling 16, hazards R92).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sql::Isolation;
+
+use crate::digest::Gather;
+use crate::principal::{PrincipalId, TenantId};
+
+/// Settings of a session by lower-case name.
+pub type Settings = BTreeMap<String, String>;
+
+/// Settings that change how things look or how long they take, and not what a statement means.
+const NOT_MEANING: [&str; 8] = [
+    "application_name",
+    "client_min_messages",
+    "statement_timeout",
+    "lock_timeout",
+    "idle_in_transaction_session_timeout",
+    "extra_float_digits",
+    "bytea_output",
+    "client_encoding",
+];
+
+/// All that decides what a text means, besides the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The upstream cluster's own identifier: another cluster at the same address is another place.
+    pub system_identifier: Arc<str>,
+    /// Who asks.
+    pub principal: PrincipalId,
+    /// The upstream role as configured.
+    pub role: Arc<str>,
+    /// What the session set, in the startup packet.
+    pub settings: Arc<Settings>,
+    /// Digest of what the session ran that may have changed its state, in order; empty for a session
+    /// that ran nothing of the kind.
+    pub state: Option<crate::Digest>,
+    /// The isolation level of an explicit transaction, where it was named.
+    pub isolation: Option<Isolation>,
+    /// In an explicit transaction, or by itself.
+    pub in_transaction: bool,
+}
+
+impl Context {
+    pub(crate) fn gather(&self, into: &mut Gather) {
+        for field in [
+            self.tenant.as_str(),
+            &self.system_identifier,
+            self.principal.as_str(),
+            &self.role,
+        ] {
+            into.field(field.as_bytes());
+        }
+        for (name, value) in self.settings.iter() {
+            if !NOT_MEANING.contains(&name.as_str()) {
+                into.field(name.as_bytes());
+                into.field(value.as_bytes());
+            }
+        }
+        into.optional(
+            self.state
+                .as_ref()
+                .map(|digest| digest.as_bytes().as_slice()),
+        );
+        into.optional(self.isolation.map(isolation_name).map(str::as_bytes));
+        into.number(u64::from(self.in_transaction));
+    }
+}
+
+/// The level's name as SQL spells it.
+pub fn isolation_name(isolation: Isolation) -> &'static str {
+    match isolation {
+        Isolation::ReadUncommitted => "read uncommitted",
+        Isolation::ReadCommitted => "read committed",
+        Isolation::RepeatableRead => "repeatable read",
+        Isolation::Serializable => "serializable",
+    }
+}

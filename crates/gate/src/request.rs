@@ -1,0 +1,49 @@
+//! A request: who asks to have what run, where, and what it was read to mean.
+
+use std::sync::Arc;
+
+use sql::{Reading, Statement};
+
+use crate::context::Context;
+use crate::digest::{Digest, Gather};
+use crate::principal::Principal;
+use crate::work::Work;
+
+/// One question to the gate. It owns the very bytes that will go up if the answer is yes.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Who asks.
+    pub principal: Arc<Principal>,
+    /// Where it would run.
+    pub context: Context,
+    /// What would run.
+    pub work: Work,
+    /// What each text of the work was read to mean, in the order of [`Work::pieces`].
+    pub readings: Vec<Arc<Reading>>,
+    /// Where the client comes from, for the people who decide.
+    pub client: Arc<str>,
+}
+
+impl Request {
+    /// The identity of the request: the work and its context, to the byte.
+    pub fn digest(&self) -> Digest {
+        let mut gather = Gather::new("portcullis request 1");
+        self.context.gather(&mut gather);
+        self.work.gather(&mut gather);
+        gather.finish()
+    }
+
+    /// Every statement of every text.
+    pub fn statements(&self) -> impl Iterator<Item = &Statement> {
+        self.readings
+            .iter()
+            .flat_map(|reading| reading.statements.iter())
+    }
+
+    /// Whether each text is one statement for sure, or none (DESIGN ruling 6).
+    pub fn single(&self) -> bool {
+        self.readings
+            .iter()
+            .all(|reading| reading.statements.is_empty() || reading.single())
+    }
+}

@@ -1,0 +1,131 @@
+//! The trait of a ticket store. Every transition is one compare-and-set on the store's own clock,
+//! durable when the future resolves (hazards R79, R100). Dropping a future does not undo what it
+//! asked: the store finishes it.
+
+use std::future::Future;
+
+use crate::digest::Digest;
+use crate::policy::Need;
+use crate::principal::{Group, PrincipalId, TenantId};
+use crate::ticket::{Asked, ClaimId, Event, Outcome, State, Ticket, TicketId};
+
+/// A store that could not do what was asked. The gate is then closed for whatever needs it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// It did not answer, or could not write.
+    #[error("the ticket store is not available")]
+    Unavailable(String),
+    /// There is no such ticket.
+    #[error("ticket {0} does not exist")]
+    NoSuchTicket(TicketId),
+    /// The ticket stands where this cannot happen to it.
+    #[error("ticket {id} is {state}")]
+    WrongState {
+        /// The ticket.
+        id: TicketId,
+        /// Where it stands.
+        state: State,
+    },
+    /// Somebody tried to sign for themselves.
+    #[error("ticket {0} cannot be approved by its own requester")]
+    OwnTicket(TicketId),
+    /// The person's word does not count for this ticket.
+    #[error("ticket {0} needs no approval from any group of yours")]
+    NotAsked(TicketId),
+}
+
+/// A request to open a ticket.
+#[derive(Clone, Debug)]
+pub struct NewTicket {
+    /// Identity of the request.
+    pub digest: Digest,
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Who asks.
+    pub requester: PrincipalId,
+    /// The strongest class in it.
+    pub class: String,
+    /// The rule that holds it.
+    pub rule: String,
+    /// Why, in words.
+    pub why: String,
+    /// The approvals it needs.
+    pub needs: Vec<Need>,
+    /// What would run.
+    pub asked: Vec<Asked>,
+    /// The upstream role.
+    pub role: String,
+    /// In an explicit transaction, or by itself.
+    pub in_transaction: bool,
+    /// Where the client comes from.
+    pub client: String,
+}
+
+/// What opening came to.
+#[derive(Clone, Debug)]
+pub enum Opened {
+    /// An approved ticket of the same person, bytes and context was there.
+    Approved(Ticket),
+    /// It waits; a pending ticket of the same request is shared (DESIGN ruling 18).
+    Pending(Ticket),
+}
+
+/// A person's word, with what authorisation found about them.
+#[derive(Clone, Debug)]
+pub struct Word {
+    /// Who.
+    pub by: PrincipalId,
+    /// Their groups now.
+    pub groups: Vec<Group>,
+    /// Yes or no.
+    pub approve: bool,
+    /// What they said.
+    pub comment: Option<String>,
+}
+
+/// Which tickets to list.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only these states; all if empty.
+    pub states: Vec<State>,
+    /// Only those that this person asked for.
+    pub requester: Option<PrincipalId>,
+    /// At most so many, newest first.
+    pub limit: u32,
+}
+
+/// What a store of tickets can do.
+pub trait Tickets {
+    /// Finds an approved or a pending ticket of the same digest, requester and tenant, or makes one.
+    fn open(&self, new: NewTicket) -> impl Future<Output = Result<Opened, StoreError>>;
+
+    /// Adds a person's word; the ticket moves when that was the last one needed, or a rejection.
+    fn decide(&self, id: TicketId, word: Word) -> impl Future<Output = Result<Ticket, StoreError>>;
+
+    /// Spends an approved, unexpired ticket of exactly this digest: `approved -> executing`.
+    fn claim(
+        &self,
+        id: TicketId,
+        digest: Digest,
+    ) -> impl Future<Output = Result<ClaimId, StoreError>>;
+
+    /// Records how claims ended, or puts them back ([`Event::Unclaim`]).
+    fn settle(
+        &self,
+        claims: Vec<(TicketId, ClaimId)>,
+        event: Event,
+        outcome: Option<Outcome>,
+    ) -> impl Future<Output = Result<(), StoreError>>;
+
+    /// Takes a ticket back.
+    fn withdraw(&self, id: TicketId) -> impl Future<Output = Result<Ticket, StoreError>>;
+
+    /// Expires what is due and returns it.
+    fn expire(&self) -> impl Future<Output = Result<Vec<Ticket>, StoreError>>;
+
+    /// One ticket.
+    fn ticket(&self, id: TicketId) -> impl Future<Output = Result<Ticket, StoreError>>;
+
+    /// Tickets, newest first.
+    fn list(&self, filter: Filter) -> impl Future<Output = Result<Vec<Ticket>, StoreError>>;
+}

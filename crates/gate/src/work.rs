@@ -1,0 +1,167 @@
+//! What a client asked to have run: texts, types, formats and values, byte for byte as they came.
+//! Nothing here rewrites, trims or normalises (hazards R93).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use crate::digest::Gather;
+
+/// A statement that Parse named: its text and the parameter types that the client gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    /// The SQL text.
+    pub text: ByteString,
+    /// Type OIDs of the parameters, as many as the client cared to name.
+    pub types: Vec<u32>,
+}
+
+/// The parameters of one execution.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Values {
+    /// Format codes: none, one for all, or one a value.
+    pub formats: Vec<i16>,
+    /// The values; `None` is NULL.
+    pub values: Vec<Option<Bytes>>,
+    /// Format codes of the result columns.
+    pub result_formats: Vec<i16>,
+}
+
+/// One message of an extended batch. Statements travel by what they are, not by the name that the
+/// client gave them: names are the session's, and upstream they may be others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Parse: nothing runs.
+    Parse(Arc<Prepared>),
+    /// Describe of a statement: nothing runs.
+    DescribeStatement(Arc<Prepared>),
+    /// Bind: from here on things may run (hazards V2), so here the gate stands.
+    Bind {
+        /// The portal's name, the client's own.
+        portal: ByteString,
+        /// What is bound.
+        statement: Arc<Prepared>,
+        /// With which values.
+        values: Values,
+    },
+    /// Describe of a portal.
+    DescribePortal(ByteString),
+    /// Execute.
+    Execute {
+        /// The portal.
+        portal: ByteString,
+        /// At most so many rows; 0 is all.
+        max_rows: i32,
+    },
+    /// Close of a portal.
+    ClosePortal(ByteString),
+}
+
+/// All that one decision is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// One Query string, of one or several statements.
+    Query(ByteString),
+    /// An extended batch, up to its Sync or Flush.
+    Batch(Vec<Step>),
+}
+
+/// For each step, whether a Parse of its statement goes in front of it: upstream every statement is
+/// the unnamed one, and it is parsed anew when another took its place.
+pub fn carried(steps: &[Step]) -> Vec<bool> {
+    let mut unnamed: Option<&Arc<Prepared>> = None;
+    let mut carried = Vec::with_capacity(steps.len());
+    for step in steps {
+        let (needs, parses) = match step {
+            Step::Parse(statement) => (Some(statement), true),
+            Step::DescribeStatement(statement) | Step::Bind { statement, .. } => {
+                (Some(statement), false)
+            }
+            Step::DescribePortal(_) | Step::Execute { .. } | Step::ClosePortal(_) => (None, false),
+        };
+        let there = needs.is_none_or(|it| unnamed.is_some_and(|now| Arc::ptr_eq(now, it)));
+        carried.push(!there && !parses);
+        unnamed = needs.or(unnamed);
+    }
+    carried
+}
+
+/// One thing that would run: a text with its values.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece<'a> {
+    /// The SQL text.
+    pub text: &'a ByteString,
+    /// Types and values, where there are any.
+    pub bound: Option<(&'a [u32], &'a Values)>,
+}
+
+impl Work {
+    /// What would run, in order. A text that is only parsed or described is not in it.
+    pub fn pieces(&self) -> Vec<Piece<'_>> {
+        match self {
+            Self::Query(text) => vec![Piece { text, bound: None }],
+            Self::Batch(steps) => steps
+                .iter()
+                .filter_map(|step| match step {
+                    Step::Bind {
+                        statement, values, ..
+                    } => Some(Piece {
+                        text: &statement.text,
+                        bound: Some((&statement.types, values)),
+                    }),
+                    _ => None,
+                })
+                .collect(),
+        }
+    }
+
+    /// The texts that would run, in order.
+    pub fn texts(&self) -> Vec<ByteString> {
+        self.pieces()
+            .iter()
+            .map(|piece| piece.text.clone())
+            .collect()
+    }
+
+    /// Adds every byte that decides what runs: texts, types, formats, values, row limits. Portal
+    /// names are left out: they name an answer, not a deed.
+    pub(crate) fn gather(&self, into: &mut Gather) {
+        match self {
+            Self::Query(text) => {
+                into.number(1);
+                into.field(text.as_bytes());
+            }
+            Self::Batch(steps) => {
+                into.number(2);
+                for step in steps {
+                    gather_step(step, into);
+                }
+            }
+        }
+    }
+}
+
+fn gather_step(step: &Step, into: &mut Gather) {
+    let Step::Bind {
+        statement, values, ..
+    } = step
+    else {
+        return;
+    };
+    into.field(statement.text.as_bytes());
+    into.number(statement.types.len() as u64);
+    for oid in &statement.types {
+        into.number(u64::from(*oid));
+    }
+    for formats in [&values.formats, &values.result_formats] {
+        into.number(formats.len() as u64);
+        for format in formats {
+            into.field(&format.to_be_bytes());
+        }
+    }
+    into.number(values.values.len() as u64);
+    for value in &values.values {
+        into.optional(value.as_deref());
+    }
+}

@@ -1,0 +1,151 @@
+//! An extended batch as it gathers: names are resolved to what they mean, and what the gate answers
+//! itself keeps its place among the replies. Nothing is sent from here.
+
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use gate::work::Values;
+use gate::{Prepared, Step};
+use wire::frontend::{Bind, Frontend, Parse, Target};
+
+use crate::fault::Fault;
+use crate::talk::Talk;
+
+/// How a batch was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Close {
+    /// By Sync: the segment ends.
+    Sync,
+    /// By Flush: the client wants what is there, and goes on in the same segment (DESIGN ruling 2).
+    Flush,
+}
+
+/// Messages up to a Sync or Flush.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) steps: Vec<Step>,
+    /// The name that the Parse at this place gives.
+    pub(crate) named: Vec<(usize, ByteString)>,
+    /// A CloseComplete for a statement goes in front of the step at this place.
+    pub(crate) closes: Vec<usize>,
+}
+
+impl Batch {
+    /// Whether nothing was gathered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.closes.is_empty()
+    }
+
+    /// Whether something in it may run: from Bind on (hazards R70).
+    pub(crate) fn binds(&self) -> bool {
+        self.steps
+            .iter()
+            .any(|step| matches!(step, Step::Bind { .. }))
+    }
+
+    /// Whether it only looks at statements: Parse and Describe.
+    pub(crate) fn only_looks(&self) -> bool {
+        let look = |step: &Step| matches!(step, Step::Parse(_) | Step::DescribeStatement(_));
+        self.steps.iter().all(look)
+    }
+
+    /// The name that the Parse at `place` gives.
+    pub(crate) fn name_at(&self, place: usize) -> Option<ByteString> {
+        self.named
+            .iter()
+            .find(|it| it.0 == place)
+            .map(|it| it.1.clone())
+    }
+
+    /// Adds one message.
+    pub(crate) fn add(&mut self, message: Frontend, talk: &mut Talk) -> Result<(), Fault> {
+        if self.steps.len() >= talk.limits.pipeline_max {
+            return Err(Fault::pipeline_too_long(talk.limits.pipeline_max));
+        }
+        match message {
+            Frontend::Parse(parse) => self.parse(parse, talk),
+            Frontend::Bind(bind) => self.bind(bind, talk),
+            Frontend::Describe(Target::Statement(name)) => {
+                let statement = statement(talk, &name)?;
+                self.steps.push(Step::DescribeStatement(statement));
+                Ok(())
+            }
+            Frontend::Describe(Target::Portal(portal)) => {
+                self.portal(&portal, talk)?;
+                self.steps.push(Step::DescribePortal(portal));
+                Ok(())
+            }
+            Frontend::Execute(execute) => {
+                self.portal(&execute.portal, talk)?;
+                let (portal, max_rows) = (execute.portal, execute.max_rows);
+                self.steps.push(Step::Execute { portal, max_rows });
+                Ok(())
+            }
+            Frontend::Close(Target::Statement(name)) => {
+                talk.names.close(&name);
+                self.closes.push(self.steps.len());
+                Ok(())
+            }
+            Frontend::Close(Target::Portal(portal)) => {
+                if self.portal(&portal, talk).is_ok() {
+                    self.steps.push(Step::ClosePortal(portal));
+                } else {
+                    self.closes.push(self.steps.len());
+                }
+                Ok(())
+            }
+            _ => Err(Fault::protocol("message does not belong in a batch").fatal()),
+        }
+    }
+
+    fn parse(&mut self, parse: Parse, talk: &mut Talk) -> Result<(), Fault> {
+        let statement = Arc::new(Prepared {
+            text: parse.text,
+            types: parse.types,
+        });
+        if !talk
+            .names
+            .insert(parse.name.clone(), Arc::clone(&statement))
+        {
+            return Err(Fault::duplicate_statement(&parse.name));
+        }
+        self.named.push((self.steps.len(), parse.name));
+        self.steps.push(Step::Parse(statement));
+        Ok(())
+    }
+
+    fn bind(&mut self, bind: Bind, talk: &Talk) -> Result<(), Fault> {
+        let statement = statement(talk, &bind.statement)?;
+        let values = Values {
+            formats: bind.formats,
+            values: bind.values,
+            result_formats: bind.result_formats,
+        };
+        self.steps.push(Step::Bind {
+            portal: bind.portal,
+            statement,
+            values,
+        });
+        Ok(())
+    }
+
+    /// A portal must have been bound: in this batch, or earlier in the transaction.
+    fn portal(&self, name: &str, talk: &Talk) -> Result<(), Fault> {
+        let here = self
+            .steps
+            .iter()
+            .any(|step| matches!(step, Step::Bind { portal, .. } if *portal == *name));
+        if here || talk.portals.get(name).is_some() {
+            Ok(())
+        } else {
+            Err(Fault::no_portal(name))
+        }
+    }
+}
+
+fn statement(talk: &Talk, name: &str) -> Result<Arc<Prepared>, Fault> {
+    talk.names
+        .get(name)
+        .cloned()
+        .ok_or_else(|| Fault::no_statement(name))
+}

@@ -1,0 +1,100 @@
+//! What a session wants done. The driver carries effects out in order and answers those that have
+//! an answer with the input named at each.
+
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use gate::ticket::ClaimId;
+use gate::{Cargo, Clearance, Entry, Event, Outcome, Request, Settings, TicketId};
+
+/// One thing to do.
+#[derive(Debug)]
+pub enum Effect {
+    /// Find the account of a user: answered by `Input::Account`.
+    Lookup {
+        /// User name of the startup packet.
+        user: ByteString,
+        /// Database of the startup packet.
+        database: ByteString,
+    },
+    /// Get what a new session must be told: answered by `Input::Admitted`.
+    Admit,
+    /// Read these texts: answered by `Input::Readings`, in order.
+    Read(Vec<ByteString>),
+    /// Ask the gate: answered by `Input::Verdict`.
+    Ask(Arc<Request>),
+    /// Borrow an upstream connection: answered by `Input::Leased`.
+    Checkout(Arc<Settings>),
+    /// Spend a clearance: answered by `Input::Claimed`. It must be carried to its end even if the
+    /// client is gone.
+    Claim(Clearance),
+    /// Write this and make it durable: answered by `Input::Written`.
+    Write(Entry),
+    /// Write this in its turn; nobody waits.
+    Note(Entry),
+    /// Load these on the leased upstream, in one write.
+    Load(Vec<Cargo>),
+    /// Record how claims ended: answered by `Input::Settled`.
+    Settle(Settlement),
+    /// Stop waiting for a ticket.
+    Leave {
+        /// The ticket.
+        ticket: TicketId,
+        /// Whether the ticket is withdrawn if this was its last waiter.
+        withdraw: bool,
+    },
+    /// Give the upstream connection back.
+    Checkin(Disposition),
+    /// Ask the server to cancel what runs on the leased upstream.
+    CancelUpstream,
+    /// Carry out a console command: answered by `Input::Console`.
+    Console(ConsoleCommand),
+    /// Flush what is in the output and close the client connection.
+    Close,
+}
+
+/// What may become of an upstream connection (DESIGN principle 8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// What ran on it provably left no session state: the next session may have it.
+    Clean,
+    /// It goes.
+    Close,
+}
+
+/// How claims ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// The claims.
+    pub claims: Vec<(TicketId, ClaimId)>,
+    /// What happened to them.
+    pub event: Event,
+    /// What the server said.
+    pub outcome: Option<Outcome>,
+}
+
+/// A command of the console.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConsoleCommand {
+    /// `SHOW TICKETS` and `SHOW TICKETS ALL`.
+    ShowTickets {
+        /// Also those that have ended.
+        all: bool,
+    },
+    /// `SHOW TICKET id`.
+    ShowTicket(TicketId),
+    /// `APPROVE id ['comment']`.
+    Approve(TicketId, Option<String>),
+    /// `REJECT id 'reason'`.
+    Reject(TicketId, String),
+    /// `WITHDRAW id`.
+    Withdraw(TicketId),
+    /// `SHOW POOLS`.
+    ShowPools,
+    /// `SHOW SESSIONS`.
+    ShowSessions,
+    /// `SHOW VERSION`.
+    ShowVersion,
+    /// `SHOW HELP`.
+    Help,
+}

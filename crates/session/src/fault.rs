@@ -1,0 +1,423 @@
+//! Every sentence that the gate can say to a client in an ErrorResponse, as named constructors.
+//! No foreign `Display` is ever copied in.
+
+use gate::{TicketId, policy::Denial};
+use wire::fields::{Fields, Severity};
+use wire::sqlstate::SqlState;
+
+/// The gate's own SQLSTATEs: a class that no driver retries by itself (hazards R89).
+pub mod sqlstate {
+    use wire::sqlstate::SqlState;
+
+    /// Something is held; only in notices.
+    pub const HELD: SqlState = SqlState::new(b"ZG000");
+    /// A rule denies the statement.
+    pub const DENIED: SqlState = SqlState::new(b"ZG001");
+    /// Somebody rejected the ticket.
+    pub const REJECTED: SqlState = SqlState::new(b"ZG002");
+    /// The ticket expired.
+    pub const EXPIRED: SqlState = SqlState::new(b"ZG003");
+    /// The ticket was withdrawn elsewhere.
+    pub const WITHDRAWN: SqlState = SqlState::new(b"ZG004");
+    /// The hold outlived its budget inside a transaction.
+    pub const BUDGET: SqlState = SqlState::new(b"ZG005");
+    /// Contact was lost after something was sent.
+    pub const IN_DOUBT: SqlState = SqlState::new(b"ZG006");
+    /// The ticket store or the journal does not answer.
+    pub const CLOSED: SqlState = SqlState::new(b"ZG007");
+}
+
+/// Whose fault it was; also a metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The client's.
+    Client,
+    /// A rule or a person said no.
+    Policy,
+    /// The upstream's.
+    Upstream,
+    /// Ours.
+    Gate,
+}
+
+/// What a client is told when something does not happen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    /// The fields of the ErrorResponse.
+    pub fields: Fields,
+    /// Whose fault it was.
+    pub blame: Blame,
+}
+
+impl Fault {
+    fn new(blame: Blame, sqlstate: SqlState, message: impl Into<String>) -> Self {
+        let fields = Fields {
+            severity: Severity::Error,
+            sqlstate,
+            message: message.into(),
+            detail: None,
+            hint: None,
+            position: None,
+        };
+        Self { fields, blame }
+    }
+
+    fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.fields.detail = Some(detail.into());
+        self
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.fields.hint = Some(hint.into());
+        self
+    }
+
+    /// The same, but the connection ends with it.
+    #[must_use]
+    pub fn fatal(mut self) -> Self {
+        self.fields.severity = Severity::Fatal;
+        self
+    }
+
+    /// Whether the connection ends with it.
+    pub fn is_fatal(&self) -> bool {
+        self.fields.severity == Severity::Fatal
+    }
+
+    // --- the client's doing ---
+
+    /// A message that the protocol does not allow here.
+    pub fn protocol(what: impl Into<String>) -> Self {
+        Self::new(Blame::Client, SqlState::PROTOCOL_VIOLATION, what)
+    }
+
+    /// A frame that does not hold together.
+    pub fn malformed(error: &wire::WireError) -> Self {
+        Self::new(Blame::Client, error.sqlstate(), error.message()).fatal()
+    }
+
+    /// The startup packet names no user.
+    pub fn no_user() -> Self {
+        let message = "no PostgreSQL user name specified in startup packet";
+        Self::new(Blame::Client, SqlState::INVALID_AUTHORIZATION, message).fatal()
+    }
+
+    /// A protocol version that nobody speaks any more, or not yet.
+    pub fn version(major: u16, minor: u16) -> Self {
+        let message =
+            format!("unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.2");
+        Self::new(Blame::Client, SqlState::FEATURE_NOT_SUPPORTED, message).fatal()
+    }
+
+    /// Replication through the gate.
+    pub fn replication() -> Self {
+        Self::new(
+            Blame::Client,
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "replication connections cannot go through the gate",
+        )
+        .detail("A replication stream has no statements that somebody could sign for.")
+        .fatal()
+    }
+
+    /// FunctionCall (hazards R45).
+    pub fn function_call() -> Self {
+        Self::new(
+            Blame::Client,
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "the function call protocol cannot go through the gate",
+        )
+        .hint("Call the function in a SELECT.")
+    }
+
+    /// A startup parameter that does not exist.
+    pub fn unknown_parameter(name: &str) -> Self {
+        let message = format!("unrecognized configuration parameter \"{name}\"");
+        Self::new(Blame::Client, SqlState::UNDEFINED_PARAMETER, message).fatal()
+    }
+
+    /// A startup parameter that would reach around the gate (hazards R17).
+    pub fn forbidden_parameter(name: &str) -> Self {
+        let message = format!("parameter \"{name}\" cannot be set in the startup packet");
+        Self::new(Blame::Client, SqlState::INSUFFICIENT_PRIVILEGE, message).fatal()
+    }
+
+    /// A client encoding other than UTF-8 (hazards R96).
+    pub fn encoding(name: &str) -> Self {
+        Self::new(
+            Blame::Client,
+            SqlState::FEATURE_NOT_SUPPORTED,
+            format!("client encoding \"{name}\" cannot go through the gate"),
+        )
+        .hint("Use UTF8.")
+        .fatal()
+    }
+
+    /// The password was wrong, or the user does not exist: the same words for both (R8).
+    pub fn authentication(user: &str) -> Self {
+        let message = format!("password authentication failed for user \"{user}\"");
+        Self::new(Blame::Client, SqlState::INVALID_PASSWORD, message).fatal()
+    }
+
+    /// A message where a password was due.
+    pub fn not_a_password() -> Self {
+        Self::protocol("expected a SASL response").fatal()
+    }
+
+    /// The login took too long.
+    pub fn login_timeout() -> Self {
+        let message = "canceling authentication due to timeout";
+        Self::new(Blame::Client, SqlState::QUERY_CANCELED, message).fatal()
+    }
+
+    /// The tenant does not exist, or is not this principal's: the same words for both.
+    pub fn no_tenant(name: &str) -> Self {
+        let message = format!("database \"{name}\" does not exist");
+        Self::new(Blame::Client, SqlState::INVALID_CATALOG_NAME, message)
+            .detail("The gate knows no such tenant that this user may use.")
+            .fatal()
+    }
+
+    /// Bind or Describe of a statement that nobody prepared.
+    pub fn no_statement(name: &str) -> Self {
+        let message = if name.is_empty() {
+            "unnamed prepared statement does not exist".to_owned()
+        } else {
+            format!("prepared statement \"{name}\" does not exist")
+        };
+        Self::new(Blame::Client, SqlState::UNDEFINED_PSTATEMENT, message)
+    }
+
+    /// Parse of a name that is taken.
+    pub fn duplicate_statement(name: &str) -> Self {
+        let message = format!("prepared statement \"{name}\" already exists");
+        Self::new(Blame::Client, SqlState::DUPLICATE_PSTATEMENT, message)
+    }
+
+    /// Execute or Describe of a portal that nobody bound.
+    pub fn no_portal(name: &str) -> Self {
+        let message = format!("portal \"{name}\" does not exist");
+        Self::new(Blame::Client, SqlState::UNDEFINED_CURSOR, message)
+    }
+
+    /// A batch of more messages than the gate keeps.
+    pub fn pipeline_too_long(max: usize) -> Self {
+        let message = format!("more than {max} messages before a Sync");
+        Self::new(Blame::Client, SqlState::PROGRAM_LIMIT_EXCEEDED, message)
+            .hint("Send a Sync more often.")
+            .fatal()
+    }
+
+    /// A statement in a transaction that failed.
+    pub fn failed_transaction() -> Self {
+        let message =
+            "current transaction is aborted, commands ignored until end of transaction block";
+        Self::new(Blame::Client, SqlState::IN_FAILED_TRANSACTION, message)
+    }
+
+    /// The client cancelled.
+    pub fn cancelled(withdrawn: Option<TicketId>) -> Self {
+        let message = "canceling statement due to user request";
+        let fault = Self::new(Blame::Client, SqlState::QUERY_CANCELED, message);
+        match withdrawn {
+            Some(ticket) => fault.detail(format!("Ticket {ticket} is withdrawn.")),
+            None => fault,
+        }
+    }
+
+    // --- a rule's, or a person's ---
+
+    /// A rule denies it.
+    pub fn denied(denial: &Denial) -> Self {
+        Self::new(Blame::Policy, sqlstate::DENIED, denial.message.clone())
+            .detail(format!("Rule \"{}\" decided: {}.", denial.rule, denial.why))
+    }
+
+    /// Somebody rejected the ticket.
+    pub fn rejected(ticket: TicketId, by: &str, reason: Option<&str>) -> Self {
+        let fault = Self::new(
+            Blame::Policy,
+            sqlstate::REJECTED,
+            format!("ticket {ticket} was rejected by \"{by}\""),
+        );
+        match reason {
+            Some(reason) => fault.detail(format!("Reason: {reason}")),
+            None => fault,
+        }
+    }
+
+    /// Nobody decided in time.
+    pub fn expired(ticket: TicketId) -> Self {
+        Self::new(
+            Blame::Policy,
+            sqlstate::EXPIRED,
+            format!("ticket {ticket} has expired"),
+        )
+        .hint("Send the statement again to ask anew.")
+    }
+
+    /// It was withdrawn by other means than this session.
+    pub fn withdrawn(ticket: TicketId) -> Self {
+        Self::new(
+            Blame::Policy,
+            sqlstate::WITHDRAWN,
+            format!("ticket {ticket} was withdrawn"),
+        )
+    }
+
+    /// The hold outlived its budget; the transaction is rolled back.
+    pub fn budget(ticket: TicketId, seconds: u64) -> Self {
+        Self::new(
+            Blame::Policy,
+            sqlstate::BUDGET,
+            format!("nobody decided ticket {ticket} within {seconds} s; transaction rolled back"),
+        )
+        .detail("A statement held in a transaction that has done work keeps its locks.")
+        .hint(format!(
+            "Run the whole transaction again once ticket {ticket} is approved: it is then used \
+             without waiting."
+        ))
+    }
+
+    // --- the upstream's, and ours ---
+
+    /// No upstream connection within the wait limit.
+    pub fn no_upstream(tenant: &str) -> Self {
+        Self::new(
+            Blame::Upstream,
+            SqlState::CANNOT_CONNECT_NOW,
+            format!("could not connect to the server of database \"{tenant}\""),
+        )
+        .detail("Nothing was sent. A ticket that is approved stays approved.")
+    }
+
+    /// All connections stayed busy for the wait limit.
+    pub fn pool_exhausted(tenant: &str) -> Self {
+        Self::new(
+            Blame::Upstream,
+            SqlState::TOO_MANY_CONNECTIONS,
+            format!("no connection to the server of database \"{tenant}\" became free in time"),
+        )
+        .detail("Nothing was sent. A ticket that is approved stays approved.")
+    }
+
+    /// The upstream refused the session's settings.
+    pub fn settings(message: &str) -> Self {
+        Self::new(Blame::Client, SqlState::INVALID_PARAMETER_VALUE, message)
+            .detail("A setting of the startup packet was refused by the server.")
+    }
+
+    /// The fence around an unsigned read could not be put up or taken down.
+    pub fn fence(message: &str) -> Self {
+        Self::new(
+            Blame::Upstream,
+            SqlState::INTERNAL,
+            "the read could not be fenced",
+        )
+        .detail(format!("The server said: {message}."))
+    }
+
+    /// The upstream went away before anything was sent for this statement.
+    pub fn upstream_lost() -> Self {
+        Self::new(
+            Blame::Upstream,
+            SqlState::CONNECTION_FAILURE,
+            "server closed the connection unexpectedly",
+        )
+        .fatal()
+    }
+
+    /// The upstream went away after a signed statement was sent.
+    pub fn in_doubt(ticket: TicketId) -> Self {
+        Self::new(
+            Blame::Upstream,
+            sqlstate::IN_DOUBT,
+            format!("contact with the server was lost while ticket {ticket} ran"),
+        )
+        .detail("It may or may not have run; it is in doubt and will not be sent again.")
+        .fatal()
+    }
+
+    /// The upstream said something that the protocol does not allow.
+    pub fn upstream_protocol() -> Self {
+        Self::new(
+            Blame::Upstream,
+            SqlState::PROTOCOL_VIOLATION,
+            "the server sent a message that the protocol does not allow here",
+        )
+        .fatal()
+    }
+
+    /// The ticket store does not answer.
+    pub fn store_down() -> Self {
+        Self::new(
+            Blame::Gate,
+            sqlstate::CLOSED,
+            "the gate is closed: no ticket store",
+        )
+        .detail("Nothing was sent.")
+    }
+
+    /// The journal cannot be written.
+    pub fn journal_down() -> Self {
+        Self::new(
+            Blame::Gate,
+            sqlstate::CLOSED,
+            "the gate is closed: no journal",
+        )
+        .detail("Nothing was sent.")
+    }
+
+    /// The gate is shutting down.
+    pub fn shutdown(ticket: Option<TicketId>) -> Self {
+        let message = "terminating connection due to administrator command";
+        let fault = Self::new(Blame::Gate, SqlState::ADMIN_SHUTDOWN, message).fatal();
+        match ticket {
+            Some(ticket) => fault.detail(format!(
+                "Ticket {ticket} stays: once it is approved, the same statement runs at once."
+            )),
+            None => fault,
+        }
+    }
+
+    // --- the console's ---
+
+    /// A console command that could not be read.
+    pub fn console_syntax(expected: impl Into<String>) -> Self {
+        Self::new(
+            Blame::Client,
+            SqlState::SYNTAX_ERROR,
+            "unknown console command",
+        )
+        .hint(expected.into())
+    }
+
+    /// The console speaks the simple protocol only.
+    pub fn console_extended() -> Self {
+        Self::new(
+            Blame::Client,
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "the console does not take prepared statements",
+        )
+        .hint("Send the command as a simple query, as psql does.")
+    }
+
+    /// A console command that this principal may not give.
+    pub fn forbidden(forbidden: &gate::Forbidden) -> Self {
+        Self::new(
+            Blame::Client,
+            SqlState::INSUFFICIENT_PRIVILEGE,
+            forbidden.message.clone(),
+        )
+        .hint(forbidden.hint.clone())
+    }
+
+    /// A console command about a ticket where it cannot be done.
+    pub fn ticket(message: impl Into<String>) -> Self {
+        Self::new(
+            Blame::Client,
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            message,
+        )
+    }
+}

@@ -1,0 +1,136 @@
+//! What a session is told: by its client, by its upstream, and by the driver in answer to an
+//! effect. Everything that can happen is one of these; a state that does not expect one says so.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use gate::policy::Denial;
+use gate::{Clearance, NotClaimed, Principal, Released, Settings, TenantId, Ticket, TicketId};
+use sql::Reading;
+use wire::frame::Frame;
+use wire::scram::Verifier;
+
+use crate::fault::Fault;
+
+/// One thing that happened.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// The client sent something; it is in the inbox.
+    ClientBytes,
+    /// One whole message of the client, cut from the inbox by the session itself.
+    Frame(Frame),
+    /// The client is gone, or said that it goes.
+    ClientGone,
+    /// Somebody with the session's key asked to cancel.
+    Cancel,
+    /// Time has passed.
+    Tick,
+    /// The gate is shutting down.
+    Drain,
+    /// The answer to `Effect::Lookup`.
+    Account(Account),
+    /// The answer to `Effect::Admit`.
+    Admitted(Result<Admission, Fault>),
+    /// The answer to `Effect::Read`.
+    Readings(Vec<Arc<Reading>>),
+    /// The answer to `Effect::Ask`.
+    Verdict(Verdict),
+    /// What became of a ticket that the session waits for.
+    News(TicketId, News),
+    /// The answer to `Effect::Checkout`.
+    Leased(Result<Leased, Fault>),
+    /// Bytes of the upstream; what is not consumed stays in the buffer.
+    Upstream(&'a mut BytesMut),
+    /// The upstream closed its connection.
+    UpstreamGone,
+    /// The answer to `Effect::Claim`.
+    Claimed(Result<Released, NotClaimed>),
+    /// The answer to `Effect::Write`.
+    Written(Result<(), gate::JournalDown>),
+    /// The answer to `Effect::Settle`; an error leaves the tickets to recovery.
+    Settled(Result<(), gate::tickets::StoreError>),
+    /// The answer to `Effect::Console`.
+    Console(Result<TableReply, Fault>),
+}
+
+/// What is known of a user name. Of an unknown one only a decoy, so that both take the same path.
+#[derive(Debug)]
+pub struct Account {
+    /// What the password is checked against.
+    pub verifier: Verifier,
+    /// Who it is, or nobody.
+    pub principal: Option<Arc<Principal>>,
+    /// Where they are going, if they may.
+    pub destination: Option<Destination>,
+}
+
+/// Where a login leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// To a tenant.
+    Tenant(TenantId),
+    /// To the console.
+    Console,
+}
+
+/// What a new session of a tenant must be told and know.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// ParameterStatus values of the upstream.
+    pub parameters: Arc<Settings>,
+    /// The upstream cluster's identifier.
+    pub system_identifier: Arc<str>,
+    /// The upstream role as configured.
+    pub role: Arc<str>,
+}
+
+/// What the gate says to a request.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It may be claimed now: a rule lets it pass, or an approved ticket was there.
+    Clear(Clearance),
+    /// It waits for people.
+    Held(Box<Ticket>),
+    /// A rule denies it.
+    Denied(Denial),
+    /// The gate cannot say.
+    Unavailable(Fault),
+}
+
+/// What became of a ticket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Enough people have signed.
+    Approved,
+    /// Somebody signed and others have yet to.
+    Signed(Box<Ticket>),
+    /// Somebody said no.
+    Rejected {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// It was withdrawn.
+    Withdrawn,
+    /// Its time was over.
+    Expired,
+}
+
+/// An upstream connection that was borrowed.
+#[derive(Clone, Debug, Default)]
+pub struct Leased {
+    /// The settings that are on it now.
+    pub settings: Arc<Settings>,
+}
+
+/// A table for a console client.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TableReply {
+    /// Column names.
+    pub columns: Vec<&'static str>,
+    /// Rows of text.
+    pub rows: Vec<Vec<Option<String>>>,
+    /// Command tag.
+    pub tag: String,
+}

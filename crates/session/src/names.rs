@@ -1,0 +1,120 @@
+//! The client's names for prepared statements and portals. Upstream a statement is always parsed
+//! anew as the unnamed one, so a name means the same on whatever connection serves it next
+//! (hazards R36).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use gate::{Prepared, Right};
+
+/// Prepared statements by the client's name.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    statements: HashMap<ByteString, Named>,
+}
+
+#[derive(Debug)]
+struct Named {
+    statement: Arc<Prepared>,
+    /// The server has said ParseComplete.
+    confirmed: bool,
+}
+
+impl Names {
+    /// The statement of that name.
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Prepared>> {
+        self.statements.get(name).map(|named| &named.statement)
+    }
+
+    /// Gives a statement its name; it counts for good only once [`Names::confirm`] is called. The
+    /// unnamed statement is replaced silently, another name must be free.
+    pub(crate) fn insert(&mut self, name: ByteString, statement: Arc<Prepared>) -> bool {
+        if !name.is_empty() && self.statements.contains_key(&name) {
+            return false;
+        }
+        self.statements.insert(
+            name,
+            Named {
+                statement,
+                confirmed: false,
+            },
+        );
+        true
+    }
+
+    /// The server accepted it.
+    pub(crate) fn confirm(&mut self, name: &str) {
+        if let Some(named) = self.statements.get_mut(name) {
+            named.confirmed = true;
+        }
+    }
+
+    /// Closing what does not exist is no error.
+    pub(crate) fn close(&mut self, name: &str) {
+        self.statements.remove(name);
+    }
+
+    /// Forgets what the server never accepted; called when a batch ended in an error.
+    pub(crate) fn forget_unconfirmed(&mut self) {
+        self.statements.retain(|_, named| named.confirmed);
+    }
+}
+
+/// Portals that are open upstream, with the right to go on with each.
+#[derive(Debug, Default)]
+pub(crate) struct Portals {
+    open: HashMap<ByteString, Open>,
+    last: Option<Open>,
+}
+
+/// An open portal.
+#[derive(Clone, Debug)]
+pub(crate) struct Open {
+    /// The right to go on with it.
+    pub(crate) right: Right,
+    /// Whether fetching from it must be fenced again (hazards V27).
+    pub(crate) fenced: bool,
+}
+
+impl Portals {
+    /// A portal was bound under this right.
+    pub(crate) fn insert(&mut self, name: ByteString, portal: Open) {
+        self.open.insert(name, portal);
+    }
+
+    /// Something was released: SQL that it ran may have declared cursors, which the protocol sees
+    /// as portals.
+    pub(crate) fn released(&mut self, portal: Open) {
+        self.last = Some(portal);
+    }
+
+    /// The portal of that name. One that no Bind made can be a cursor that released SQL declared;
+    /// the server knows, and it is fenced in any case.
+    pub(crate) fn get(&self, name: &str) -> Option<Open> {
+        let cursor = || {
+            let last = self.last.as_ref().filter(|_| !name.is_empty());
+            last.map(|it| Open {
+                right: it.right.clone(),
+                fenced: true,
+            })
+        };
+        self.open.get(name).cloned().or_else(cursor)
+    }
+
+    /// The right of what was released last.
+    pub(crate) fn last_right(&self) -> Option<Right> {
+        self.last.as_ref().map(|it| it.right.clone())
+    }
+
+    /// A portal was closed.
+    pub(crate) fn close(&mut self, name: &str) {
+        self.open.remove(name);
+    }
+
+    /// The transaction ended, and every portal with it.
+    pub(crate) fn clear(&mut self) {
+        self.open.clear();
+        self.last = None;
+    }
+}

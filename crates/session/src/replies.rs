@@ -1,0 +1,438 @@
+//! The replies that an upstream owes, in order, and the relay that checks them off. Bytes that the
+//! client is to see are copied as they are; what the gate asked for itself is dropped (hazards R27,
+//! R32). A ReadyForQuery is never relayed: it is reported, and the state says what the client hears.
+
+use std::collections::VecDeque;
+
+use bytes::{Buf, Bytes, BytesMut};
+use bytestring::ByteString;
+use gate::cargo::More;
+use gate::{Cargo, Form, Own, Step, Work};
+use wire::backend::{Status, decode, encode, tag};
+use wire::fields::{Fields, Severity};
+
+use crate::fault::Fault;
+use crate::talk::Told;
+
+/// The largest upstream message that is looked into or held back whole; rows pass in pieces.
+const WHOLE_MESSAGE_MAX: usize = 64 * 1024 * 1024;
+
+/// Whose message a reply answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// The client's: it sees the answer.
+    Client,
+    /// The client's statement in a message that the client did not send: it sees errors alone.
+    Carried,
+    /// The gate's own: the client sees nothing of it.
+    Gate,
+}
+
+/// One reply that is owed.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Owed {
+    /// ParseComplete; the name is confirmed by it.
+    Parse(Whose, Option<ByteString>),
+    /// BindComplete.
+    Bind(Whose),
+    /// ParameterDescription, then RowDescription or NoData.
+    DescribeStatement,
+    /// RowDescription or NoData. Carried, it is part of a Query, which would not have said NoData.
+    DescribePortal(Whose),
+    /// Rows and CommandComplete, or EmptyQueryResponse, or PortalSuspended, or COPY.
+    Execute(Whose),
+    /// CloseComplete.
+    Close,
+    /// All of a Query, up to its ReadyForQuery.
+    Query(Whose),
+    /// ReadyForQuery of a Sync.
+    Sync,
+    /// Not owed by the server at all: ours, said when its turn comes.
+    Say(Bytes),
+}
+
+impl Owed {
+    fn whose(&self) -> Whose {
+        match self {
+            Self::Parse(whose, _)
+            | Self::Bind(whose)
+            | Self::DescribePortal(whose)
+            | Self::Execute(whose)
+            | Self::Query(whose) => *whose,
+            Self::DescribeStatement | Self::Close | Self::Sync | Self::Say(_) => Whose::Client,
+        }
+    }
+}
+
+/// What the relay came to.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Relayed {
+    /// Everything that was there is relayed; more is owed, or nothing is.
+    Waiting,
+    /// A ReadyForQuery came.
+    Ready(Status),
+    /// The server waits for COPY data.
+    CopyIn,
+    /// The server refused; the rest of the segment is skipped.
+    Failed,
+}
+
+/// What the server said of one segment.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    /// Command tags that the client saw.
+    pub(crate) tags: Vec<String>,
+    /// The error that the client saw, as SQLSTATE and message.
+    pub(crate) error: Option<String>,
+    /// An error in the gate's own part.
+    pub(crate) own_error: Option<Fields>,
+    /// Names whose Parse was accepted.
+    pub(crate) confirmed: Vec<ByteString>,
+    /// The connection is over: a FATAL was relayed.
+    pub(crate) fatal: bool,
+}
+
+/// The queue of owed replies of one upstream connection.
+#[derive(Debug, Default)]
+pub(crate) struct Replies {
+    owed: VecDeque<Owed>,
+    pub(crate) heard: Heard,
+    /// What is left of a row that is passing in pieces.
+    passing: usize,
+    /// A CommandComplete that waits for the commit behind it (hazards R82).
+    held_back: BytesMut,
+    hold_back: bool,
+}
+
+/// What to do with one message.
+enum Take {
+    /// The client sees it.
+    Show,
+    /// The client does not.
+    Hide,
+    /// The client sees it once the segment's ReadyForQuery is here.
+    HoldBack,
+    /// A ReadyForQuery.
+    End(Status),
+    /// The client sees it, and a state must know.
+    Stop(Relayed),
+    /// An error in the gate's own part.
+    OwnFailure,
+}
+
+impl Replies {
+    /// Whether nothing is owed.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.owed.is_empty()
+    }
+
+    /// Notes what `cargo` will be answered with. Of a batch only the session knows all: see
+    /// [`Replies::owe_steps`].
+    pub(crate) fn owe(&mut self, cargo: &Cargo) {
+        match cargo {
+            Cargo::Released(released, form) => self.owe_work(&released.request().work, *form),
+            Cargo::More(_, More::Execute { .. }) => self.push(Owed::Execute(Whose::Client)),
+            Cargo::More(_, More::DescribePortal(_)) => {
+                self.push(Owed::DescribePortal(Whose::Client));
+            }
+            Cargo::More(_, More::ClosePortal(_)) => self.push(Owed::Close),
+            Cargo::More(_, More::CopyData(_) | More::CopyDone | More::CopyFail(_))
+            | Cargo::Look(_)
+            | Cargo::Flush => {}
+            Cargo::Own(own) => self.owe_own(own),
+            Cargo::Sync => self.push(Owed::Sync),
+        }
+    }
+
+    /// Notes one reply.
+    pub(crate) fn push(&mut self, owed: Owed) {
+        self.owed.push_back(owed);
+    }
+
+    /// The client's CommandComplete waits until the segment's ReadyForQuery.
+    pub(crate) fn hold_back_completion(&mut self) {
+        self.hold_back = true;
+    }
+
+    fn owe_work(&mut self, work: &Work, form: Form) {
+        match (work, form) {
+            (Work::Query(_), Form::Query) => self.push(Owed::Query(Whose::Client)),
+            (Work::Query(_), Form::Parse) => {
+                self.push(Owed::Parse(Whose::Carried, None));
+                self.push(Owed::Bind(Whose::Carried));
+                self.push(Owed::DescribePortal(Whose::Carried));
+                self.push(Owed::Execute(Whose::Client));
+            }
+            (Work::Batch(_), _) => {}
+        }
+    }
+
+    /// Notes what one step of a batch will be answered with; `name` is the one that its Parse
+    /// gives. `carried` says that a Parse of the statement goes in front of it.
+    pub(crate) fn owe_step(&mut self, step: &Step, carried: bool, name: Option<ByteString>) {
+        if carried {
+            self.push(Owed::Parse(Whose::Carried, None));
+        }
+        self.push(match step {
+            Step::Parse(_) => Owed::Parse(Whose::Client, name),
+            Step::DescribeStatement(_) => Owed::DescribeStatement,
+            Step::Bind { .. } => Owed::Bind(Whose::Client),
+            Step::DescribePortal(_) => Owed::DescribePortal(Whose::Client),
+            Step::Execute { .. } => Owed::Execute(Whose::Client),
+            Step::ClosePortal(_) => Owed::Close,
+        });
+    }
+
+    fn owe_own(&mut self, own: &Own) {
+        match own {
+            Own::Begin(_) | Own::Rollback => self.push(Owed::Query(Whose::Gate)),
+            Own::Settings(settings) => {
+                self.owe_own_statement();
+                if !settings.is_empty() {
+                    self.push(Owed::Parse(Whose::Gate, None));
+                }
+                for _ in settings.iter() {
+                    self.push(Owed::Bind(Whose::Gate));
+                    self.push(Owed::Execute(Whose::Gate));
+                }
+                self.push(Owed::Sync);
+            }
+            fence => fence.sql().iter().for_each(|_| self.owe_own_statement()),
+        }
+    }
+
+    fn owe_own_statement(&mut self) {
+        self.push(Owed::Parse(Whose::Gate, None));
+        self.push(Owed::Bind(Whose::Gate));
+        self.push(Owed::Execute(Whose::Gate));
+    }
+
+    /// Relays what the upstream sent, up to the next thing that a state must know of.
+    pub(crate) fn relay(
+        &mut self,
+        from: &mut BytesMut,
+        out: &mut BytesMut,
+        told: &mut Told,
+    ) -> Result<Relayed, Fault> {
+        let mut shown = 0;
+        loop {
+            if self.passing > 0 {
+                let now = self.passing.min(from.len() - shown);
+                self.passing -= now;
+                shown += now;
+            }
+            if let Some(Owed::Say(_)) = self.owed.front() {
+                flush(from, &mut shown, out);
+                if let Some(Owed::Say(bytes)) = self.owed.pop_front() {
+                    out.extend_from_slice(&bytes);
+                }
+                continue;
+            }
+            let rest = from.get(shown..).unwrap_or_default();
+            let header = wire::frame::header(rest, usize::MAX).map_err(|_| lost())?;
+            let Some(header) = header.filter(|_| self.passing == 0) else {
+                flush(from, &mut shown, out);
+                return Ok(Relayed::Waiting);
+            };
+            let row = matches!(header.tag, tag::DATA_ROW | tag::COPY_DATA);
+            if rest.len() < header.total {
+                if row && self.front_shows_rows() {
+                    self.passing = header.total;
+                    continue;
+                }
+                flush(from, &mut shown, out);
+                return if header.total > WHOLE_MESSAGE_MAX {
+                    Err(lost())
+                } else {
+                    Ok(Relayed::Waiting)
+                };
+            }
+            let body = rest.get(5..header.total).unwrap_or_default();
+            let take = self.take(header.tag, body, told)?;
+            if matches!(take, Take::Show) {
+                shown += header.total;
+                continue;
+            }
+            if let Some(stop) = self.leave_out(take, header.total, from, &mut shown, out) {
+                return Ok(stop);
+            }
+        }
+    }
+
+    /// Takes one message out of the run of bytes that the client sees.
+    fn leave_out(
+        &mut self,
+        take: Take,
+        total: usize,
+        from: &mut BytesMut,
+        shown: &mut usize,
+        out: &mut BytesMut,
+    ) -> Option<Relayed> {
+        flush(from, shown, out);
+        match take {
+            Take::Stop(stop) => {
+                out.extend_from_slice(&from.split_to(total));
+                Some(stop)
+            }
+            Take::HoldBack => {
+                self.held_back.extend_from_slice(&from.split_to(total));
+                None
+            }
+            Take::End(status) => {
+                from.advance(total);
+                let held_back = self.held_back.split();
+                if self.heard.own_error.is_none() && self.heard.error.is_none() {
+                    out.extend_from_slice(&held_back);
+                }
+                self.hold_back = false;
+                Some(Relayed::Ready(status))
+            }
+            Take::Show | Take::Hide => {
+                from.advance(total);
+                None
+            }
+            Take::OwnFailure => {
+                from.advance(total);
+                Some(Relayed::Failed)
+            }
+        }
+    }
+
+    fn front_shows_rows(&self) -> bool {
+        matches!(
+            self.owed.front(),
+            Some(Owed::Execute(Whose::Client) | Owed::Query(Whose::Client))
+        )
+    }
+
+    fn take(&mut self, kind: u8, body: &[u8], told: &mut Told) -> Result<Take, Fault> {
+        match kind {
+            tag::NOTICE | tag::NOTIFICATION => return Ok(Take::Show),
+            tag::PARAMETER_STATUS => return parameter(body, told),
+            tag::ERROR => return self.error(body),
+            _ => {}
+        }
+        let Some(front) = self.owed.front() else {
+            return Err(lost());
+        };
+        let whose = front.whose();
+        let visible = if whose == Whose::Client {
+            Take::Show
+        } else {
+            Take::Hide
+        };
+        let (take, pop) = match (front, kind) {
+            (Owed::Parse(..), tag::PARSE_COMPLETE)
+            | (Owed::Bind(_), tag::BIND_COMPLETE)
+            | (Owed::Close, tag::CLOSE_COMPLETE)
+            | (Owed::DescribeStatement, tag::ROW_DESCRIPTION | tag::NO_DATA)
+            | (Owed::DescribePortal(_), tag::NO_DATA)
+            | (Owed::Execute(_), tag::EMPTY_QUERY | tag::PORTAL_SUSPENDED) => (visible, true),
+            (Owed::DescribePortal(_), tag::ROW_DESCRIPTION) => (Take::Show, true),
+            (Owed::DescribeStatement, tag::PARAMETER_DESCRIPTION)
+            | (Owed::Query(_), tag::ROW_DESCRIPTION | tag::EMPTY_QUERY)
+            | (
+                Owed::Execute(_) | Owed::Query(_),
+                tag::DATA_ROW | tag::COPY_OUT | tag::COPY_DATA | tag::COPY_DONE,
+            ) => (visible, false),
+            (Owed::Execute(_), tag::COMMAND_COMPLETE) => (self.complete(body, whose), true),
+            (Owed::Query(_), tag::COMMAND_COMPLETE) => (self.complete(body, whose), false),
+            (Owed::Execute(Whose::Client) | Owed::Query(Whose::Client), tag::COPY_IN) => {
+                self.expect_copy_in();
+                (Take::Stop(Relayed::CopyIn), false)
+            }
+            (Owed::Query(_) | Owed::Sync, tag::READY) => (
+                Take::End(decode::ready_status(body).map_err(|_| lost())?),
+                true,
+            ),
+            _ => return Err(lost()),
+        };
+        if pop && let Some(Owed::Parse(_, Some(name))) = self.owed.pop_front() {
+            self.heard.confirmed.push(name);
+        }
+        Ok(take)
+    }
+
+    fn complete(&mut self, body: &[u8], whose: Whose) -> Take {
+        if whose != Whose::Client {
+            return Take::Hide;
+        }
+        if let Ok(text) = decode::command_tag(body) {
+            self.heard.tags.push(text.to_string());
+        }
+        if self.hold_back {
+            Take::HoldBack
+        } else {
+            Take::Show
+        }
+    }
+
+    /// A server that goes into COPY IN swallows a Sync that was sent already (hazards V21); the
+    /// client sends another behind its data.
+    fn expect_copy_in(&mut self) {
+        if matches!(self.owed.front(), Some(Owed::Execute(_))) {
+            self.owed.truncate(1);
+        }
+    }
+
+    fn error(&mut self, body: &[u8]) -> Result<Take, Fault> {
+        let fields = decode::fields(body).map_err(|_| lost())?;
+        self.heard.fatal |= matches!(fields.severity, Severity::Fatal | Severity::Panic);
+        let own = self
+            .owed
+            .front()
+            .is_some_and(|owed| owed.whose() == Whose::Gate);
+        if !matches!(self.owed.front(), Some(Owed::Query(_))) {
+            while self.owed.front().is_some_and(|owed| *owed != Owed::Sync) {
+                self.owed.pop_front();
+            }
+        }
+        self.held_back.clear();
+        if own && !self.heard.fatal {
+            self.heard.own_error = Some(fields);
+            return Ok(Take::OwnFailure);
+        }
+        self.heard.error = Some(format!("{}: {}", fields.sqlstate, fields.message));
+        Ok(Take::Stop(Relayed::Failed))
+    }
+}
+
+/// An upstream that says what the protocol does not allow cannot be followed any further.
+fn lost() -> Fault {
+    Fault::upstream_protocol()
+}
+
+fn flush(from: &mut BytesMut, shown: &mut usize, out: &mut BytesMut) {
+    if *shown > 0 {
+        out.extend_from_slice(&from.split_to(*shown));
+        *shown = 0;
+    }
+}
+
+/// The client hears of a parameter only when it changed for it; connections change behind it.
+fn parameter(body: &[u8], told: &mut Told) -> Result<Take, Fault> {
+    let (name, value) = decode::parameter_status(body).map_err(|_| lost())?;
+    if told.get(&*name).is_some_and(|known| *known == *value) {
+        return Ok(Take::Hide);
+    }
+    told.insert(name.to_string(), value.to_string());
+    Ok(Take::Show)
+}
+
+/// Messages that an upstream may send at any time, to a session that asked for nothing.
+pub(crate) fn relay_unasked(
+    from: &mut BytesMut,
+    out: &mut BytesMut,
+    told: &mut Told,
+) -> Result<bool, Fault> {
+    let mut replies = Replies::default();
+    let relayed = replies.relay(from, out, told)?;
+    Ok(!replies.heard.fatal && relayed == Relayed::Waiting)
+}
+
+/// What one CloseComplete looks like; said by the gate for statements, which are its own names.
+pub(crate) fn close_complete() -> Bytes {
+    let mut out = BytesMut::new();
+    encode::close_complete(&mut out);
+    out.freeze()
+}

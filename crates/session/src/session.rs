@@ -1,0 +1,399 @@
+//! One session: the loop that feeds its state, and [`step`], the whole diagram on one screen.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::BytesMut;
+use gate::{Entry, Principal, TenantId};
+use wire::frame::AUTH_LENGTH_MAX;
+use wire::frontend::tag;
+use wire::startup::Startup;
+
+use crate::effect::Effect;
+use crate::fault::Fault;
+use crate::input::Input;
+use crate::state::asking::{self, Asking};
+use crate::state::console::{self, Console};
+use crate::state::held::{self, Held};
+use crate::state::idle::{self, Idle};
+use crate::state::job::Refused;
+use crate::state::load;
+use crate::state::login::{self, Login};
+use crate::state::releasing::{self, Releasing};
+use crate::state::running::{self, Running};
+use crate::state::settling::{self, Settling, Then};
+use crate::state::skipping::{self, Skipping};
+use crate::state::unwinding::{self, Unwinding};
+use crate::talk::{Io, Limits, Peer, Talk};
+
+/// The state machine of one client connection. It is driven by [`Session::handle`]; after each call
+/// carry out [`Session::next_effect`] until there is none, and send [`Session::output`].
+#[derive(Debug)]
+pub struct Session {
+    io: Io,
+    phase: Phase,
+    draining: bool,
+    bytes_max: usize,
+    ahead_bytes_max: usize,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Login(Box<Login>),
+    Console(Console, Arc<Principal>),
+    Talk(Box<Talk>, State),
+    Closed,
+}
+
+#[derive(Debug)]
+enum State {
+    Idle(Idle),
+    Asking(Asking),
+    Held(Held),
+    Releasing(Box<Releasing>),
+    Running(Box<Running>),
+    Settling(Settling),
+    Skipping(Skipping),
+    Unwinding(Box<Unwinding>),
+    Closed,
+}
+
+impl Session {
+    /// Starts with a startup packet; `nonce` is random and good for one login.
+    pub fn start(
+        startup: &Startup,
+        peer: Peer,
+        nonce: [u8; 18],
+        limits: Arc<Limits>,
+        now: Instant,
+    ) -> Self {
+        let mut io = Io::default();
+        let (bytes_max, ahead_bytes_max) = (limits.request_bytes_max, limits.ahead_bytes_max);
+        let phase = match Login::start(startup, peer, nonce, limits, now, &mut io) {
+            login::Next::Stay(login) => Phase::Login(Box::new(login)),
+            login::Next::Talk(_) | login::Next::Console(_) | login::Next::Close => {
+                io.effect(Effect::Close);
+                Phase::Closed
+            }
+        };
+        Self {
+            io,
+            phase,
+            draining: false,
+            bytes_max,
+            ahead_bytes_max,
+        }
+    }
+
+    /// Tells the session that something happened.
+    pub fn handle(&mut self, now: Instant, input: Input<'_>) {
+        self.draining |= matches!(input, Input::Drain);
+        let sent = matches!(input, Input::ClientBytes);
+        if !sent {
+            self.step(now, input);
+        }
+        while self.takes_frames() {
+            let frame_max = self.frame_max();
+            match wire::frame::take(&mut self.io.inbox, frame_max) {
+                Ok(Some(frame)) => self.step(now, Input::Frame(frame)),
+                Ok(None) => break,
+                Err(error) => {
+                    self.io.error(&Fault::malformed(&error));
+                    self.step(now, Input::ClientGone);
+                }
+            }
+        }
+        if sent && !self.takes_frames() && says_goodbye(&self.io.inbox) {
+            self.step(now, Input::ClientGone);
+        }
+        if self.draining && matches!(self.phase, Phase::Talk(_, State::Idle(_))) {
+            self.step(now, Input::Drain);
+        }
+    }
+
+    /// The next thing to do.
+    pub fn next_effect(&mut self) -> Option<Effect> {
+        self.io.effects.pop_front()
+    }
+
+    /// What the client is to be sent.
+    pub fn output(&mut self) -> &mut BytesMut {
+        &mut self.io.out
+    }
+
+    /// Where the driver puts what the client sends.
+    pub fn inbox(&mut self) -> &mut BytesMut {
+        &mut self.io.inbox
+    }
+
+    /// Whether more may be read from the client now: while it waits, only so much ahead (R55, R57).
+    pub fn wants_client(&self) -> bool {
+        self.takes_frames() || self.io.inbox.len() < self.ahead_bytes_max
+    }
+
+    /// When to send `Input::Tick` at the latest.
+    pub fn deadline(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Login(login) => Some(login.deadline()),
+            Phase::Talk(_, State::Held(held)) => Some(held.deadline()),
+            _ => None,
+        }
+    }
+
+    /// What the session does now, in pgbouncer's words where it has one.
+    pub fn state(&self) -> &'static str {
+        match &self.phase {
+            Phase::Login(_) => "login",
+            Phase::Console(..) => "console",
+            Phase::Closed => "closed",
+            Phase::Talk(_, state) => state.name(),
+        }
+    }
+
+    /// Who is at the other end, where that is known.
+    pub fn principal(&self) -> Option<&Arc<Principal>> {
+        match &self.phase {
+            Phase::Console(_, principal) => Some(principal),
+            Phase::Talk(talk, _) => Some(&talk.principal),
+            Phase::Login(_) | Phase::Closed => None,
+        }
+    }
+
+    /// The tenant that it talks to.
+    pub fn tenant(&self) -> Option<&TenantId> {
+        match &self.phase {
+            Phase::Talk(talk, _) => Some(&talk.tenant),
+            _ => None,
+        }
+    }
+
+    /// The ticket that it waits for.
+    pub fn waits_for(&self) -> Option<gate::TicketId> {
+        match &self.phase {
+            Phase::Talk(_, State::Held(held)) => Some(held.ticket()),
+            _ => None,
+        }
+    }
+
+    /// Whether the session is over.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed)
+    }
+
+    fn frame_max(&self) -> usize {
+        if matches!(self.phase, Phase::Login(_)) {
+            AUTH_LENGTH_MAX
+        } else {
+            self.bytes_max
+        }
+    }
+
+    fn takes_frames(&self) -> bool {
+        match &self.phase {
+            Phase::Login(login) => login.takes_frames(),
+            Phase::Console(console, _) => console.takes_frames(),
+            Phase::Talk(_, State::Idle(_) | State::Skipping(_)) => true,
+            Phase::Talk(_, State::Running(running)) => running.takes_frames(),
+            Phase::Talk(..) | Phase::Closed => false,
+        }
+    }
+
+    fn step(&mut self, now: Instant, input: Input<'_>) {
+        let io = &mut self.io;
+        self.phase = match std::mem::replace(&mut self.phase, Phase::Closed) {
+            Phase::Login(login) => match login.handle(now, input, io) {
+                login::Next::Stay(login) => Phase::Login(Box::new(login)),
+                login::Next::Talk(talk) => {
+                    io.effect(Effect::Note(entered(&talk)));
+                    Phase::Talk(talk, State::Idle(Idle::default()))
+                }
+                login::Next::Console(principal) => Phase::Console(Console::default(), principal),
+                login::Next::Close => Phase::Closed,
+            },
+            Phase::Console(console, principal) => match console.handle(input, io) {
+                console::Next::Stay(console) => Phase::Console(console, principal),
+                console::Next::Close => Phase::Closed,
+            },
+            Phase::Talk(mut talk, state) => match step(now, state, input, &mut talk, io) {
+                State::Closed => Phase::Closed,
+                state => Phase::Talk(talk, state),
+            },
+            Phase::Closed => return,
+        };
+        if self.is_closed() {
+            self.io.inbox.clear();
+            self.io.effect(Effect::Close);
+        }
+    }
+}
+
+/// The diagram: which state each state's answer leads to.
+fn step(now: Instant, state: State, input: Input<'_>, talk: &mut Talk, io: &mut Io) -> State {
+    match state {
+        State::Idle(idle) => match idle.handle(input, talk, io) {
+            idle::Next::Stay(idle) => State::Idle(idle),
+            idle::Next::Ask(work, shape) => State::Asking(Asking::start(work, shape, io)),
+            idle::Next::Proceed(steps, shape) => {
+                let next = Releasing::proceed(steps, shape, talk, io);
+                released(next, talk, io)
+            }
+            idle::Next::EndSegment => end_segment(talk, io),
+            idle::Next::Refused(refused, shape) => refused_to(refused, shape, talk, io),
+            idle::Next::Close(accounts) => settle(accounts, Then::Close, talk, io),
+        },
+        State::Asking(asking) => match asking.handle(input, talk, io) {
+            asking::Next::Stay(asking) => State::Asking(asking),
+            asking::Next::Hold(ticket, request, shape) => {
+                State::Held(Held::start(ticket, request, shape, now, talk, io))
+            }
+            asking::Next::Release(clearance, shape) => {
+                let next = Releasing::claim(clearance, shape, talk, io);
+                released(next, talk, io)
+            }
+            asking::Next::Refused(refused, shape) => refused_to(refused, shape, talk, io),
+            asking::Next::Close(accounts) => settle(accounts, Then::Close, talk, io),
+        },
+        State::Held(held) => match held.handle(now, input, talk, io) {
+            held::Next::Stay(held) => State::Held(held),
+            held::Next::Release(clearance, shape) => {
+                let next = Releasing::claim(clearance, shape, talk, io);
+                released(next, talk, io)
+            }
+            held::Next::Refused(refused, shape) => refused_to(refused, shape, talk, io),
+            held::Next::RollBack(shape) => {
+                State::Unwinding(Box::new(Unwinding::budget(shape, talk, io)))
+            }
+            held::Next::Close(accounts) => settle(accounts, Then::Close, talk, io),
+        },
+        State::Releasing(releasing) => {
+            let next = releasing.handle(input, talk, io);
+            released(next, talk, io)
+        }
+        State::Running(running) => match running.handle(input, talk, io) {
+            running::Next::Stay(running) => State::Running(Box::new(running)),
+            running::Next::Account(accounts, shape) => {
+                settle(accounts, Then::Finish(shape), talk, io)
+            }
+            running::Next::Idle => State::Idle(Idle::default()),
+            running::Next::Skip => State::Skipping(Skipping),
+            running::Next::Close(accounts) => settle(accounts, Then::Close, talk, io),
+        },
+        State::Settling(settling) => {
+            let next = settling.handle(input, talk, io);
+            settled(next, talk, io)
+        }
+        State::Skipping(skipping) => match skipping.handle(input, talk, io) {
+            skipping::Next::Stay(skipping) => State::Skipping(skipping),
+            skipping::Next::Idle => State::Idle(Idle::default()),
+            skipping::Next::EndSegment => end_segment(talk, io),
+            skipping::Next::Close(accounts) => settle(accounts, Then::Close, talk, io),
+        },
+        State::Unwinding(unwinding) => match unwinding.handle(input, talk, io) {
+            unwinding::Next::Stay(unwinding) => State::Unwinding(Box::new(unwinding)),
+            unwinding::Next::Account(accounts, shape) => {
+                settle(accounts, Then::Finish(shape), talk, io)
+            }
+            unwinding::Next::Close(accounts) => settle(accounts, Then::Close, talk, io),
+        },
+        State::Closed => State::Closed,
+    }
+}
+
+fn released(next: releasing::Next, talk: &mut Talk, io: &mut Io) -> State {
+    match next {
+        releasing::Next::Stay(releasing) => State::Releasing(Box::new(releasing)),
+        releasing::Next::Run(replies, shape) => {
+            State::Running(Box::new(Running::start(replies, shape)))
+        }
+        releasing::Next::AskAgain(request, shape) => {
+            State::Asking(Asking::again(request, shape, io))
+        }
+        releasing::Next::Refused(refused, shape) => refused_to(refused, shape, talk, io),
+        releasing::Next::Close(accounts) => settle(accounts, Then::Close, talk, io),
+    }
+}
+
+fn refused_to(
+    refused: Refused,
+    shape: crate::state::job::Shape,
+    talk: &mut Talk,
+    io: &mut Io,
+) -> State {
+    match refused {
+        Refused::Idle => State::Idle(Idle::default()),
+        Refused::Skip => State::Skipping(Skipping),
+        Refused::Unwind => State::Unwinding(Box::new(Unwinding::refused(shape, talk, io))),
+        Refused::Close => {
+            let accounts = crate::state::job::hang_up(talk, io);
+            settle(accounts, Then::Close, talk, io)
+        }
+    }
+}
+
+fn end_segment(talk: &mut Talk, io: &mut Io) -> State {
+    let (replies, shape) = load::end_segment(talk, io);
+    State::Running(Box::new(Running::start(replies, shape)))
+}
+
+fn settle(
+    accounts: crate::state::job::Accounts,
+    then: Then,
+    talk: &mut Talk,
+    io: &mut Io,
+) -> State {
+    let next = Settling::start(accounts, then, talk, io);
+    settled(next, talk, io)
+}
+
+fn settled(next: settling::Next, talk: &mut Talk, io: &mut Io) -> State {
+    match next {
+        settling::Next::Stay(settling) => State::Settling(settling),
+        settling::Next::Finished(Refused::Skip) => State::Skipping(Skipping),
+        settling::Next::Finished(_) => State::Idle(Idle::default()),
+        settling::Next::Close => {
+            talk.release_lease(io);
+            State::Closed
+        }
+    }
+}
+
+impl State {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Idle(_) => "idle",
+            Self::Asking(_) => "asking",
+            Self::Held(_) => "held",
+            Self::Releasing(_) => "waiting",
+            Self::Running(_) => "active",
+            Self::Settling(_) => "settling",
+            Self::Skipping(_) => "skipping",
+            Self::Unwinding(_) => "unwinding",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+fn entered(talk: &Talk) -> Entry {
+    Entry::Login {
+        session: talk.peer.session,
+        principal: talk.principal.id.clone(),
+        tenant: talk.tenant.clone(),
+        client: Arc::clone(&talk.peer.client),
+    }
+}
+
+/// Whether a Terminate lies among the messages that wait for their turn: then the client has gone
+/// and what it asked for last is asked for by nobody (hazards R57).
+fn says_goodbye(inbox: &BytesMut) -> bool {
+    let mut rest: &[u8] = inbox;
+    while let Ok(Some(header)) = wire::frame::header(rest, usize::MAX) {
+        if header.tag == tag::TERMINATE {
+            return true;
+        }
+        match rest.get(header.total..) {
+            Some(next) => rest = next,
+            None => return false,
+        }
+    }
+    false
+}

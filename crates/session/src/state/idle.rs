@@ -1,0 +1,132 @@
+//! Idle: the client's messages gather here until one of them asks for something.
+
+use bytes::BytesMut;
+use bytestring::ByteString;
+use gate::Work;
+use wire::frame::Frame;
+use wire::frontend::Frontend;
+
+use crate::batch::{Batch, Close};
+use crate::fault::Fault;
+use crate::input::Input;
+use crate::replies::{close_complete, relay_unasked};
+use crate::state::job::{Accounts, Refused, Shape, finish_refusal, hang_up, refuse};
+use crate::talk::{Io, Talk};
+
+/// Nothing is asked and nothing is owed, but for an extended segment that may be open upstream.
+#[derive(Debug, Default)]
+pub(crate) struct Idle {
+    batch: Batch,
+}
+
+/// Where idling leads.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Stay(Idle),
+    /// Something may run: it must be decided.
+    Ask(Work, Shape),
+    /// Nothing runs that was not released already: looks, and more of open portals.
+    Proceed(Vec<gate::Step>, Shape),
+    /// The open segment ends.
+    EndSegment,
+    Refused(Refused, Shape),
+    Close(Accounts),
+}
+
+impl Idle {
+    pub(crate) fn handle(self, input: Input<'_>, talk: &mut Talk, io: &mut Io) -> Next {
+        match input {
+            Input::Frame(frame) => self.frame(frame, talk, io),
+            Input::Upstream(buf) => self.unasked(buf, talk, io),
+            Input::UpstreamGone => {
+                io.error(&Fault::upstream_lost());
+                Next::Close(hang_up(talk, io))
+            }
+            Input::ClientGone => Next::Close(hang_up(talk, io)),
+            Input::Drain if !talk.transaction.is_open() && talk.segment.is_none() => {
+                io.error(&Fault::shutdown(None));
+                Next::Close(hang_up(talk, io))
+            }
+            // A cancel that comes when nothing runs is no error (PostgreSQL ignores it too), and
+            // news of a ticket that nobody waits for any more is none either.
+            _ => Next::Stay(self),
+        }
+    }
+
+    /// What a server says by itself: notices, notifications, parameters, or a farewell.
+    fn unasked(self, buf: &mut BytesMut, talk: &mut Talk, io: &mut Io) -> Next {
+        match relay_unasked(buf, &mut io.out, &mut talk.told) {
+            Ok(true) => Next::Stay(self),
+            Ok(false) => Next::Close(hang_up(talk, io)),
+            Err(fault) => {
+                io.error(&fault);
+                Next::Close(hang_up(talk, io))
+            }
+        }
+    }
+
+    fn frame(mut self, frame: Frame, talk: &mut Talk, io: &mut Io) -> Next {
+        let message = match Frontend::decode(frame) {
+            Ok(message) => message,
+            Err(error) => {
+                io.error(&Fault::malformed(&error));
+                return Next::Close(hang_up(talk, io));
+            }
+        };
+        match message {
+            Frontend::Query(text) => self.query(text, talk, io),
+            Frontend::Flush => self.close(Close::Flush, talk, io),
+            Frontend::Sync => self.close(Close::Sync, talk, io),
+            Frontend::Terminate => Next::Close(hang_up(talk, io)),
+            // What is left of a COPY that the server ended (the manual, section 55.2.7).
+            Frontend::CopyData(_) | Frontend::CopyDone | Frontend::CopyFail(_) => Next::Stay(self),
+            Frontend::FunctionCall => {
+                let refused = refuse(&Fault::function_call(), &Shape::Query, talk, io);
+                Next::Refused(refused, Shape::Query)
+            }
+            Frontend::Password(_) => {
+                io.error(&Fault::protocol("unexpected password message").fatal());
+                Next::Close(hang_up(talk, io))
+            }
+            step => match self.batch.add(step, talk) {
+                Ok(()) => Next::Stay(self),
+                Err(fault) => {
+                    let shape = Shape::Batch(Close::Flush, crate::state::job::Labels::default());
+                    Next::Refused(refuse(&fault, &shape, talk, io), shape)
+                }
+            },
+        }
+    }
+
+    fn query(self, text: ByteString, talk: &mut Talk, io: &mut Io) -> Next {
+        if !self.batch.is_empty() || talk.segment.is_some() {
+            let fault = Fault::protocol("expected a Sync before a Query").fatal();
+            io.error(&fault);
+            return Next::Close(hang_up(talk, io));
+        }
+        Next::Ask(Work::Query(text), Shape::Query)
+    }
+
+    fn close(mut self, close: Close, talk: &mut Talk, io: &mut Io) -> Next {
+        if self.batch.steps.is_empty() {
+            for _ in self.batch.closes.drain(..) {
+                io.out.extend_from_slice(&close_complete());
+            }
+            return match close {
+                Close::Flush => Next::Stay(self),
+                Close::Sync if talk.segment.is_some() => Next::EndSegment,
+                Close::Sync => {
+                    let shape = Shape::Batch(close, crate::state::job::Labels::default());
+                    Next::Refused(finish_refusal(&shape, talk, io), shape)
+                }
+            };
+        }
+        let decide = self.batch.binds();
+        let (shape, steps) = Shape::of(self.batch, close);
+        if decide {
+            Next::Ask(Work::Batch(steps), shape)
+        } else {
+            Next::Proceed(steps, shape)
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Loading: what goes up for a turn, in what fence, and what is owed for it. The cargo and the
+//! replies are made side by side here, so that they cannot drift apart.
+
+use std::sync::Arc;
+
+use gate::cargo::More;
+use gate::{Authority, Cargo, Form, Look, Own, Released, Step, Work};
+use sql::{Class, Control};
+
+use crate::batch::Close;
+use crate::effect::Effect;
+use crate::names::Open;
+use crate::replies::{Owed, Replies, close_complete};
+use crate::state::job::{Labels, Shape};
+use crate::talk::{Fence, Io, Segment, Sent, Talk};
+use crate::transaction::Spent;
+
+/// Loads a released request with its fence, and says what is owed for it.
+pub(crate) fn send(
+    released: Released,
+    fenced: bool,
+    number: u64,
+    shape: &Shape,
+    talk: &mut Talk,
+    io: &mut Io,
+) -> Replies {
+    let request = Arc::clone(released.request());
+    let fence = match (fenced, talk.transaction.has_upstream()) {
+        (false, _) => Fence::None,
+        (true, true) => Fence::Savepoint,
+        (true, false) => Fence::Transaction,
+    };
+    talk.taint(&request);
+    if request
+        .statements()
+        .any(|it| it.class != Class::Transaction)
+    {
+        talk.transaction.work();
+    }
+    note_sent(&released, number, talk);
+    let right = released.right();
+    talk.portals.released(Open {
+        right: right.clone(),
+        fenced,
+    });
+    if let Work::Batch(steps) = &request.work {
+        for step in steps {
+            if let Step::Bind { portal, .. } = step {
+                talk.portals.insert(
+                    portal.clone(),
+                    Open {
+                        right: right.clone(),
+                        fenced,
+                    },
+                );
+            }
+        }
+    }
+    let form = Talk::form(&request, fence);
+    let mut load = Load::new(talk);
+    if matches!((&request.work, form), (Work::Query(_), Form::Query)) {
+        load.put(Cargo::Released(released, form));
+    } else {
+        load.fence(fence, talk);
+        match (&request.work, shape) {
+            (Work::Batch(steps), Shape::Batch(_, labels)) => owe_steps(steps, labels, &mut load),
+            _ if fence != Fence::None => load.replies.hold_back_completion(),
+            _ => {}
+        }
+        load.put(Cargo::Released(released, form));
+        load.close(fence, shape, talk);
+    }
+    load.send(io)
+}
+
+/// What the next ReadyForQuery will decide about.
+fn note_sent(released: &Released, number: u64, talk: &mut Talk) {
+    let request = released.request();
+    let lasting = request
+        .statements()
+        .any(|it| it.outside_transaction || it.class == Class::Opaque || it.class == Class::Admin);
+    let spent = match released.authority() {
+        Authority::Unsigned { .. } => None,
+        Authority::Signed { ticket, claim } => Some(Spent::new(*ticket, *claim, lasting)),
+    };
+    let may_commit = request
+        .statements()
+        .any(|it| it.class == Class::Opaque || matches!(it.control, Some(Control::Commit { .. })));
+    talk.sent.push(Sent {
+        number,
+        spent,
+        may_commit,
+    });
+    talk.controls
+        .extend(request.statements().filter_map(|it| it.control.clone()));
+}
+
+/// Loads looks, and more of open portals.
+pub(crate) fn send_steps(steps: &[Step], shape: &Shape, talk: &mut Talk, io: &mut Io) -> Replies {
+    let look = |step: &Step| matches!(step, Step::Parse(_) | Step::DescribeStatement(_));
+    let here = talk.transaction.has_upstream() || talk.segment.is_some();
+    let fence = if !here && steps.iter().all(look) {
+        Fence::Look
+    } else if talk.transaction.has_upstream() && steps.iter().any(|it| refetches(it, talk)) {
+        Fence::Savepoint
+    } else {
+        talk.segment.map_or(Fence::None, |segment| segment.fence)
+    };
+    let mut load = Load::new(talk);
+    load.fence(fence, talk);
+    if let Shape::Batch(_, labels) = shape {
+        owe_steps(steps, labels, &mut load);
+    }
+    for (step, carried) in steps.iter().zip(gate::work::carried(steps)) {
+        load_step(step, carried, talk, &mut load);
+    }
+    load.close(fence, shape, talk);
+    load.send(io)
+}
+
+/// Whether a step fetches from a portal of an unsigned read, which must be fenced again.
+fn refetches(step: &Step, talk: &Talk) -> bool {
+    match step {
+        Step::Execute { portal, .. } => talk.portals.get(portal).is_some_and(|open| open.fenced),
+        _ => false,
+    }
+}
+
+fn load_step(step: &Step, carried: bool, talk: &mut Talk, load: &mut Load) {
+    let more = |portal: &str, more: More| talk.portals.get(portal).map(|it| (it.right, more));
+    let more = match step {
+        Step::Parse(statement) => {
+            load.cargo
+                .push(Cargo::Look(Look::Parse(Arc::clone(statement))));
+            None
+        }
+        Step::DescribeStatement(statement) => {
+            if carried {
+                load.cargo
+                    .push(Cargo::Look(Look::Parse(Arc::clone(statement))));
+            }
+            load.cargo.push(Cargo::Look(Look::Describe));
+            None
+        }
+        Step::Execute { portal, max_rows } => more(
+            portal,
+            More::Execute {
+                portal: portal.clone(),
+                max_rows: *max_rows,
+            },
+        ),
+        Step::DescribePortal(portal) => more(portal, More::DescribePortal(portal.clone())),
+        Step::ClosePortal(portal) => more(portal, More::ClosePortal(portal.clone())),
+        // A batch with a Bind in it is decided, never merely proceeded with.
+        Step::Bind { .. } => None,
+    };
+    if let Some((right, more)) = more {
+        load.cargo.push(Cargo::More(right, more));
+    }
+    if let Step::ClosePortal(portal) = step {
+        talk.portals.close(portal);
+    }
+}
+
+/// Notes what the steps of a batch are answered with, with what the gate says itself in between.
+fn owe_steps(steps: &[Step], labels: &Labels, load: &mut Load) {
+    let carried = gate::work::carried(steps);
+    for (place, (step, carried)) in steps.iter().zip(carried).enumerate() {
+        labels
+            .closes
+            .iter()
+            .filter(|at| **at == place)
+            .for_each(|_| load.say_close());
+        load.replies.owe_step(step, carried, labels.name_at(place));
+    }
+    labels
+        .closes
+        .iter()
+        .filter(|at| **at >= steps.len())
+        .for_each(|_| load.say_close());
+}
+
+/// Cargo in the making, with what is owed for it.
+struct Load {
+    cargo: Vec<Cargo>,
+    replies: Replies,
+    open: Option<Fence>,
+}
+
+impl Load {
+    fn new(talk: &Talk) -> Self {
+        let open = talk.segment.map(|segment| segment.fence);
+        Self {
+            cargo: Vec::new(),
+            replies: Replies::default(),
+            open,
+        }
+    }
+
+    fn put(&mut self, cargo: Cargo) {
+        self.replies.owe(&cargo);
+        self.cargo.push(cargo);
+    }
+
+    fn say_close(&mut self) {
+        self.replies.push(Owed::Say(close_complete()));
+    }
+
+    /// Puts up the fence, unless it stands already in the open segment.
+    fn fence(&mut self, fence: Fence, talk: &mut Talk) {
+        if self.open == Some(fence) {
+            return;
+        }
+        if let Some(open) = self.open.take() {
+            self.unfence(open);
+        }
+        match fence {
+            Fence::None => {}
+            Fence::Transaction => self.put(Cargo::Own(Own::FenceOpen)),
+            Fence::Savepoint => self.put(Cargo::Own(Own::SavepointOpen)),
+            Fence::Look => self.put(Cargo::Own(Own::LookOpen)),
+        }
+        self.open = Some(fence);
+        talk.segment = Some(Segment {
+            fence,
+            failed: false,
+        });
+    }
+
+    fn unfence(&mut self, fence: Fence) {
+        match fence {
+            Fence::None => {}
+            Fence::Transaction => self.put(Cargo::Own(Own::FenceClose)),
+            Fence::Savepoint => self.put(Cargo::Own(Own::SavepointClose)),
+            Fence::Look => self.put(Cargo::Own(Own::LookClose)),
+        }
+    }
+
+    /// Ends the segment with the client's Sync, or leaves it open behind the client's Flush. A look
+    /// is always whole: nothing of it stays open upstream.
+    fn close(&mut self, fence: Fence, shape: &Shape, talk: &mut Talk) {
+        talk.segment = Some(Segment {
+            fence,
+            failed: false,
+        });
+        if shape.ends_ready() || fence == Fence::Look {
+            self.unfence(fence);
+            self.put(Cargo::Sync);
+        } else {
+            self.put(Cargo::Flush);
+        }
+    }
+
+    fn send(self, io: &mut Io) -> Replies {
+        io.effect(Effect::Load(self.cargo));
+        self.replies
+    }
+}
+
+/// Ends the open segment with the client's Sync.
+pub(crate) fn end_segment(talk: &mut Talk, io: &mut Io) -> (Replies, Shape) {
+    let mut load = Load::new(talk);
+    if let Some(segment) = talk.segment.filter(|segment| !segment.failed) {
+        load.unfence(segment.fence);
+    }
+    load.put(Cargo::Sync);
+    (load.send(io), Shape::Batch(Close::Sync, Labels::default()))
+}
+
+/// Makes the upstream's transaction fail, so that it can only be rolled back (DESIGN ruling 4).
+pub(crate) fn poison(talk: &Talk, io: &mut Io) -> Replies {
+    let mut load = Load::new(talk);
+    load.put(Cargo::Own(Own::Poison));
+    load.put(Cargo::Sync);
+    load.send(io)
+}
+
+/// Rolls the upstream's transaction back.
+pub(crate) fn rollback(talk: &Talk, io: &mut Io) -> Replies {
+    let mut load = Load::new(talk);
+    if talk.segment.is_some() {
+        load.put(Cargo::Own(Own::Poison));
+        load.put(Cargo::Sync);
+    }
+    load.put(Cargo::Own(Own::Rollback));
+    load.send(io)
+}
+
+/// One more message of a COPY that was released.
+pub(crate) fn copy(right: gate::Right, more: More, io: &mut Io) {
+    io.effect(Effect::Load(vec![Cargo::More(right, more)]));
+}

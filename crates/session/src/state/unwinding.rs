@@ -1,0 +1,127 @@
+//! Unwinding: the gate refused something inside a transaction, so the upstream's transaction must
+//! fail too, or a later COMMIT would keep half of it (hazards R34, DESIGN rulings 3 and 4).
+
+use bytes::BytesMut;
+use gate::Event;
+use gate::audit::TransactionEnd;
+use wire::backend::Status;
+
+use crate::fault::Fault;
+use crate::input::Input;
+use crate::replies::{Relayed, Replies};
+use crate::state::job::{Accounts, Shape, hang_up};
+use crate::state::load;
+use crate::talk::{Io, Talk};
+use crate::transaction::Transaction;
+
+/// A transaction that is being undone. The client has heard the error already.
+#[derive(Debug)]
+pub(crate) struct Unwinding {
+    replies: Replies,
+    shape: Shape,
+    /// On budget what was spent comes back, since it was the gate that rolled back.
+    give_back: bool,
+    gone: bool,
+}
+
+/// Where unwinding leads.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Stay(Unwinding),
+    Account(Accounts, Shape),
+    Close(Accounts),
+}
+
+impl Unwinding {
+    /// After a refusal: with savepoints open the client must be able to go back to one, so there
+    /// the transaction only fails; otherwise it is rolled back at once.
+    pub(crate) fn refused(shape: Shape, talk: &Talk, io: &mut Io) -> Self {
+        let poison = talk.transaction.has_savepoints() || !talk.transaction.has_upstream();
+        let replies = if poison {
+            load::poison(talk, io)
+        } else {
+            load::rollback(talk, io)
+        };
+        Self {
+            replies,
+            shape,
+            give_back: false,
+            gone: false,
+        }
+    }
+
+    /// After the budget is over: the whole transaction goes, and its locks with it.
+    pub(crate) fn budget(shape: Shape, talk: &Talk, io: &mut Io) -> Self {
+        Self {
+            replies: load::rollback(talk, io),
+            shape,
+            give_back: true,
+            gone: false,
+        }
+    }
+
+    pub(crate) fn handle(mut self, input: Input<'_>, talk: &mut Talk, io: &mut Io) -> Next {
+        match input {
+            Input::Upstream(buf) => self.undo(buf, talk, io),
+            Input::ClientGone => {
+                self.gone = true;
+                Next::Stay(self)
+            }
+            Input::UpstreamGone => {
+                io.error(&Fault::upstream_lost());
+                Next::Close(hang_up(talk, io))
+            }
+            _ => Next::Stay(self),
+        }
+    }
+
+    fn undo(mut self, buf: &mut BytesMut, talk: &mut Talk, io: &mut Io) -> Next {
+        loop {
+            match self.replies.relay(buf, &mut io.out, &mut talk.told) {
+                Ok(Relayed::Waiting) => return Next::Stay(self),
+                Ok(Relayed::Ready(status)) if self.replies.is_settled() => {
+                    return self.undone(status, talk, io);
+                }
+                Ok(_) => {}
+                Err(fault) => {
+                    io.error(&fault);
+                    return Next::Close(hang_up(talk, io));
+                }
+            }
+        }
+    }
+
+    fn undone(self, status: Status, talk: &mut Talk, io: &mut Io) -> Next {
+        talk.segment = None;
+        talk.controls.clear();
+        let session = talk.peer.session;
+        let was_explicit = talk.transaction.is_open();
+        let mut accounts = Accounts::default();
+        for it in std::mem::take(&mut talk.sent) {
+            accounts.outcome(session, it.number, gate::audit::End::Failed, (&[], None));
+            accounts.settle(it.spent.as_slice(), Event::RollBack, None);
+        }
+        if status == Status::Idle {
+            let spent = talk.transaction.abort(Transaction::Aborted);
+            accounts.transaction_end(session, &spent, TransactionEnd::Rollback);
+            let (back, gone): (Vec<_>, Vec<_>) = spent
+                .into_iter()
+                .partition(|it| self.give_back && !it.lasting);
+            accounts.settle(&back, Event::Unclaim, None);
+            accounts.settle(&gone, Event::RollBack, None);
+            if !was_explicit {
+                talk.transaction = Transaction::None;
+            }
+            talk.portals.clear();
+        } else {
+            talk.transaction.settle(status, false);
+        }
+        if self.gone {
+            let mut rest = hang_up(talk, io);
+            rest.entries.splice(0..0, accounts.entries);
+            rest.settlements.splice(0..0, accounts.settlements);
+            return Next::Close(rest);
+        }
+        Next::Account(accounts, self.shape)
+    }
+}
