@@ -1,1 +1,22 @@
-//! The `pool` crate.
+//! Upstream connections: per tenant a pool of a bounded size, each connection logged in with the
+//! tenant's own credential, never shared between tenants.
+//!
+//! An upstream takes [`gate::Cargo`] and nothing else: there is no way to send it bytes. What comes
+//! back is handed up unread, but for the login.
+
+mod cancel;
+mod connect;
+mod dial;
+mod encode;
+mod options;
+mod pool;
+mod tls;
+mod upstream;
+
+pub use cancel::CancelTarget;
+pub use connect::ConnectError;
+pub use dial::{Dial, TcpDial};
+pub use options::{Options, Password};
+pub use pool::{CheckoutError, Facts, Figures, Lease, Pool};
+pub use tls::{ClientTls, Roots, TlsError};
+pub use upstream::Upstream;

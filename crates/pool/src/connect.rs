@@ -1,0 +1,262 @@
+//! Logging in to an upstream: TLS, startup packet, SCRAM, and what the server says of itself. The
+//! server's error texts go to the log, never to a client.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use gate::Settings;
+use postgres_protocol::authentication::md5_hash;
+use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
+use rustls::pki_types::ServerName;
+use secrecy::ExposeSecret;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::TlsConnector;
+use wire::backend::{Authentication, decode, tag};
+use wire::frame::{self, Frame};
+use wire::{CancelKey, frontend, startup};
+
+use crate::dial::Dial;
+use crate::options::Options;
+use crate::upstream::{Stream, Upstream};
+
+/// The largest message of a login.
+const LOGIN_MESSAGE_MAX: usize = 64 * 1024;
+
+const SCRAM: &str = "SCRAM-SHA-256";
+
+/// Why an upstream could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// No socket, or it broke.
+    #[error("could not connect")]
+    Io(#[from] io::Error),
+    /// The time for connecting was over.
+    #[error("timeout expired")]
+    Timeout,
+    /// The server does not speak TLS.
+    #[error("server does not support SSL, but SSL was required")]
+    NoTls,
+    /// The host name cannot be verified.
+    #[error("host name \"{0}\" cannot be verified")]
+    HostName(String),
+    /// The server speaks something else.
+    #[error("server does not speak the protocol")]
+    Protocol,
+    /// The server wants a password and none is configured.
+    #[error("server wants a password and none is configured")]
+    NoPassword,
+    /// The server wants a login that is not supported.
+    #[error("server wants an authentication method that is not supported: {0}")]
+    Method(&'static str),
+    /// The server refused; its words are for the log.
+    #[error("server refused the login: {0}")]
+    Refused(String),
+}
+
+impl From<wire::WireError> for ConnectError {
+    fn from(_: wire::WireError) -> Self {
+        Self::Protocol
+    }
+}
+
+/// What a server says of itself at login.
+#[derive(Debug, Default)]
+pub(crate) struct Greeting {
+    pub(crate) parameters: Settings,
+    pub(crate) system_identifier: Option<Arc<str>>,
+}
+
+/// Opens a connection and logs in. Dropping the future closes it.
+pub(crate) async fn connect<D: Dial>(
+    dial: &D,
+    options: &Options,
+) -> Result<(Upstream<D::Socket>, Greeting), ConnectError> {
+    let stream = open(dial, options).await?;
+    let mut login = Wire {
+        stream,
+        inbox: BytesMut::new(),
+    };
+    let mut out = BytesMut::new();
+    let parameters = [
+        ("user", options.user.as_str()),
+        ("database", options.database.as_str()),
+        ("application_name", "portcullis"),
+        ("client_encoding", "UTF8"),
+    ];
+    startup::encode_startup(&parameters, &mut out)?;
+    login.send(&mut out).await?;
+    login.authenticate(options).await?;
+    let (mut greeting, key) = login.greeting().await?;
+    greeting.system_identifier = login.system_identifier().await?;
+    Ok((Upstream::new(login.stream, login.inbox, key), greeting))
+}
+
+/// A socket with TLS where that is wanted. One byte is read before the handshake and not more, so
+/// nothing that came in the clear is taken for protected (hazards R11, R12).
+pub(crate) async fn open<D: Dial>(
+    dial: &D,
+    options: &Options,
+) -> Result<Stream<D::Socket>, ConnectError> {
+    let mut socket = dial.dial(&options.host, options.port).await?;
+    let Some(config) = &options.tls.0 else {
+        return Ok(Stream::Plain(socket));
+    };
+    let mut out = BytesMut::new();
+    startup::encode_ssl_request(&mut out);
+    socket.write_all(&out).await?;
+    match socket.read_u8().await? {
+        b'S' => {}
+        b'N' => return Err(ConnectError::NoTls),
+        _ => return Err(ConnectError::Protocol),
+    }
+    let name = ServerName::try_from(options.host.clone())
+        .map_err(|_| ConnectError::HostName(options.host.clone()))?;
+    let tls = TlsConnector::from(Arc::clone(config))
+        .connect(name, socket)
+        .await?;
+    Ok(Stream::Tls(Box::new(tls)))
+}
+
+/// A connection that has not logged in yet.
+struct Wire<S> {
+    stream: Stream<S>,
+    inbox: BytesMut,
+}
+
+impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> Wire<S> {
+    async fn send(&mut self, out: &mut BytesMut) -> Result<(), ConnectError> {
+        self.stream.write_all_buf(out).await?;
+        self.stream.flush().await?;
+        Ok(())
+    }
+
+    /// The next message that is not said in passing.
+    async fn next(&mut self) -> Result<Frame, ConnectError> {
+        loop {
+            while let Some(frame) = frame::take(&mut self.inbox, LOGIN_MESSAGE_MAX)? {
+                match frame.tag {
+                    tag::NOTICE | tag::NEGOTIATE_PROTOCOL_VERSION => {}
+                    tag::ERROR => {
+                        let fields = decode::fields(&frame.body)?;
+                        let said = format!("{}: {}", fields.sqlstate, fields.message);
+                        return Err(ConnectError::Refused(said));
+                    }
+                    _ => return Ok(frame),
+                }
+            }
+            if self.stream.read_buf(&mut self.inbox).await? == 0 {
+                return Err(ConnectError::Io(io::ErrorKind::UnexpectedEof.into()));
+            }
+        }
+    }
+
+    async fn authentication(&mut self) -> Result<Authentication, ConnectError> {
+        let frame = self.next().await?;
+        if frame.tag != tag::AUTHENTICATION {
+            return Err(ConnectError::Protocol);
+        }
+        Ok(decode::authentication(&frame.body)?)
+    }
+
+    async fn authenticate(&mut self, options: &Options) -> Result<(), ConnectError> {
+        let password = || {
+            options
+                .password
+                .as_ref()
+                .map(ExposeSecret::expose_secret)
+                .ok_or(ConnectError::NoPassword)
+        };
+        let mut out = BytesMut::new();
+        match self.authentication().await? {
+            Authentication::Ok => return Ok(()),
+            Authentication::Sasl(mechanisms) if mechanisms.iter().any(|it| &**it == SCRAM) => {
+                return self.scram(password()?).await;
+            }
+            Authentication::Sasl(_) => {
+                return Err(ConnectError::Method("SASL without SCRAM-SHA-256"));
+            }
+            Authentication::Md5(salt) => {
+                let hash = md5_hash(options.user.as_bytes(), password()?.as_bytes(), salt);
+                frontend::cleartext_password(&hash, &mut out)?;
+            }
+            Authentication::Cleartext if options.tls.0.is_some() => {
+                frontend::cleartext_password(password()?, &mut out)?;
+            }
+            Authentication::Cleartext => return Err(ConnectError::Method("password without SSL")),
+            _ => return Err(ConnectError::Method("neither SCRAM-SHA-256 nor a password")),
+        }
+        self.send(&mut out).await?;
+        match self.authentication().await? {
+            Authentication::Ok => Ok(()),
+            _ => Err(ConnectError::Protocol),
+        }
+    }
+
+    async fn scram(&mut self, password: &str) -> Result<(), ConnectError> {
+        let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
+        let mut out = BytesMut::new();
+        frontend::sasl_initial(SCRAM, scram.message(), &mut out)?;
+        self.send(&mut out).await?;
+        let Authentication::SaslContinue(data) = self.authentication().await? else {
+            return Err(ConnectError::Protocol);
+        };
+        scram.update(&data)?;
+        frontend::password(scram.message(), &mut out)?;
+        self.send(&mut out).await?;
+        let Authentication::SaslFinal(data) = self.authentication().await? else {
+            return Err(ConnectError::Protocol);
+        };
+        scram.finish(&data)?;
+        match self.authentication().await? {
+            Authentication::Ok => Ok(()),
+            _ => Err(ConnectError::Protocol),
+        }
+    }
+
+    async fn greeting(&mut self) -> Result<(Greeting, Option<CancelKey>), ConnectError> {
+        let mut greeting = Greeting::default();
+        let mut key = None;
+        loop {
+            let frame = self.next().await?;
+            match frame.tag {
+                tag::PARAMETER_STATUS => {
+                    let (name, value) = decode::parameter_status(&frame.body)?;
+                    greeting
+                        .parameters
+                        .insert(name.to_string(), value.to_string());
+                }
+                tag::BACKEND_KEY_DATA => key = Some(decode::backend_key_data(&frame.body)?),
+                tag::READY => return Ok((greeting, key)),
+                _ => return Err(ConnectError::Protocol),
+            }
+        }
+    }
+
+    /// Which cluster this is; `None` where the role may not know. Asked at each login: another
+    /// cluster at the same address is another place (hazards R64, R92).
+    async fn system_identifier(&mut self) -> Result<Option<Arc<str>>, ConnectError> {
+        let mut out = BytesMut::new();
+        let sql = "SELECT system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system()";
+        frontend::query(sql, &mut out)?;
+        self.send(&mut out).await?;
+        let mut identifier = None;
+        loop {
+            let frame = match self.next().await {
+                Ok(frame) => frame,
+                Err(ConnectError::Refused(_)) => continue,
+                Err(error) => return Err(error),
+            };
+            match frame.tag {
+                tag::DATA_ROW => {
+                    let values = decode::data_row_values(&frame.body)?;
+                    let first = values.into_iter().next().flatten();
+                    identifier =
+                        first.and_then(|it| Some(Arc::from(std::str::from_utf8(&it).ok()?)));
+                }
+                tag::READY => return Ok(identifier),
+                _ => {}
+            }
+        }
+    }
+}

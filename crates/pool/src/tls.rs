@@ -1,0 +1,204 @@
+//! TLS to an upstream, in libpq's words. Verification is the default; not verifying is spelled out.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+/// Whom to trust.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Roots {
+    /// The operating system's certificates; libpq's `sslrootcert=system`.
+    System,
+    /// The certificates in this PEM file.
+    File(PathBuf),
+}
+
+/// How an upstream connection is protected; libpq's `sslmode`.
+#[derive(Clone, Debug)]
+pub struct ClientTls(pub(crate) Option<Arc<ClientConfig>>);
+
+/// TLS to the upstream could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The file with the roots cannot be read.
+    #[error("could not read root certificates \"{}\": {why}", path.display())]
+    Roots {
+        /// The file.
+        path: PathBuf,
+        /// Why, in a word or two.
+        why: String,
+    },
+    /// No root certificate is there to trust.
+    #[error("no root certificates found")]
+    NoRoots,
+    /// rustls refused.
+    #[error("could not set up TLS")]
+    Setup(#[source] rustls::Error),
+}
+
+impl ClientTls {
+    /// No TLS; libpq's `disable`.
+    pub fn disable() -> Self {
+        Self(None)
+    }
+
+    /// TLS, but the certificate is not verified; libpq's `require`.
+    pub fn require() -> Result<Self, TlsError> {
+        Self::with(|provider| Ok(Arc::new(Unverified(provider)) as _))
+    }
+
+    /// The certificate must come from the roots, for whatever name; libpq's `verify-ca`.
+    pub fn verify_ca(roots: &Roots) -> Result<Self, TlsError> {
+        let inner = verifier(roots)?;
+        Self::with(|_| Ok(Arc::new(AnyName(inner)) as _))
+    }
+
+    /// The certificate must come from the roots and be for the host; libpq's `verify-full`.
+    pub fn verify_full(roots: &Roots) -> Result<Self, TlsError> {
+        let inner = verifier(roots)?;
+        Self::with(|_| Ok(inner as _))
+    }
+
+    fn with(
+        verifier: impl FnOnce(Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, TlsError>,
+    ) -> Result<Self, TlsError> {
+        let provider = provider();
+        let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::Setup)?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier(provider)?)
+            .with_no_client_auth();
+        Ok(Self(Some(Arc::new(config))))
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+fn verifier(roots: &Roots) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
+    let mut store = RootCertStore::empty();
+    match roots {
+        Roots::System => {
+            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+        Roots::File(path) => {
+            let unreadable = |why: String| TlsError::Roots {
+                path: path.clone(),
+                why,
+            };
+            let certificates = CertificateDer::pem_file_iter(path)
+                .map_err(|error| unreadable(error.to_string()))?;
+            for certificate in certificates {
+                let certificate = certificate.map_err(|error| unreadable(error.to_string()))?;
+                store
+                    .add(certificate)
+                    .map_err(|error| unreadable(error.to_string()))?;
+            }
+        }
+    }
+    if store.is_empty() {
+        return Err(TlsError::NoRoots);
+    }
+    WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider())
+        .build()
+        .map_err(|error| TlsError::Setup(rustls::Error::General(error.to_string())))
+}
+
+/// `require`: anything goes, as libpq has it; signatures are still checked.
+#[derive(Debug)]
+struct Unverified(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Unverified {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// `verify-ca`: the chain counts, the name does not.
+#[derive(Debug)]
+struct AnyName(Arc<WebPkiServerVerifier>);
+
+impl ServerCertVerifier for AnyName {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        use rustls::CertificateError::{NotValidForName, NotValidForNameContext};
+        match self
+            .0
+            .verify_server_cert(certificate, intermediates, name, ocsp, now)
+        {
+            Err(rustls::Error::InvalidCertificate(
+                NotValidForName | NotValidForNameContext { .. },
+            )) => Ok(ServerCertVerified::assertion()),
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0
+            .verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0
+            .verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}

@@ -1,0 +1,150 @@
+//! One logged-in upstream connection: cargo goes in, bytes come out. It never looks into what the
+//! server says after the login.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use gate::{Cargo, Own, Settings};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::client::TlsStream;
+use wire::CancelKey;
+
+use crate::encode::encode;
+
+/// How much is read at once.
+const READ_BYTES: usize = 16 * 1024;
+
+/// A socket, with or without TLS around it.
+#[derive(Debug)]
+pub(crate) enum Stream<S> {
+    Plain(S),
+    Tls(Box<TlsStream<S>>),
+}
+
+/// A logged-in connection.
+#[derive(Debug)]
+pub struct Upstream<S> {
+    pub(crate) stream: Stream<S>,
+    pub(crate) inbox: BytesMut,
+    outbox: BytesMut,
+    settings: Arc<Settings>,
+    pub(crate) key: Option<CancelKey>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Upstream<S> {
+    pub(crate) fn new(stream: Stream<S>, inbox: BytesMut, key: Option<CancelKey>) -> Self {
+        Self {
+            stream,
+            inbox,
+            outbox: BytesMut::new(),
+            settings: Arc::default(),
+            key,
+        }
+    }
+
+    /// The settings that are on it.
+    pub fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
+    /// Loads cargo; [`Upstream::poll_flush`] sends it. Something that does not fit into a message
+    /// is an error, and nothing of this call is sent.
+    pub fn load(&mut self, cargo: &[Cargo]) -> Result<(), wire::WireError> {
+        let before = self.outbox.len();
+        for it in cargo {
+            if let Err(error) = encode(it, &mut self.outbox) {
+                self.outbox.truncate(before);
+                return Err(error);
+            }
+            if let Cargo::Own(Own::Settings(settings)) = it {
+                self.settings = Arc::clone(settings);
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes that wait to be sent.
+    pub fn unsent(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// What the server sent and nobody has consumed yet.
+    pub fn inbox(&mut self) -> &mut BytesMut {
+        &mut self.inbox
+    }
+
+    /// Sends what was loaded. Cancel safe: what was not sent stays.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.outbox.is_empty() {
+            let sent = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.outbox))?;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.outbox.advance(sent);
+        }
+        if self.outbox.capacity() > READ_BYTES {
+            self.outbox = BytesMut::new();
+        }
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    /// Reads what is there into the inbox; 0 means that the server closed. Cancel safe.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        poll_read_into(&mut self.stream, &mut self.inbox, cx)
+    }
+}
+
+/// Reads once into the spare room of `into`. Cancel safe: bytes are in `into` or still to be read.
+pub(crate) fn poll_read_into<S: AsyncRead + Unpin>(
+    from: &mut S,
+    into: &mut BytesMut,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    into.reserve(READ_BYTES);
+    let future = tokio::io::AsyncReadExt::read_buf(from, into);
+    tokio::pin!(future);
+    future.poll(cx)
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
+            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_write(cx, buf),
+            Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_flush(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
+    }
+}
