@@ -1,1 +1,35 @@
-//! The `sql` crate.
+//! One SQL text to a [`Reading`]: what its statements are and what they touch. The only crate that names a parser.
+//! It never does I/O, never asks the clock, and never trims, rewrites or re-encodes the text it is given.
+//!
+//! PostgreSQL's own grammar (`pg_query`) says what a statement is; hand-made lists say what of it is harmless. Whatever is
+//! on no list is [`Class::Opaque`]: down by default.
+//!
+//! ```
+//! let reading = sql::read("SELECT name FROM accounts");
+//! assert_eq!(reading.class(), Some(sql::Class::Read));
+//! assert_eq!(sql::read("SELECT billing.run()").class(), Some(sql::Class::Opaque));
+//! ```
+//!
+//! Limits that a syntax tree cannot lift (the server's READ ONLY fence and the tenant's catalog stand behind them): a listed
+//! name that a user has overloaded (functions, operators, implicit casts), `a.b` meaning the function call `b(a)`, and what
+//! views, triggers and rules do behind a table.
+
+mod cache;
+mod caps;
+mod class;
+mod lists;
+mod look;
+mod parse;
+mod reader;
+mod reading;
+mod scope;
+mod settings;
+mod statement;
+mod utility;
+mod visit;
+
+pub use caps::{OPERATOR_RUN_MAX, READ_BYTES_MAX};
+pub use class::{Class, UnknownClass};
+pub use parse::read;
+pub use reader::{CACHE_BYTES_MAX, CACHED_TEXT_BYTES_MAX, HERE_BYTES_MAX, QUEUE_MAX, Reader};
+pub use reading::{Control, Function, Isolation, Reading, Relation, Statement};

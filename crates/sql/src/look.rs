@@ -1,0 +1,434 @@
+//! What one statement's tree holds: its class, relations and functions. Judges every struct of the tree by the lists; it
+//! never stops at the first finding, so that a ticket can name everything.
+
+use pg_query::protobuf::{AExprKind, LockClauseStrength, SqlValueFunctionOp, SubLinkType};
+use serde::Serialize;
+
+use crate::lists::functions::{self, Known};
+use crate::lists::{kinds, names};
+use crate::scope::Scopes;
+use crate::visit::{self, Eye};
+use crate::{Class, Function, Relation, Statement};
+
+const LOCKS: &str = "locks rows";
+
+/// How strictly a part of a statement is looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Manner {
+    /// It runs, and every kind of node, operator and type must be on a list.
+    Strict,
+    /// Its class is known to be at least DDL; but the expressions in it may run, so a function must be on a list.
+    Runs,
+    /// Its class is known to be at least DDL, and the expressions in it are only stored.
+    Stores,
+}
+
+/// What was found so far.
+#[derive(Debug)]
+pub(crate) struct Look {
+    class: Class,
+    why: Option<String>,
+    reads: Vec<Named>,
+    writes: Vec<Relation>,
+    functions: Vec<Function>,
+    manner: Manner,
+    frames: Vec<Frame>,
+    /// Name parts of the structs being walked, innermost last.
+    parts: Vec<String>,
+    /// Schema and name of the RangeVar being walked.
+    relation: (String, String),
+    scopes: Scopes,
+}
+
+/// A relation read, unless its name turns out to be a common table expression's.
+#[derive(Debug)]
+struct Named {
+    relation: Relation,
+    place: Option<usize>,
+}
+
+/// A struct being walked.
+#[derive(Debug)]
+struct Frame {
+    kind: &'static str,
+    field: &'static str,
+    /// Where its name parts begin.
+    parts: usize,
+    call: Call,
+}
+
+/// What a FuncCall adds up to.
+#[derive(Debug, Default, Clone, Copy)]
+struct Call {
+    args: usize,
+    ordered: usize,
+    within_group: bool,
+    variadic: bool,
+}
+
+/// What a finished look found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) class: Class,
+    /// Why it has that class, if it is not plain from what it reads and writes.
+    pub(crate) why: Option<String>,
+    pub(crate) reads: Vec<Relation>,
+    pub(crate) writes: Vec<Relation>,
+    pub(crate) functions: Vec<Function>,
+}
+
+impl Found {
+    /// Raises `statement` to what was found and hands it the names. `why` is said where nothing found is stronger.
+    pub(crate) fn into_statement(
+        self,
+        mut statement: Statement,
+        why: impl FnOnce(&Found) -> String,
+    ) -> Statement {
+        statement.why = match &self.why {
+            Some(found) if self.class >= statement.class => found.clone(),
+            _ => why(&self),
+        };
+        statement.class = statement.class.max(self.class);
+        statement.reads = self.reads;
+        statement.writes = self.writes;
+        statement.functions = self.functions;
+        statement
+    }
+}
+
+impl Look {
+    pub(crate) fn new() -> Look {
+        Look {
+            class: Class::Read,
+            why: None,
+            reads: Vec::new(),
+            writes: Vec::new(),
+            functions: Vec::new(),
+            manner: Manner::Strict,
+            frames: Vec::new(),
+            parts: Vec::new(),
+            relation: (String::new(), String::new()),
+            scopes: Scopes::default(),
+        }
+    }
+
+    /// Looks at one part of a statement.
+    pub(crate) fn part<T: Serialize + ?Sized>(mut self, node: &T, manner: Manner) -> Look {
+        self.manner = manner;
+        self.frames.clear();
+        if let Err(strange) = visit::walk(node, &mut self) {
+            self.raise(Class::Opaque, || {
+                format!("holds something unknown: {strange}")
+            });
+        }
+        self
+    }
+
+    pub(crate) fn done(self) -> Found {
+        let scopes = self.scopes;
+        let mut reads: Vec<Relation> = Vec::new();
+        for named in self.reads {
+            let expression = named.relation.schema.is_none()
+                && scopes.names_expression(named.place, &named.relation.name);
+            if !expression && !reads.contains(&named.relation) {
+                reads.push(named.relation);
+            }
+        }
+        Found {
+            class: self.class,
+            why: self.why,
+            reads,
+            writes: self.writes,
+            functions: self.functions,
+        }
+    }
+
+    /// Something of this class was found. The first reason for the strongest class is kept.
+    fn raise(&mut self, class: Class, why: impl FnOnce() -> String) {
+        if class > self.class {
+            self.class = class;
+            self.why = Some(why());
+        }
+    }
+
+    /// Likewise, where what it reads and writes says why.
+    fn raise_plainly(&mut self, class: Class) {
+        if class > self.class {
+            self.class = class;
+            self.why = None;
+        }
+    }
+
+    /// Something on no list, in a part where everything must be.
+    fn unknown(&mut self, why: impl FnOnce() -> String) {
+        if self.manner == Manner::Strict {
+            self.raise(Class::Opaque, why);
+        }
+    }
+
+    fn named_by(&self, frame: &Frame) -> Vec<String> {
+        self.parts.get(frame.parts..).unwrap_or_default().to_vec()
+    }
+
+    /// `unnest(a, b)` in FROM, and only there, is the server's own `unnest(a), unnest(b)`.
+    fn unnests_each(&self, parts: &[String]) -> bool {
+        let in_from = matches!(
+            self.frames.as_slice(),
+            [.., from, outer, list, inner]
+                if (from.kind, from.field) == ("RangeFunction", "functions")
+                    && [outer.kind, list.kind, inner.kind] == ["Node", "List", "Node"]
+        );
+        in_from && parts == ["unnest"]
+    }
+
+    fn function(&mut self, parts: &[String], call: Call) {
+        let args = call.args + if call.within_group { call.ordered } else { 0 };
+        let Some((name, schema)) = parts.split_last() else {
+            self.raise(Class::Opaque, || {
+                "calls a function without a name".to_owned()
+            });
+            return;
+        };
+        let function = Function {
+            schema: (!schema.is_empty()).then(|| names::written(schema)),
+            name: name.clone(),
+            args,
+        };
+        if self.manner != Manner::Stores {
+            match functions::known(parts, args, call.variadic) {
+                Known::Reads => {}
+                Known::Writes => {
+                    self.raise(Class::Write, || format!("calls {function}(), which writes"));
+                }
+                Known::OtherCount => self.raise(Class::Opaque, || {
+                    format!("calls unknown function {function}() with {args} arguments")
+                }),
+                Known::No => self.raise(Class::Opaque, || {
+                    format!("calls unknown function {function}()")
+                }),
+            }
+        }
+        if !self.functions.contains(&function) {
+            self.functions.push(function);
+        }
+    }
+
+    /// A relation was named: in a place that is known to be read from, or else as something changed.
+    fn relation(&mut self) {
+        let (schema, name) = std::mem::take(&mut self.relation);
+        let relation = Relation {
+            schema: (!schema.is_empty()).then_some(schema),
+            name,
+        };
+        let mut owners = self.frames.iter().rev();
+        let owner = owners
+            .find(|frame| frame.kind != "Node")
+            .map(|frame| (frame.kind, frame.field));
+        match owner {
+            // FOR UPDATE OF names an alias of FROM's.
+            Some(("LockingClause", _)) => {}
+            Some(
+                ("SelectStmt" | "UpdateStmt", "from_clause")
+                | ("JoinExpr", "larg" | "rarg")
+                | ("RangeTableSample", "relation")
+                | ("DeleteStmt", "using_clause")
+                | ("MergeStmt", "source_relation"),
+            ) => {
+                let place = self.scopes.here();
+                self.reads.push(Named { relation, place });
+            }
+            _ => {
+                if !self.writes.contains(&relation) {
+                    self.writes.push(relation);
+                }
+            }
+        }
+    }
+
+    fn judge(&mut self, frame: &Frame) {
+        match frame.kind {
+            "FuncCall" => {
+                let parts = self.named_by(frame);
+                let calls = if self.unnests_each(&parts) {
+                    Call {
+                        args: 1,
+                        ..frame.call
+                    }
+                } else {
+                    frame.call
+                };
+                self.function(&parts, calls);
+            }
+            "AExpr" | "SubLink" | "SortBy" => {
+                let parts = self.named_by(frame);
+                let nameless = parts.is_empty() && frame.kind != "AExpr";
+                if !nameless && !names::operator(&parts) {
+                    self.unknown(|| format!("uses unknown operator {}", names::written(&parts)));
+                }
+            }
+            "TypeName" => {
+                let parts = self.named_by(frame);
+                if !names::data_type(&parts) {
+                    self.unknown(|| format!("casts to unknown type {}", names::written(&parts)));
+                }
+            }
+            "RangeTableSample" => {
+                let parts = self.named_by(frame);
+                if !names::sampling(&parts) {
+                    self.unknown(|| {
+                        format!("samples by unknown method {}", names::written(&parts))
+                    });
+                }
+            }
+            "RangeVar" => self.relation(),
+            "SelectStmt" | "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt"
+            | "CommonTableExpr" => {
+                self.scopes.leave();
+            }
+            _ => {}
+        }
+        if names::owns_names(frame.kind) {
+            self.parts.truncate(frame.parts);
+        }
+    }
+}
+
+impl Eye for Look {
+    fn enter(&mut self, kind: &'static str) {
+        match kinds::class(kind) {
+            Some(Class::Read) => {}
+            Some(class) if kind == "LockingClause" => self.raise(class, || LOCKS.to_owned()),
+            Some(class) => self.raise_plainly(class),
+            None => self.unknown(|| format!("holds a {kind}, which is on no list")),
+        }
+        if let Some(Frame {
+            kind: "FuncCall",
+            field,
+            call,
+            ..
+        }) = self.frames.last_mut()
+            && kind == "Node"
+        {
+            match *field {
+                "args" => call.args += 1,
+                "agg_order" => call.ordered += 1,
+                _ => {}
+            }
+        }
+        match kind {
+            "SelectStmt" | "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt" => {
+                self.scopes.statement();
+            }
+            "CommonTableExpr" => self.scopes.expression(),
+            _ => {}
+        }
+        self.frames.push(Frame {
+            kind,
+            field: "",
+            parts: self.parts.len(),
+            call: Call::default(),
+        });
+    }
+
+    fn field(&mut self, name: &'static str) {
+        if let Some(frame) = self.frames.last_mut() {
+            frame.field = name;
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        match self.frames.as_slice() {
+            [
+                ..,
+                owner,
+                Frame { kind: "Node", .. },
+                Frame { kind: "String", .. },
+            ] if names::holds_name(owner.kind, owner.field) => {
+                self.parts.push(text.to_owned());
+            }
+            [
+                ..,
+                Frame {
+                    kind: "RangeVar",
+                    field: "schemaname",
+                    ..
+                },
+            ] => text.clone_into(&mut self.relation.0),
+            [
+                ..,
+                Frame {
+                    kind: "RangeVar",
+                    field: "relname",
+                    ..
+                },
+            ] => text.clone_into(&mut self.relation.1),
+            [
+                ..,
+                Frame {
+                    kind: "CommonTableExpr",
+                    field: "ctename",
+                    ..
+                },
+            ] => self.scopes.name(text),
+            _ => {}
+        }
+    }
+
+    fn flag(&mut self, flag: bool) {
+        let Some(frame) = self.frames.last_mut() else {
+            return;
+        };
+        match (frame.kind, frame.field) {
+            ("FuncCall", "agg_within_group") => frame.call.within_group = flag,
+            ("FuncCall", "func_variadic") => frame.call.variadic = flag,
+            ("WithClause", "recursive") => self.scopes.recursive(flag),
+            ("TypeName", "setof" | "pct_type") if flag => {
+                self.unknown(|| "names a type by a column's".to_owned());
+            }
+            _ => {}
+        }
+    }
+
+    fn number(&mut self, number: i32) {
+        let Some(frame) = self.frames.last() else {
+            return;
+        };
+        let known = match (frame.kind, frame.field) {
+            ("AExpr", "kind") => {
+                AExprKind::try_from(number).is_ok_and(|kind| kind != AExprKind::Undefined)
+            }
+            ("SubLink", "sub_link_type") => {
+                SubLinkType::try_from(number).is_ok_and(|kind| kind != SubLinkType::Undefined)
+            }
+            ("SqlValueFunction", "op") => SqlValueFunctionOp::try_from(number)
+                .is_ok_and(|op| op != SqlValueFunctionOp::SqlvalueFunctionOpUndefined),
+            ("LockingClause", "strength") => {
+                if self.why.as_deref() == Some(LOCKS) {
+                    self.why = Some(format!("{LOCKS} ({})", strength(number)));
+                }
+                true
+            }
+            _ => true,
+        };
+        if !known {
+            self.raise(Class::Opaque, || {
+                "holds an expression of an unknown kind".to_owned()
+            });
+        }
+    }
+
+    fn leave(&mut self) {
+        if let Some(frame) = self.frames.pop() {
+            self.judge(&frame);
+        }
+    }
+}
+
+fn strength(number: i32) -> &'static str {
+    match LockClauseStrength::try_from(number) {
+        Ok(LockClauseStrength::LcsForkeyshare) => "FOR KEY SHARE",
+        Ok(LockClauseStrength::LcsForshare) => "FOR SHARE",
+        Ok(LockClauseStrength::LcsFornokeyupdate) => "FOR NO KEY UPDATE",
+        _ => "FOR UPDATE",
+    }
+}

@@ -1,0 +1,186 @@
+//! What one SQL text was read to be: plain data. It never holds a parser's type, and never decides who must sign.
+
+use std::fmt;
+use std::ops::Range;
+
+use crate::Class;
+
+/// One SQL text, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Its statements, in order. Empty for a text of blanks and comments only.
+    pub statements: Vec<Statement>,
+    /// Why the text *as a whole* could not be read (it does not parse, or a cap refused it). Then `statements` is exactly
+    /// one [`Class::Opaque`] statement. A statement that was parsed and is opaque by itself (DO, CALL, an unknown
+    /// function) does not set this.
+    pub why_opaque: Option<String>,
+}
+
+impl Reading {
+    /// The strongest class among its statements; none for an empty text.
+    pub fn class(&self) -> Option<Class> {
+        self.statements
+            .iter()
+            .map(|statement| statement.class)
+            .max()
+    }
+
+    /// Whether the text is exactly one statement for sure (ruling 6): it parsed, and the grammar gave one. Where a `;` stands
+    /// anywhere but at the end, the scanner was asked too, and a disagreement made the text opaque.
+    pub fn single(&self) -> bool {
+        self.why_opaque.is_none() && self.statements.len() == 1
+    }
+
+    /// A text that was not read, and why.
+    pub(crate) fn refused(bytes: usize, why: String) -> Reading {
+        let statement = Statement {
+            why: why.clone(),
+            ..Statement::new(Class::Opaque, 0..bytes)
+        };
+        Reading {
+            statements: vec![statement],
+            why_opaque: Some(why),
+        }
+    }
+
+    /// About how many bytes it holds, for the cache's bound.
+    pub(crate) fn weight(&self) -> usize {
+        let relation = |r: &Relation| {
+            size_of::<Relation>() + r.name.len() + r.schema.as_deref().map_or(0, str::len)
+        };
+        let function = |f: &Function| {
+            size_of::<Function>() + f.name.len() + f.schema.as_deref().map_or(0, str::len)
+        };
+        let statement = |s: &Statement| {
+            size_of::<Statement>()
+                + s.why.len()
+                + s.reads.iter().chain(&s.writes).map(relation).sum::<usize>()
+                + s.functions.iter().map(function).sum::<usize>()
+                + s.setting.as_deref().map_or(0, str::len)
+        };
+        size_of::<Reading>()
+            + self.why_opaque.as_deref().map_or(0, str::len)
+            + self.statements.iter().map(statement).sum::<usize>()
+    }
+}
+
+/// One statement of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// The strongest thing in it.
+    pub class: Class,
+    /// Its bytes in the text, without the `;`. Slices on character boundaries.
+    pub range: Range<usize>,
+    /// What it does to the transaction, if that is what it is.
+    pub control: Option<Control>,
+    /// Why it has this class, in words.
+    pub why: String,
+    /// The relations it names to read from. Views, partitions and children are the catalog's business.
+    pub reads: Vec<Relation>,
+    /// The relations it names to change, create, lock or drop; and every relation whose use is not known to be a read.
+    pub writes: Vec<Relation>,
+    /// The functions it calls by name.
+    pub functions: Vec<Function>,
+    /// Cannot sit in a transaction block (VACUUM, CREATE DATABASE, CONCURRENTLY, ALTER SYSTEM, ...), R86.
+    pub outside_transaction: bool,
+    /// The setting's name, lower case, for SET, RESET or SHOW of one.
+    pub setting: Option<String>,
+}
+
+impl Statement {
+    pub(crate) fn new(class: Class, range: Range<usize>) -> Statement {
+        Statement {
+            class,
+            range,
+            control: None,
+            why: String::new(),
+            reads: Vec::new(),
+            writes: Vec::new(),
+            functions: Vec::new(),
+            outside_transaction: false,
+            setting: None,
+        }
+    }
+}
+
+/// A relation as the text names it, decoded (quoting, case folding and `U&""` undone).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Relation {
+    /// Its schema, if the text says one; else the session's search_path decides.
+    pub schema: Option<String>,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Display for Relation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        qualified(f, self.schema.as_deref(), &self.name)
+    }
+}
+
+/// A function as the text calls it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Function {
+    /// Its schema, if the text says one.
+    pub schema: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// How many arguments the call has (those of WITHIN GROUP counted, VARIADIC as one).
+    pub args: usize,
+}
+
+impl fmt::Display for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        qualified(f, self.schema.as_deref(), &self.name)
+    }
+}
+
+fn qualified(f: &mut fmt::Formatter<'_>, schema: Option<&str>, name: &str) -> fmt::Result {
+    match schema {
+        Some(schema) => write!(f, "{schema}.{name}"),
+        None => f.write_str(name),
+    }
+}
+
+/// Transaction control. The two-phase statements are not here: they are [`Class::Admin`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// BEGIN or START TRANSACTION; of repeated options the last counts.
+    Begin {
+        /// ISOLATION LEVEL.
+        isolation: Option<Isolation>,
+        /// READ ONLY or READ WRITE.
+        read_only: Option<bool>,
+        /// \[NOT\] DEFERRABLE.
+        deferrable: Option<bool>,
+    },
+    /// COMMIT or END.
+    Commit {
+        /// AND CHAIN.
+        chain: bool,
+    },
+    /// ROLLBACK or ABORT.
+    Rollback {
+        /// AND CHAIN.
+        chain: bool,
+    },
+    /// SAVEPOINT name.
+    Savepoint(String),
+    /// RELEASE name.
+    Release(String),
+    /// ROLLBACK TO name.
+    RollbackTo(String),
+}
+
+/// An isolation level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Isolation {
+    /// READ UNCOMMITTED (PostgreSQL reads committed all the same).
+    ReadUncommitted,
+    /// READ COMMITTED.
+    ReadCommitted,
+    /// REPEATABLE READ.
+    RepeatableRead,
+    /// SERIALIZABLE.
+    Serializable,
+}

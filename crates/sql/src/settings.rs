@@ -1,0 +1,232 @@
+//! SET, RESET, SHOW and transaction control. The settings that pass are a short list; it never guesses at one it does not know.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{
+    AConst, DefElem, Node, TransactionStmt, TransactionStmtKind, VariableSetKind, VariableSetStmt,
+    VariableShowStmt, a_const,
+};
+
+use crate::{Class, Control, Isolation};
+
+/// Settings anyone may change for their session: they change no meaning and open no door.
+const HARMLESS: [&str; 10] = [
+    "application_name",
+    "bytea_output",
+    "client_min_messages",
+    "datestyle",
+    "extra_float_digits",
+    "idle_in_transaction_session_timeout",
+    "intervalstyle",
+    "lock_timeout",
+    "statement_timeout",
+    "timezone",
+];
+
+/// A setting or transaction statement, judged.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub(crate) class: Class,
+    pub(crate) why: String,
+    pub(crate) setting: Option<String>,
+    pub(crate) control: Option<Control>,
+}
+
+impl Judged {
+    fn new(class: Class, why: impl Into<String>) -> Judged {
+        Judged {
+            class,
+            why: why.into(),
+            setting: None,
+            control: None,
+        }
+    }
+}
+
+/// SET and RESET.
+pub(crate) fn set(statement: &VariableSetStmt) -> Judged {
+    // PostgreSQL folds a setting's name by ASCII, quoted or not.
+    let name = statement.name.to_ascii_lowercase();
+    let one = |class, why| Judged {
+        setting: Some(name.clone()),
+        ..Judged::new(class, why)
+    };
+    match VariableSetKind::try_from(statement.kind) {
+        Ok(VariableSetKind::VarSetValue) if allowed(&name, &statement.args) => {
+            one(Class::Session, format!("sets {name}"))
+        }
+        Ok(VariableSetKind::VarSetDefault | VariableSetKind::VarReset)
+            if HARMLESS.contains(&name.as_str()) =>
+        {
+            one(Class::Session, format!("resets {name}"))
+        }
+        Ok(VariableSetKind::VarSetValue | VariableSetKind::VarSetCurrent) => {
+            one(Class::Admin, format!("sets {name}"))
+        }
+        Ok(VariableSetKind::VarSetDefault | VariableSetKind::VarReset) => {
+            one(Class::Admin, format!("resets {name}"))
+        }
+        Ok(VariableSetKind::VarResetAll) => Judged::new(Class::Admin, "resets every setting"),
+        Ok(VariableSetKind::VarSetMulti) => set_several(statement),
+        Ok(VariableSetKind::Undefined) | Err(_) => {
+            Judged::new(Class::Opaque, "sets something unknown")
+        }
+    }
+}
+
+/// SET TRANSACTION, SET SESSION CHARACTERISTICS, SET TRANSACTION SNAPSHOT.
+fn set_several(statement: &VariableSetStmt) -> Judged {
+    let modes = modes(&statement.args);
+    match (statement.name.as_str(), modes) {
+        // READ WRITE would open what a READ ONLY transaction fences.
+        ("TRANSACTION", Some(modes)) if modes.read_only != Some(false) => {
+            Judged::new(Class::Session, "sets the transaction's modes")
+        }
+        ("TRANSACTION", Some(_)) => Judged::new(Class::Admin, "sets the transaction to READ WRITE"),
+        ("SESSION CHARACTERISTICS", _) => {
+            Judged::new(Class::Admin, "sets the modes of later transactions")
+        }
+        (other, _) => Judged::new(Class::Admin, format!("sets {}", other.to_ascii_lowercase())),
+    }
+}
+
+fn allowed(name: &str, values: &[Node]) -> bool {
+    match name {
+        "client_encoding" => {
+            matches!(values, [value] if word(value).is_some_and(|word| is_utf8(&word)))
+        }
+        "standard_conforming_strings" => {
+            matches!(values, [value] if word(value).is_some_and(|word| matches!(word.as_str(), "on" | "true" | "yes" | "1")))
+        }
+        _ => HARMLESS.contains(&name) && values.iter().all(is_plain),
+    }
+}
+
+/// PostgreSQL compares encoding names by their letters and digits alone.
+fn is_utf8(word: &str) -> bool {
+    let letters: String = word.chars().filter(char::is_ascii_alphanumeric).collect();
+    matches!(letters.as_str(), "utf8" | "unicode")
+}
+
+/// A constant, or an interval for TIME ZONE.
+fn is_plain(value: &Node) -> bool {
+    match &value.node {
+        Some(NodeEnum::AConst(_)) => true,
+        Some(NodeEnum::TypeCast(cast)) => cast
+            .arg
+            .as_ref()
+            .is_some_and(|arg| matches!(arg.node, Some(NodeEnum::AConst(_)))),
+        _ => false,
+    }
+}
+
+/// A constant as a lower-case word.
+fn word(value: &Node) -> Option<String> {
+    let Some(NodeEnum::AConst(AConst {
+        val: Some(value), ..
+    })) = &value.node
+    else {
+        return None;
+    };
+    match value {
+        a_const::Val::Sval(text) => Some(text.sval.to_ascii_lowercase()),
+        a_const::Val::Ival(number) => Some(number.ival.to_string()),
+        a_const::Val::Boolval(truth) => Some(truth.boolval.to_string()),
+        a_const::Val::Fval(_) | a_const::Val::Bsval(_) => None,
+    }
+}
+
+/// SHOW.
+pub(crate) fn show(statement: &VariableShowStmt) -> Judged {
+    let name = statement.name.to_ascii_lowercase();
+    let why = format!("shows {name}");
+    Judged {
+        setting: (name != "all").then_some(name),
+        ..Judged::new(Class::Session, why)
+    }
+}
+
+/// BEGIN, COMMIT and the like.
+pub(crate) fn transaction(statement: &TransactionStmt) -> Judged {
+    use TransactionStmtKind as Kind;
+    let control = |control, why: &str| Judged {
+        control: Some(control),
+        ..Judged::new(Class::Transaction, why)
+    };
+    let name = statement.savepoint_name.clone();
+    let chain = statement.chain;
+    match Kind::try_from(statement.kind) {
+        Ok(Kind::TransStmtBegin | Kind::TransStmtStart) => match modes(&statement.options) {
+            Some(Modes {
+                isolation,
+                read_only,
+                deferrable,
+            }) => control(
+                Control::Begin {
+                    isolation,
+                    read_only,
+                    deferrable,
+                },
+                "begins a transaction",
+            ),
+            None => Judged::new(Class::Opaque, "begins a transaction in an unknown mode"),
+        },
+        Ok(Kind::TransStmtCommit) => control(Control::Commit { chain }, "commits"),
+        Ok(Kind::TransStmtRollback) => control(Control::Rollback { chain }, "rolls back"),
+        Ok(Kind::TransStmtSavepoint) => control(Control::Savepoint(name), "sets a savepoint"),
+        Ok(Kind::TransStmtRelease) => control(Control::Release(name), "releases a savepoint"),
+        Ok(Kind::TransStmtRollbackTo) => {
+            control(Control::RollbackTo(name), "rolls back to a savepoint")
+        }
+        // Two-phase commit outlives the session: no control of ours (R78).
+        Ok(Kind::TransStmtPrepare) => {
+            Judged::new(Class::Admin, "prepares a transaction for two-phase commit")
+        }
+        Ok(Kind::TransStmtCommitPrepared) => {
+            Judged::new(Class::Admin, "commits a prepared transaction")
+        }
+        Ok(Kind::TransStmtRollbackPrepared) => {
+            Judged::new(Class::Admin, "rolls back a prepared transaction")
+        }
+        Ok(Kind::Undefined) | Err(_) => {
+            Judged::new(Class::Opaque, "is transaction control of an unknown kind")
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Modes {
+    isolation: Option<Isolation>,
+    read_only: Option<bool>,
+    deferrable: Option<bool>,
+}
+
+/// Transaction modes; of repeated ones the last counts, as in PostgreSQL. None if one is not known.
+fn modes(options: &[Node]) -> Option<Modes> {
+    let mut modes = Modes::default();
+    for option in options {
+        let Some(NodeEnum::DefElem(option)) = &option.node else {
+            return None;
+        };
+        match option.defname.as_str() {
+            "transaction_isolation" => modes.isolation = Some(isolation(&value(option)?)?),
+            "transaction_read_only" => modes.read_only = Some(value(option)? == "1"),
+            "transaction_deferrable" => modes.deferrable = Some(value(option)? == "1"),
+            _ => return None,
+        }
+    }
+    Some(modes)
+}
+
+fn value(option: &DefElem) -> Option<String> {
+    option.arg.as_deref().and_then(word)
+}
+
+fn isolation(level: &str) -> Option<Isolation> {
+    match level {
+        "read uncommitted" => Some(Isolation::ReadUncommitted),
+        "read committed" => Some(Isolation::ReadCommitted),
+        "repeatable read" => Some(Isolation::RepeatableRead),
+        "serializable" => Some(Isolation::Serializable),
+        _ => None,
+    }
+}

@@ -1,0 +1,260 @@
+//! One statement's tree to a [`Statement`]: each kind of statement goes where it is judged. What it does not name is opaque.
+
+use std::ops::Range;
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{
+    CopyStmt, CreateTableAsStmt, DeclareCursorStmt, Node, PrepareStmt, RangeVar,
+};
+
+use crate::look::{Found, Look, Manner};
+use crate::settings::{self, Judged};
+use crate::utility::{self, Utility};
+use crate::{Class, Relation, Statement};
+
+/// `CURSOR_OPT_HOLD` of parsenodes.h.
+const CURSOR_WITH_HOLD: i32 = 0x20;
+
+/// Judges one statement, which stands at `range` in its text.
+pub(crate) fn judge(node: Option<&NodeEnum>, range: Range<usize>) -> Statement {
+    let Some(node) = node else {
+        return plain(
+            Class::Opaque,
+            "holds a statement that the tree does not show",
+            range,
+        );
+    };
+    match node {
+        NodeEnum::SelectStmt(_)
+        | NodeEnum::InsertStmt(_)
+        | NodeEnum::UpdateStmt(_)
+        | NodeEnum::DeleteStmt(_)
+        | NodeEnum::MergeStmt(_) => query(node, range),
+        // The inside decides, with ANALYZE (which runs it) and without (planning runs immutable functions).
+        NodeEnum::ExplainStmt(explain) => Statement {
+            control: None,
+            outside_transaction: false,
+            ..judge(inside(explain.query.as_deref()), range)
+        },
+        NodeEnum::CopyStmt(copied) => copy(copied, range),
+        NodeEnum::CreateTableAsStmt(create) => create_as(create, range),
+        NodeEnum::DeclareCursorStmt(declare) => declare_cursor(declare, range),
+        // A cursor is there only if its DECLARE (or the Bind of its portal) was cleared; running it further is as harmless as
+        // it was. Whoever fences unsigned reads fences each FETCH again (ruling 10).
+        NodeEnum::FetchStmt(fetch) => {
+            let verb = if fetch.ismove {
+                "moves"
+            } else {
+                "fetches from"
+            };
+            plain(
+                Class::Read,
+                format!("{verb} cursor {}", fetch.portalname),
+                range,
+            )
+        }
+        NodeEnum::ClosePortalStmt(_) => plain(Class::Session, "closes a cursor", range),
+        NodeEnum::DeallocateStmt(_) => plain(Class::Session, "forgets a prepared statement", range),
+        NodeEnum::PrepareStmt(prepare) => prepared(prepare, range),
+        NodeEnum::ExecuteStmt(execute) => {
+            let why = format!(
+                "runs prepared statement {}, whose text is not here",
+                execute.name
+            );
+            seen(node, plain(Class::Opaque, why, range))
+        }
+        NodeEnum::DoStmt(_) => plain(Class::Opaque, "runs a code block (DO)", range),
+        NodeEnum::CallStmt(_) => {
+            let called = seen(node, plain(Class::Opaque, "calls a procedure", range));
+            let name = called
+                .functions
+                .first()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            Statement {
+                why: format!("calls procedure {name}()"),
+                ..called
+            }
+        }
+        NodeEnum::VariableSetStmt(set) => setting(settings::set(set), range),
+        NodeEnum::VariableShowStmt(show) => setting(settings::show(show), range),
+        NodeEnum::TransactionStmt(transaction) => Statement {
+            outside_transaction: utility::outside_transaction(node),
+            ..setting(settings::transaction(transaction), range)
+        },
+        _ => other(node, range),
+    }
+}
+
+fn plain(class: Class, why: impl Into<String>, range: Range<usize>) -> Statement {
+    Statement {
+        why: why.into(),
+        ..Statement::new(class, range)
+    }
+}
+
+fn inside(node: Option<&Node>) -> Option<&NodeEnum> {
+    node.and_then(|node| node.node.as_ref())
+}
+
+fn query(node: &NodeEnum, range: Range<usize>) -> Statement {
+    let found = Look::new().part(node, Manner::Strict).done();
+    found.into_statement(Statement::new(Class::Read, range), |found| {
+        match found.class {
+            Class::Ddl => format!("creates {}", listed(&found.writes)),
+            Class::Write => format!("writes {}", listed(&found.writes)),
+            _ => reads(found),
+        }
+    })
+}
+
+/// Names what an already judged statement holds.
+fn seen(node: &NodeEnum, statement: Statement) -> Statement {
+    let why = statement.why.clone();
+    Look::new()
+        .part(node, Manner::Stores)
+        .done()
+        .into_statement(statement, |_| why)
+}
+
+fn create_as(create: &CreateTableAsStmt, range: Range<usize>) -> Statement {
+    let found = Look::new()
+        .part(&create.into, Manner::Runs)
+        .part(&create.query, Manner::Strict)
+        .done();
+    found.into_statement(Statement::new(Class::Ddl, range), |found| {
+        format!("creates {}", listed(&found.writes))
+    })
+}
+
+fn declare_cursor(declare: &DeclareCursorStmt, range: Range<usize>) -> Statement {
+    let inner = judge(inside(declare.query.as_deref()), range);
+    // WITH HOLD runs the query to its end at COMMIT and keeps the rows in the session.
+    if declare.options & CURSOR_WITH_HOLD != 0 && inner.class < Class::Admin {
+        return Statement {
+            class: Class::Admin,
+            why: "declares a cursor WITH HOLD".to_owned(),
+            ..inner
+        };
+    }
+    inner
+}
+
+/// PREPARE: judged by a person, who sees what its inside names.
+fn prepared(prepare: &PrepareStmt, range: Range<usize>) -> Statement {
+    let inner = judge(inside(prepare.query.as_deref()), range);
+    let why = format!("prepares a statement that {}", inner.why);
+    Statement {
+        class: Class::Opaque,
+        why,
+        outside_transaction: false,
+        control: None,
+        ..inner
+    }
+}
+
+fn copy(copy: &CopyStmt, range: Range<usize>) -> Statement {
+    let named = copy.relation.as_ref().map(relation);
+    let found = Look::new()
+        .part(&copy.query, Manner::Strict)
+        .part(&copy.where_clause, Manner::Strict)
+        .done();
+    let (class, why) = match (copy.is_program, copy.filename.is_empty(), copy.is_from) {
+        (true, _, _) => (
+            Class::Admin,
+            "runs a program on the server (COPY PROGRAM)".to_owned(),
+        ),
+        (false, false, true) => (Class::Admin, "reads a file on the server (COPY)".to_owned()),
+        (false, false, false) => (
+            Class::Admin,
+            "writes a file on the server (COPY)".to_owned(),
+        ),
+        // An empty file name looks like STDIN and STDOUT here; the server refuses it.
+        (false, true, true) => (
+            Class::CopyIn,
+            format!("writes {} (COPY FROM STDIN)", listed(named.as_slice())),
+        ),
+        (false, true, false) => {
+            let read = named
+                .iter()
+                .chain(&found.reads)
+                .cloned()
+                .collect::<Vec<_>>();
+            (
+                Class::CopyOut,
+                format!("reads {} (COPY TO STDOUT)", listed(&read)),
+            )
+        }
+    };
+    let mut statement =
+        found.into_statement(Statement::new(class, range), |found| match found.class {
+            Class::Write if found.class > class => format!("writes {}", listed(&found.writes)),
+            _ => why,
+        });
+    let side = if copy.is_from {
+        &mut statement.writes
+    } else {
+        &mut statement.reads
+    };
+    if let Some(named) = named
+        && !side.contains(&named)
+    {
+        side.insert(0, named);
+    }
+    statement
+}
+
+fn setting(judged: Judged, range: Range<usize>) -> Statement {
+    Statement {
+        why: judged.why,
+        setting: judged.setting,
+        control: judged.control,
+        ..Statement::new(judged.class, range)
+    }
+}
+
+fn other(node: &NodeEnum, range: Range<usize>) -> Statement {
+    let Some(Utility { class, why, manner }) = utility::utility(node) else {
+        return seen(
+            node,
+            plain(Class::Opaque, "is a statement on no list", range),
+        );
+    };
+    let mut found = Look::new().part(node, manner).done();
+    if let NodeEnum::DropStmt(dropped) = node {
+        found.writes.extend(utility::dropped(dropped));
+    }
+    let statement = found.into_statement(Statement::new(class, range), |found| {
+        if found.writes.is_empty() {
+            why.to_owned()
+        } else {
+            format!("{why}: {}", listed(&found.writes))
+        }
+    });
+    Statement {
+        outside_transaction: utility::outside_transaction(node),
+        ..statement
+    }
+}
+
+fn relation(var: &RangeVar) -> Relation {
+    Relation {
+        schema: (!var.schemaname.is_empty()).then(|| var.schemaname.clone()),
+        name: var.relname.clone(),
+    }
+}
+
+fn reads(found: &Found) -> String {
+    format!("reads {}", listed(&found.reads))
+}
+
+fn listed(relations: &[Relation]) -> String {
+    if relations.is_empty() {
+        return "nothing".to_owned();
+    }
+    relations
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}

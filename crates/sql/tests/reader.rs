@@ -1,0 +1,176 @@
+//! The reader's promises: it remembers, it refuses rather than waits, it is cancel safe. It never needs a runtime.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "clippy.toml lets tests panic, but does not count their helpers"
+)]
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
+use bytestring::ByteString;
+use sql::{CACHED_TEXT_BYTES_MAX, Class, HERE_BYTES_MAX, QUEUE_MAX, READ_BYTES_MAX, Reader};
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn wait<F: Future>(future: F) -> F::Output {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+fn text(text: &str) -> ByteString {
+    ByteString::from(text)
+}
+
+#[test]
+fn reads_and_remembers() {
+    let reader = Reader::start(2).unwrap();
+    let select = text("SELECT 1");
+    assert!(reader.known(&select).is_none());
+    let reading = wait(reader.read(select.clone()));
+    assert_eq!(reading.class(), Some(Class::Read));
+    assert!(Arc::ptr_eq(&reading, &reader.known(&select).unwrap()));
+    assert!(Arc::ptr_eq(&reading, &reader.read_here(&select).unwrap()));
+    assert!(Arc::ptr_eq(&reading, &wait(reader.read(select))));
+    assert_eq!(
+        wait(reader.read(text("SELEC"))).class(),
+        Some(Class::Opaque)
+    );
+}
+
+#[test]
+fn long_texts_are_not_read_here_and_not_remembered() {
+    let reader = Reader::start(0).unwrap();
+    let of = |bytes: usize| text(&format!("SELECT '{}'", "x".repeat(bytes - 9)));
+    assert!(reader.read_here(&of(HERE_BYTES_MAX)).is_some());
+    let longer = of(HERE_BYTES_MAX + 1);
+    assert!(reader.read_here(&longer).is_none());
+    wait(reader.read(longer.clone()));
+    assert!(reader.read_here(&longer).is_some(), "known by now");
+    let uncached = of(CACHED_TEXT_BYTES_MAX + 1);
+    assert_eq!(
+        wait(reader.read(uncached.clone())).class(),
+        Some(Class::Read)
+    );
+    assert!(reader.known(&uncached).is_none());
+    let refused = wait(reader.read(of(READ_BYTES_MAX + 1)));
+    assert_eq!(refused.class(), Some(Class::Opaque));
+}
+
+#[test]
+fn a_full_queue_is_opaque_at_once_and_dropping_frees_it() {
+    let reader = Reader::start(1).unwrap();
+    let slow = text(&"SELECT 1;".repeat(25_000));
+    let mut context = Context::from_waker(Waker::noop());
+    let mut waiting: Vec<_> = (0..QUEUE_MAX + 8)
+        .map(|_| Box::pin(reader.read(slow.clone())))
+        .collect();
+    let full = waiting
+        .iter_mut()
+        .filter_map(|read| match read.as_mut().poll(&mut context) {
+            Poll::Ready(reading) => reading.why_opaque.clone(),
+            Poll::Pending => None,
+        })
+        .collect::<Vec<_>>();
+    assert!(
+        full.iter().any(|why| why.contains("queue is full")),
+        "{full:?}"
+    );
+    // Nobody waits any more: the thread skips them, and the next one is read.
+    drop(waiting);
+    let reading = loop {
+        let reading = wait(reader.read(text("SELECT 2")));
+        if reading.why_opaque.is_none() {
+            break reading;
+        }
+        thread::yield_now();
+    };
+    assert_eq!(reading.class(), Some(Class::Read));
+}
+
+#[test]
+fn deep_texts_on_its_own_threads_and_here() {
+    let reader = Reader::start(1).unwrap();
+    let deep = text(&format!("SELECT 1{}", "+1".repeat(60_000)));
+    assert_eq!(wait(reader.read(deep)).class(), Some(Class::Opaque));
+    let here = thread::Builder::new().stack_size(2 * 1024 * 1024);
+    let reader2 = reader.clone();
+    let work = move || {
+        let deep = text(&format!(
+            "SELECT {}1",
+            "1+".repeat((HERE_BYTES_MAX - 9) / 2)
+        ));
+        reader2.read_here(&deep).unwrap().class()
+    };
+    assert_eq!(
+        here.spawn(work).unwrap().join().unwrap(),
+        Some(Class::Opaque)
+    );
+    assert_eq!(
+        wait(reader.read(text("SELECT 3"))).class(),
+        Some(Class::Read)
+    );
+}
+
+#[test]
+fn it_is_a_handle() {
+    fn handle<T: Clone + Send + Sync + 'static>(_: &T) {}
+    fn sendable<T: Send>(_: T) {}
+    let reader = Reader::start(1).unwrap();
+    handle(&reader);
+    sendable(reader.read(text("SELECT 1")));
+}
+
+/// A caller's stack is not ours: what was used of it already does not matter.
+#[test]
+fn short_texts_are_read_here_on_a_small_stack() {
+    let stack = if cfg!(debug_assertions) { 256 } else { 512 } * 1024;
+    let work = || {
+        let reader = Reader::start(1).unwrap();
+        for (open, close) in [
+            ("1+", ""),
+            ("(SELECT ", ")"),
+            ("abs(", ")"),
+            ("NOT ", ""),
+            ("CASE WHEN true THEN ", " END"),
+        ] {
+            for levels in [
+                14,
+                22,
+                46,
+                47,
+                95,
+                (HERE_BYTES_MAX - 9) / (open.len() + close.len()),
+            ] {
+                let deep = text(&format!(
+                    "SELECT {}1{}",
+                    open.repeat(levels),
+                    close.repeat(levels)
+                ));
+                assert!(reader.read_here(&deep).is_some());
+            }
+        }
+    };
+    thread::Builder::new()
+        .stack_size(stack)
+        .spawn(work)
+        .unwrap()
+        .join()
+        .unwrap();
+}
