@@ -1,1 +1,46 @@
-//! What the tests share.
+//! What the tests share: a real PostgreSQL, the real binary, the real psql, and a client that can
+//! send anything.
+//!
+//! Tests are plain `#[test]` functions, and nothing here sleeps and hopes: whoever waits, waits for
+//! a line, a frame or an end, under a deadline that only a failing test reaches.
+//!
+//! ```no_run
+//! let database = harness::database();
+//! database.sql("create table t (id int)");
+//! let gate = harness::Gate::start("listen = '127.0.0.1:0' ...");
+//! let mut alice = harness::psql(&gate.login("alice", "secret", "acme")).start("delete from t");
+//! let notice = alice.stderr().wait_for("ticket");
+//! ```
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::return_self_not_must_use,
+    clippy::disallowed_methods,
+    reason = "this is all test code: a panic is how a test says no, and deadlines read the clock"
+)]
+
+mod cli;
+mod database;
+mod gate;
+mod lines;
+mod login;
+mod process;
+pub mod raw;
+
+pub use cli::{cli, portcullis_binary, psql};
+pub use database::{Database, Role, database, options, postgres, upstream_root_cert};
+pub use gate::{Gate, GateDir, Refused};
+pub use lines::Lines;
+pub use login::Login;
+pub use portcullis::sandbox;
+pub use process::{Finished, Process, Program};
+
+use std::time::Duration;
+
+/// How long anything may take before the test fails. Generous: machines are shared.
+pub const DEADLINE: Duration = Duration::from_mins(1);

@@ -1,0 +1,42 @@
+# Every command of the project. `make` alone lists them.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test canary bench lint deny setup check
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: setup ## play the story: a statement waits until somebody signs (ONCE=1 ends after it)
+	@echo "==> building the gate (first time: some minutes, mostly SQL grammar and TLS; later: seconds)"
+	cargo build -p portcullis
+	cargo run -q -p portcullis -- demo $(if $(ONCE),--once)
+
+test: setup ## build, and run every test against a real PostgreSQL
+	@echo "==> building the gate and its tests (first time: some minutes; later: seconds)"
+	cargo build -p portcullis
+	@echo "==> testing (about two minutes)"
+	cargo test --workspace
+
+canary: setup ## show that nothing runs before it is approved, message by message
+	cargo build -p portcullis
+	cargo run -q -p portcullis-tests --bin canary
+
+bench: setup ## measure against a direct connection and pgbouncer (about ten minutes)
+	@echo "==> building in release (first time: about ten minutes)"
+	cargo build --release -p portcullis
+	benches/run.sh
+
+lint: setup ## formatting, and clippy without a warning
+	cargo fmt --all --check
+	@echo "==> clippy (first time: some minutes)"
+	cargo clippy --workspace --all-targets -- -D warnings
+
+deny: ## licences, advisories and sources of dependencies (needs cargo-deny)
+	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: cargo install --locked cargo-deny"; exit 1; }
+	cargo deny check
+
+setup: ## install what is missing: a C compiler, libclang, PostgreSQL 14 or newer
+	@sh deploy/setup.sh
+
+check: lint test ## what CI does
