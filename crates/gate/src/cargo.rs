@@ -89,11 +89,13 @@ pub enum Own {
     Begin(Begin),
     /// Query: ends a transaction, whatever it did.
     Rollback,
-    /// Query: fails, so that the transaction can only be rolled back, to a savepoint or whole
-    /// (DESIGN ruling 4).
-    Poison,
     /// A segment with its own Sync: all settings to their defaults, then these.
     Settings(Arc<Settings>),
+    /// In a segment, as its last: fails whatever the session did before, so that the transaction can
+    /// only be rolled back, to a savepoint or whole (DESIGN ruling 4). No client can name something
+    /// that makes it succeed. A Query will not do here: behind an open segment it is lost on 18
+    /// (hazards V28).
+    Poison,
     /// In a segment: opens a READ ONLY transaction around one unsigned read.
     FenceOpen,
     /// In a segment: ends it.
@@ -116,7 +118,7 @@ impl Own {
         match self {
             Self::Begin(begin) => vec![begin.sql()],
             Self::Rollback | Self::LookClose => of(&["ROLLBACK"]),
-            Self::Poison => of(&["ROLLBACK TO SAVEPOINT portcullis_denied"]),
+            Self::Poison => of(&["SELECT 1 OPERATOR(pg_catalog./) 0 AS portcullis_denied"]),
             Self::Settings(_) => of(&["RESET ALL", "SELECT pg_catalog.set_config($1, $2, false)"]),
             Self::FenceOpen => of(&["BEGIN READ ONLY"]),
             Self::FenceClose => of(&["COMMIT"]),
@@ -135,10 +137,7 @@ impl Own {
 
     /// Whether it is a Query (or a whole segment) of its own.
     pub fn stands_alone(&self) -> bool {
-        matches!(
-            self,
-            Self::Begin(_) | Self::Rollback | Self::Poison | Self::Settings(_)
-        )
+        matches!(self, Self::Begin(_) | Self::Rollback | Self::Settings(_))
     }
 }
 

@@ -56,11 +56,14 @@ impl Context {
         ] {
             into.field(field.as_bytes());
         }
-        for (name, value) in self.settings.iter() {
-            if !NOT_MEANING.contains(&name.as_str()) {
-                into.field(name.as_bytes());
-                into.field(value.as_bytes());
-            }
+        let meaning = || {
+            let all = self.settings.iter();
+            all.filter(|(name, _)| !NOT_MEANING.contains(&name.as_str()))
+        };
+        into.number(meaning().count() as u64);
+        for (name, value) in meaning() {
+            into.field(name.as_bytes());
+            into.field(value.as_bytes());
         }
         into.optional(
             self.state

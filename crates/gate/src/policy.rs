@@ -184,10 +184,13 @@ impl Policy {
         let mut rule: Arc<str> = Arc::from("transaction control");
         let mut hold = Gathered::default();
         let mut reads_only = true;
-        for statement in request
-            .statements()
-            .filter(|it| it.class != Class::Transaction)
-        {
+        let (mut controls, mut others) = (false, false);
+        for statement in request.statements() {
+            if statement.class == Class::Transaction {
+                controls = true;
+                continue;
+            }
+            others = true;
             reads_only &= statement.class == Class::Read;
             match self.decide(who, tenant, statement.class) {
                 (name, Decided::Allow) => rule = name,
@@ -202,8 +205,15 @@ impl Policy {
                 }
             }
         }
-        if hold.rule.is_none() && !anything && !request.single() {
-            hold.several(&self.default);
+        if hold.rule.is_none() && !anything {
+            if !request.single() {
+                hold.shape("several statements in one query string", &self.default);
+            } else if controls && others && reads_only {
+                hold.shape(
+                    "transaction control among reads of one batch",
+                    &self.default,
+                );
+            }
         }
         match hold.rule {
             Some(rule) => Judgement::Hold(Hold {
@@ -219,7 +229,8 @@ impl Policy {
             None => Judgement::Allow(Pass {
                 request: Arc::clone(request),
                 rule,
-                fenced: reads_only && !anything,
+                // A fence around a COMMIT would be one around nothing, and end what it stands in.
+                fenced: reads_only && !anything && (others || !controls),
             }),
         }
     }
@@ -268,11 +279,11 @@ impl Gathered {
         }
     }
 
-    /// What passes unsigned must be one statement for sure; a string of several is read by people.
-    fn several(&mut self, default: &Need) {
+    /// What passes unsigned must be one statement for sure, or reads that one fence can go around;
+    /// any other shape is read by people.
+    fn shape(&mut self, why: &str, default: &Need) {
         self.rule = Some(Arc::from(DEFAULT_RULE));
         self.needs.insert(default.group.clone(), default.approvals);
-        self.why
-            .push("several statements in one query string".to_owned());
+        self.why.push(why.to_owned());
     }
 }

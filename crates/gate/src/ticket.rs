@@ -240,7 +240,7 @@ pub struct Asked {
 }
 
 /// How a claim ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Command tags in order.
     pub tags: Vec<String>,

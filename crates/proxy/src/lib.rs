@@ -1,1 +1,17 @@
-//! The `proxy` crate.
+//! The daemon: configuration, TLS, listeners, the driver of a session, and the console's answers.
+//!
+//! It decides nothing about a statement and keeps no protocol state: `session` says what to do, and
+//! the driver here does it, through the traits of [`world`].
+
+pub mod config;
+mod connection;
+mod console;
+mod daemon;
+mod gatekeeper;
+mod listener;
+mod negotiate;
+mod registry;
+mod tls;
+pub mod world;
+
+pub use daemon::{Daemon, StartError};

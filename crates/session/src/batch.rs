@@ -28,6 +28,7 @@ pub(crate) struct Batch {
     pub(crate) named: Vec<(usize, ByteString)>,
     /// A CloseComplete for a statement goes in front of the step at this place.
     pub(crate) closes: Vec<usize>,
+    bytes: usize,
 }
 
 impl Batch {
@@ -43,24 +44,19 @@ impl Batch {
             .any(|step| matches!(step, Step::Bind { .. }))
     }
 
-    /// Whether it only looks at statements: Parse and Describe.
-    pub(crate) fn only_looks(&self) -> bool {
-        let look = |step: &Step| matches!(step, Step::Parse(_) | Step::DescribeStatement(_));
-        self.steps.iter().all(look)
-    }
-
-    /// The name that the Parse at `place` gives.
-    pub(crate) fn name_at(&self, place: usize) -> Option<ByteString> {
-        self.named
-            .iter()
-            .find(|it| it.0 == place)
-            .map(|it| it.1.clone())
-    }
-
-    /// Adds one message.
-    pub(crate) fn add(&mut self, message: Frontend, talk: &mut Talk) -> Result<(), Fault> {
-        if self.steps.len() >= talk.limits.pipeline_max {
+    /// Adds one message, of so many bytes.
+    pub(crate) fn add(
+        &mut self,
+        message: Frontend,
+        bytes: usize,
+        talk: &mut Talk,
+    ) -> Result<(), Fault> {
+        if self.steps.len() + self.closes.len() >= talk.limits.pipeline_max {
             return Err(Fault::pipeline_too_long(talk.limits.pipeline_max));
+        }
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes > talk.limits.request_bytes_max {
+            return Err(Fault::pipeline_too_large(talk.limits.request_bytes_max));
         }
         match message {
             Frontend::Parse(parse) => self.parse(parse, talk),

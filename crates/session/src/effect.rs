@@ -36,7 +36,7 @@ pub enum Effect {
     Load(Vec<Cargo>),
     /// Record how claims ended: answered by `Input::Settled`.
     Settle(Settlement),
-    /// Stop waiting for a ticket.
+    /// Stop waiting for a ticket: once for each `Verdict::Held`, at the latest before its `Claim`.
     Leave {
         /// The ticket.
         ticket: TicketId,

@@ -208,6 +208,14 @@ impl Fault {
             .fatal()
     }
 
+    /// A batch of more bytes than the gate keeps to decide on.
+    pub fn pipeline_too_large(max: usize) -> Self {
+        let message = format!("more than {max} bytes before a Sync");
+        Self::new(Blame::Client, SqlState::PROGRAM_LIMIT_EXCEEDED, message)
+            .hint("Send a Sync more often.")
+            .fatal()
+    }
+
     /// A statement in a transaction that failed.
     pub fn failed_transaction() -> Self {
         let message =
@@ -280,6 +288,14 @@ impl Fault {
     }
 
     // --- the upstream's, and ours ---
+
+    /// What the server said as it ended the connection.
+    pub(crate) fn of_server(fields: Fields) -> Self {
+        Self {
+            fields,
+            blame: Blame::Upstream,
+        }
+    }
 
     /// No upstream connection within the wait limit.
     pub fn no_upstream(tenant: &str) -> Self {
@@ -366,6 +382,20 @@ impl Fault {
             "the gate is closed: no journal",
         )
         .detail("Nothing was sent.")
+    }
+
+    /// A session in clear text where TLS is wanted.
+    pub fn no_encryption() -> Self {
+        let message = "no encryption: the gate takes sessions over SSL only";
+        Self::new(Blame::Client, SqlState::INVALID_AUTHORIZATION, message)
+            .hint("Connect with sslmode=require or stronger.")
+            .fatal()
+    }
+
+    /// More sessions than the gate takes.
+    pub fn too_many_sessions() -> Self {
+        let message = "sorry, too many clients already";
+        Self::new(Blame::Gate, SqlState::TOO_MANY_CONNECTIONS, message).fatal()
     }
 
     /// The gate is shutting down.

@@ -20,7 +20,8 @@ mod transaction;
 
 pub use effect::{ConsoleCommand, Disposition, Effect, Settlement};
 pub use fault::{Blame, Fault, sqlstate};
-pub use input::{Account, Admission, Input, Leased, News, TableReply, Verdict};
+pub use input::{Account, Admission, Destination, Input, Leased, News, TableReply, Verdict};
 pub use session::Session;
 pub use settings::{Refused, login_settings};
+pub use state::console::COMMANDS as CONSOLE_COMMANDS;
 pub use talk::{Limits, Peer};

@@ -1,6 +1,7 @@
 //! What a waiting client hears: at once, and then every heartbeat. A notice only between a request
 //! and its first reply, never to an idle client (hazards R58, R59).
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -14,14 +15,15 @@ use crate::fault::sqlstate;
 pub(crate) fn held(ticket: &Ticket, budget: Option<Duration>, out: &mut BytesMut) {
     let mut detail = format!("Rule \"{}\" holds it: {}.", ticket.rule, ticket.why);
     if let Some(previous) = ticket.previous {
-        detail.push_str(&format!(" Ticket {previous} was for the same statement."));
+        let _infallible = write!(detail, " Ticket {previous} was for the same statement.");
     }
     if let Some(budget) = budget {
-        detail.push_str(&format!(
+        let _infallible = write!(
+            detail,
             " The transaction has done work and holds locks: it is rolled back if nobody decides \
              within {} s.",
             budget.as_secs()
-        ));
+        );
     }
     let hint = format!(
         "They run: portcullis approve {}. To withdraw it, cancel the statement (Ctrl-C).",
@@ -78,7 +80,7 @@ fn notice(message: String, detail: Option<String>, hint: Option<String>, out: &m
 }
 
 /// `1 approval from "dba" and 2 approvals from "owners"`.
-pub fn people(needs: &[Need]) -> String {
+fn people(needs: &[Need]) -> String {
     let each: Vec<String> = needs
         .iter()
         .map(|need| {

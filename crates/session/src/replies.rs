@@ -75,6 +75,9 @@ pub(crate) enum Relayed {
     CopyIn,
     /// The server refused; the rest of the segment is skipped.
     Failed,
+    /// The server ends the connection. Not relayed: the state knows what it means for what was
+    /// signed, and the client hears of one end only (hazards R41, R89).
+    Fatal(Box<Fields>),
 }
 
 /// What the server said of one segment.
@@ -88,8 +91,21 @@ pub(crate) struct Heard {
     pub(crate) own_error: Option<Fields>,
     /// Names whose Parse was accepted.
     pub(crate) confirmed: Vec<ByteString>,
-    /// The connection is over: a FATAL was relayed.
-    pub(crate) fatal: bool,
+}
+
+impl Heard {
+    /// Whether something was refused.
+    pub(crate) fn failed(&self) -> bool {
+        self.error.is_some() || self.own_error.is_some()
+    }
+
+    /// What was said later in the same segment.
+    pub(crate) fn then(mut self, later: Self) -> Self {
+        self.tags.extend(later.tags);
+        self.error = self.error.or(later.error);
+        self.own_error = self.own_error.or(later.own_error);
+        self
+    }
 }
 
 /// The queue of owed replies of one upstream connection.
@@ -116,14 +132,20 @@ enum Take {
     End(Status),
     /// The client sees it, and a state must know.
     Stop(Relayed),
-    /// An error in the gate's own part.
-    OwnFailure,
+    /// The client does not see it, and a state must know.
+    Tell(Relayed),
 }
 
 impl Replies {
     /// Whether nothing is owed.
     pub(crate) fn is_settled(&self) -> bool {
         self.owed.is_empty()
+    }
+
+    /// Whether a ReadyForQuery is still to come.
+    pub(crate) fn owes_ready(&self) -> bool {
+        let ends = |owed: &Owed| matches!(owed, Owed::Sync | Owed::Query(_));
+        self.owed.iter().any(ends)
     }
 
     /// Notes what `cargo` will be answered with. Of a batch only the session knows all: see
@@ -281,7 +303,7 @@ impl Replies {
             Take::End(status) => {
                 from.advance(total);
                 let held_back = self.held_back.split();
-                if self.heard.own_error.is_none() && self.heard.error.is_none() {
+                if !self.heard.failed() {
                     out.extend_from_slice(&held_back);
                 }
                 self.hold_back = false;
@@ -291,9 +313,9 @@ impl Replies {
                 from.advance(total);
                 None
             }
-            Take::OwnFailure => {
+            Take::Tell(stop) => {
                 from.advance(total);
-                Some(Relayed::Failed)
+                Some(stop)
             }
         }
     }
@@ -377,20 +399,22 @@ impl Replies {
 
     fn error(&mut self, body: &[u8]) -> Result<Take, Fault> {
         let fields = decode::fields(body).map_err(|_| lost())?;
-        self.heard.fatal |= matches!(fields.severity, Severity::Fatal | Severity::Panic);
-        let own = self
-            .owed
-            .front()
-            .is_some_and(|owed| owed.whose() == Whose::Gate);
+        if matches!(fields.severity, Severity::Fatal | Severity::Panic) {
+            return Ok(Take::Tell(Relayed::Fatal(Box::new(fields))));
+        }
+        let Some(front) = self.owed.front() else {
+            return Err(lost());
+        };
+        let own = front.whose() == Whose::Gate;
         if !matches!(self.owed.front(), Some(Owed::Query(_))) {
             while self.owed.front().is_some_and(|owed| *owed != Owed::Sync) {
                 self.owed.pop_front();
             }
         }
         self.held_back.clear();
-        if own && !self.heard.fatal {
+        if own {
             self.heard.own_error = Some(fields);
-            return Ok(Take::OwnFailure);
+            return Ok(Take::Tell(Relayed::Failed));
         }
         self.heard.error = Some(format!("{}: {}", fields.sqlstate, fields.message));
         Ok(Take::Stop(Relayed::Failed))
@@ -419,15 +443,18 @@ fn parameter(body: &[u8], told: &mut Told) -> Result<Take, Fault> {
     Ok(Take::Show)
 }
 
-/// Messages that an upstream may send at any time, to a session that asked for nothing.
+/// Messages that an upstream may send at any time, to a session that asked for nothing: notices,
+/// notifications, parameters. Anything else is a farewell, or cannot be followed.
 pub(crate) fn relay_unasked(
     from: &mut BytesMut,
     out: &mut BytesMut,
     told: &mut Told,
-) -> Result<bool, Fault> {
-    let mut replies = Replies::default();
-    let relayed = replies.relay(from, out, told)?;
-    Ok(!replies.heard.fatal && relayed == Relayed::Waiting)
+) -> Result<(), Fault> {
+    match Replies::default().relay(from, out, told)? {
+        Relayed::Waiting => Ok(()),
+        Relayed::Fatal(fields) => Err(Fault::of_server(*fields)),
+        Relayed::Ready(_) | Relayed::CopyIn | Relayed::Failed => Err(lost()),
+    }
 }
 
 /// What one CloseComplete looks like; said by the gate for statements, which are its own names.

@@ -16,7 +16,7 @@ use crate::state::asking::{self, Asking};
 use crate::state::console::{self, Console};
 use crate::state::held::{self, Held};
 use crate::state::idle::{self, Idle};
-use crate::state::job::Refused;
+use crate::state::job::{Accounts, Refused, Shape, hang_up};
 use crate::state::load;
 use crate::state::login::{self, Login};
 use crate::state::releasing::{self, Releasing};
@@ -48,11 +48,11 @@ enum Phase {
 #[derive(Debug)]
 enum State {
     Idle(Idle),
-    Asking(Asking),
-    Held(Held),
+    Asking(Box<Asking>),
+    Held(Box<Held>),
     Releasing(Box<Releasing>),
     Running(Box<Running>),
-    Settling(Settling),
+    Settling(Box<Settling>),
     Skipping(Skipping),
     Unwinding(Box<Unwinding>),
     Closed,
@@ -70,7 +70,7 @@ impl Session {
         let mut io = Io::default();
         let (bytes_max, ahead_bytes_max) = (limits.request_bytes_max, limits.ahead_bytes_max);
         let phase = match Login::start(startup, peer, nonce, limits, now, &mut io) {
-            login::Next::Stay(login) => Phase::Login(Box::new(login)),
+            login::Next::Stay(login) => Phase::Login(login),
             login::Next::Talk(_) | login::Next::Console(_) | login::Next::Close => {
                 io.effect(Effect::Close);
                 Phase::Closed
@@ -106,7 +106,11 @@ impl Session {
         if sent && !self.takes_frames() && says_goodbye(&self.io.inbox) {
             self.step(now, Input::ClientGone);
         }
-        if self.draining && matches!(self.phase, Phase::Talk(_, State::Idle(_))) {
+        let waits = matches!(
+            self.phase,
+            Phase::Talk(_, State::Idle(_) | State::Held(_)) | Phase::Console(..)
+        );
+        if self.draining && waits {
             self.step(now, Input::Drain);
         }
     }
@@ -202,7 +206,7 @@ impl Session {
         let io = &mut self.io;
         self.phase = match std::mem::replace(&mut self.phase, Phase::Closed) {
             Phase::Login(login) => match login.handle(now, input, io) {
-                login::Next::Stay(login) => Phase::Login(Box::new(login)),
+                login::Next::Stay(login) => Phase::Login(login),
                 login::Next::Talk(talk) => {
                     io.effect(Effect::Note(entered(&talk)));
                     Phase::Talk(talk, State::Idle(Idle::default()))
@@ -232,32 +236,28 @@ fn step(now: Instant, state: State, input: Input<'_>, talk: &mut Talk, io: &mut 
     match state {
         State::Idle(idle) => match idle.handle(input, talk, io) {
             idle::Next::Stay(idle) => State::Idle(idle),
-            idle::Next::Ask(work, shape) => State::Asking(Asking::start(work, shape, io)),
-            idle::Next::Proceed(steps, shape) => {
-                let next = Releasing::proceed(steps, shape, talk, io);
-                released(next, talk, io)
-            }
+            idle::Next::Ask(work, shape) => State::Asking(Box::new(Asking::start(work, shape, io))),
+            idle::Next::Proceed(steps, shape) => proceed(steps, shape, talk, io),
             idle::Next::EndSegment => end_segment(talk, io),
             idle::Next::Refused(refused, shape) => refused_to(refused, shape, talk, io),
             idle::Next::Close(accounts) => settle(accounts, Then::Close, talk, io),
         },
         State::Asking(asking) => match asking.handle(input, talk, io) {
-            asking::Next::Stay(asking) => State::Asking(asking),
+            asking::Next::Stay(asking) => State::Asking(Box::new(asking)),
             asking::Next::Hold(ticket, request, shape) => {
-                State::Held(Held::start(ticket, request, shape, now, talk, io))
+                let held = Held::start(ticket, request, shape, now, talk, io);
+                State::Held(Box::new(held))
             }
-            asking::Next::Release(clearance, shape) => {
-                let next = Releasing::claim(clearance, shape, talk, io);
-                released(next, talk, io)
-            }
+            asking::Next::Release(clearance, shape) => claim(clearance, None, shape, talk, io),
+            asking::Next::Proceed(steps, shape) => proceed(steps, shape, talk, io),
             asking::Next::Refused(refused, shape) => refused_to(refused, shape, talk, io),
             asking::Next::Close(accounts) => settle(accounts, Then::Close, talk, io),
         },
         State::Held(held) => match held.handle(now, input, talk, io) {
-            held::Next::Stay(held) => State::Held(held),
+            held::Next::Stay(held) => State::Held(Box::new(held)),
             held::Next::Release(clearance, shape) => {
-                let next = Releasing::claim(clearance, shape, talk, io);
-                released(next, talk, io)
+                let waits = clearance.ticket();
+                claim(clearance, waits, shape, talk, io)
             }
             held::Next::Refused(refused, shape) => refused_to(refused, shape, talk, io),
             held::Next::RollBack(shape) => {
@@ -270,7 +270,7 @@ fn step(now: Instant, state: State, input: Input<'_>, talk: &mut Talk, io: &mut 
             released(next, talk, io)
         }
         State::Running(running) => match running.handle(input, talk, io) {
-            running::Next::Stay(running) => State::Running(Box::new(running)),
+            running::Next::Stay(running) => State::Running(running),
             running::Next::Account(accounts, shape) => {
                 settle(accounts, Then::Finish(shape), talk, io)
             }
@@ -279,7 +279,7 @@ fn step(now: Instant, state: State, input: Input<'_>, talk: &mut Talk, io: &mut 
             running::Next::Close(accounts) => settle(accounts, Then::Close, talk, io),
         },
         State::Settling(settling) => {
-            let next = settling.handle(input, talk, io);
+            let next = settling.handle(&input, talk, io);
             settled(next, talk, io)
         }
         State::Skipping(skipping) => match skipping.handle(input, talk, io) {
@@ -289,7 +289,7 @@ fn step(now: Instant, state: State, input: Input<'_>, talk: &mut Talk, io: &mut 
             skipping::Next::Close(accounts) => settle(accounts, Then::Close, talk, io),
         },
         State::Unwinding(unwinding) => match unwinding.handle(input, talk, io) {
-            unwinding::Next::Stay(unwinding) => State::Unwinding(Box::new(unwinding)),
+            unwinding::Next::Stay(unwinding) => State::Unwinding(unwinding),
             unwinding::Next::Account(accounts, shape) => {
                 settle(accounts, Then::Finish(shape), talk, io)
             }
@@ -299,32 +299,46 @@ fn step(now: Instant, state: State, input: Input<'_>, talk: &mut Talk, io: &mut 
     }
 }
 
+fn claim(
+    clearance: gate::Clearance,
+    waits: Option<gate::TicketId>,
+    shape: Shape,
+    talk: &mut Talk,
+    io: &mut Io,
+) -> State {
+    let next = Releasing::claim(clearance, waits, shape, talk, io);
+    released(next, talk, io)
+}
+
+fn proceed(steps: Vec<gate::Step>, shape: Shape, talk: &mut Talk, io: &mut Io) -> State {
+    let next = Releasing::proceed(steps, shape, talk, io);
+    released(next, talk, io)
+}
+
 fn released(next: releasing::Next, talk: &mut Talk, io: &mut Io) -> State {
     match next {
-        releasing::Next::Stay(releasing) => State::Releasing(Box::new(releasing)),
+        releasing::Next::Stay(releasing) => State::Releasing(releasing),
         releasing::Next::Run(replies, shape) => {
             State::Running(Box::new(Running::start(replies, shape)))
         }
         releasing::Next::AskAgain(request, shape) => {
-            State::Asking(Asking::again(request, shape, io))
+            State::Asking(Box::new(Asking::again(request, shape, io)))
         }
         releasing::Next::Refused(refused, shape) => refused_to(refused, shape, talk, io),
+        releasing::Next::PutBack(accounts, fault, shape) => {
+            settle(accounts, Then::Refuse(*fault, shape), talk, io)
+        }
         releasing::Next::Close(accounts) => settle(accounts, Then::Close, talk, io),
     }
 }
 
-fn refused_to(
-    refused: Refused,
-    shape: crate::state::job::Shape,
-    talk: &mut Talk,
-    io: &mut Io,
-) -> State {
+fn refused_to(refused: Refused, shape: Shape, talk: &mut Talk, io: &mut Io) -> State {
     match refused {
         Refused::Idle => State::Idle(Idle::default()),
         Refused::Skip => State::Skipping(Skipping),
         Refused::Unwind => State::Unwinding(Box::new(Unwinding::refused(shape, talk, io))),
         Refused::Close => {
-            let accounts = crate::state::job::hang_up(talk, io);
+            let accounts = hang_up(talk, io);
             settle(accounts, Then::Close, talk, io)
         }
     }
@@ -335,21 +349,15 @@ fn end_segment(talk: &mut Talk, io: &mut Io) -> State {
     State::Running(Box::new(Running::start(replies, shape)))
 }
 
-fn settle(
-    accounts: crate::state::job::Accounts,
-    then: Then,
-    talk: &mut Talk,
-    io: &mut Io,
-) -> State {
+fn settle(accounts: Accounts, then: Then, talk: &mut Talk, io: &mut Io) -> State {
     let next = Settling::start(accounts, then, talk, io);
     settled(next, talk, io)
 }
 
 fn settled(next: settling::Next, talk: &mut Talk, io: &mut Io) -> State {
     match next {
-        settling::Next::Stay(settling) => State::Settling(settling),
-        settling::Next::Finished(Refused::Skip) => State::Skipping(Skipping),
-        settling::Next::Finished(_) => State::Idle(Idle::default()),
+        settling::Next::Stay(settling) => State::Settling(Box::new(settling)),
+        settling::Next::Finished(refused, shape) => refused_to(refused, shape, talk, io),
         settling::Next::Close => {
             talk.release_lease(io);
             State::Closed

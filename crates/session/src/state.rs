@@ -1,6 +1,7 @@
 //! The states of a session, one file each. A state owns only what it needs, is consumed by its
 //! `handle`, and answers with its own small `Next`; which state that leads to is for `session.rs`.
 
+pub(crate) mod account;
 pub(crate) mod asking;
 pub(crate) mod console;
 pub(crate) mod held;

@@ -14,6 +14,7 @@ use wire::backend::{Status, encode};
 use crate::effect::{Disposition, Effect};
 use crate::fault::Fault;
 use crate::names::{Names, Portals};
+use crate::replies::Heard;
 use crate::transaction::{Spent, Transaction};
 
 /// Limits and intervals of a session; the configuration fills them.
@@ -40,7 +41,7 @@ impl Default for Limits {
             pipeline_max: 10_000,
             ahead_bytes_max: 64 * 1024,
             heartbeat: Duration::from_secs(15),
-            budget: Duration::from_secs(60),
+            budget: Duration::from_mins(1),
             login: Duration::from_secs(15),
         }
     }
@@ -112,6 +113,10 @@ pub(crate) struct Sent {
     pub(crate) spent: Option<Spent>,
     /// It may have ended the client's transaction.
     pub(crate) may_commit: bool,
+    /// Transaction control in front of the first thing in it that does work.
+    pub(crate) before: Vec<Control>,
+    /// Transaction control behind that.
+    pub(crate) after: Vec<Control>,
 }
 
 /// The conversation of a logged-in session.
@@ -137,12 +142,10 @@ pub(crate) struct Talk {
     /// What ran on the borrowed connection may have left something.
     pub(crate) tainted: bool,
     pub(crate) intents: u64,
-    /// The look that just ended failed.
-    pub(crate) look_failed: bool,
     /// What was sent since the last ReadyForQuery.
     pub(crate) sent: Vec<Sent>,
-    /// Transaction control that was sent since then.
-    pub(crate) controls: Vec<Control>,
+    /// What was heard since then, up to the last Flush.
+    pub(crate) heard: Heard,
 }
 
 impl Talk {
@@ -176,11 +179,12 @@ impl Talk {
     pub(crate) fn taint(&mut self, request: &Request) {
         let mut pins = false;
         for statement in request.statements() {
-            let harmless = matches!(statement.class, Class::Read | Class::Transaction);
+            let shows = statement.class == Class::Session && statement.why.starts_with("shows ");
+            let harmless = shows || matches!(statement.class, Class::Read | Class::Transaction);
             self.tainted |= !harmless;
             pins |= match statement.class {
                 Class::Ddl | Class::Admin | Class::Opaque => true,
-                Class::Session => !statement.why.starts_with("shows "),
+                Class::Session => !shows,
                 _ => false,
             };
         }
@@ -197,10 +201,14 @@ impl Talk {
 
     /// Gives the upstream connection back where nothing needs it any more.
     pub(crate) fn checkin_if_free(&mut self, io: &mut Io) {
-        let free = self.pinned.is_none() && self.segment.is_none();
-        if self.leased && free && !self.transaction.has_upstream() {
+        if self.leased && !self.needs_lease() {
             self.release_lease(io);
         }
+    }
+
+    /// Whether something lives on the borrowed connection that no other one has.
+    pub(crate) fn needs_lease(&self) -> bool {
+        self.pinned.is_some() || self.segment.is_some() || self.transaction.has_upstream()
     }
 
     /// Gives the upstream connection back, whatever it is in the middle of.
@@ -208,10 +216,7 @@ impl Talk {
         if !self.leased {
             return;
         }
-        let clean = !self.tainted
-            && self.pinned.is_none()
-            && self.segment.is_none()
-            && !self.transaction.has_upstream();
+        let clean = !self.tainted && !self.needs_lease();
         io.effect(Effect::Checkin(if clean {
             Disposition::Clean
         } else {

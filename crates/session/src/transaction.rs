@@ -60,6 +60,21 @@ pub(crate) struct Ended {
     pub(crate) undone: Vec<Spent>,
 }
 
+impl Ended {
+    fn of(spent: Vec<Spent>, committed: bool) -> Self {
+        let (undone, kept) = spent
+            .into_iter()
+            .partition(|it| it.rolled_back || !committed);
+        Self { kept, undone }
+    }
+
+    /// And those.
+    pub(crate) fn add(&mut self, more: Self) {
+        self.kept.extend(more.kept);
+        self.undone.extend(more.undone);
+    }
+}
+
 impl Transaction {
     /// What ReadyForQuery says.
     pub(crate) fn status(&self) -> Status {
@@ -115,18 +130,14 @@ impl Transaction {
     }
 
     /// A segment ended upstream with `status`: the transaction is what the server says it is.
-    /// Returns the tickets whose fate is now known.
-    pub(crate) fn settle(&mut self, status: Status, committed: bool) -> Ended {
+    /// Returns the tickets whose fate is now known: what no COMMIT was heard of is undone.
+    pub(crate) fn settle(&mut self, status: Status) -> Ended {
         match status {
             Status::Idle => {
                 let Self::Open(open) = std::mem::take(self) else {
                     return Ended::default();
                 };
-                let (undone, kept): (Vec<_>, Vec<_>) = open
-                    .spent
-                    .into_iter()
-                    .partition(|it| it.rolled_back || !committed);
-                Ended { kept, undone }
+                Ended::of(open.spent, false)
             }
             Status::Transaction | Status::Failed => {
                 if !matches!(self, Self::Open(_)) {
@@ -154,9 +165,12 @@ impl Transaction {
         }
     }
 
-    /// Transaction control ran without an error.
-    pub(crate) fn control(&mut self, control: &Control) {
-        let Self::Open(open) = self else { return };
+    /// Transaction control ran, and the server answered it with `tag`: a COMMIT of a failed
+    /// transaction says ROLLBACK. Returns the tickets whose fate is now known.
+    pub(crate) fn control(&mut self, control: &Control, tag: &str) -> Ended {
+        let Self::Open(open) = self else {
+            return Ended::default();
+        };
         let find = |name: &str, all: &[(String, usize)]| all.iter().rposition(|it| it.0 == name);
         match control {
             Control::Savepoint(name) => open.savepoints.push((name.clone(), open.spent.len())),
@@ -176,8 +190,15 @@ impl Transaction {
                     open.savepoints.truncate(at + 1);
                 }
             }
-            Control::Begin { .. } | Control::Commit { .. } | Control::Rollback { .. } => {}
+            // What goes on behind it, a chained transaction or the next one of the same text, is
+            // another transaction.
+            Control::Commit { .. } | Control::Rollback { .. } => {
+                open.savepoints.clear();
+                return Ended::of(std::mem::take(&mut open.spent), tag == "COMMIT");
+            }
+            Control::Begin { .. } => {}
         }
+        Ended::default()
     }
 
     /// The connection is gone, or the gate rolled back: what had been spent.
@@ -203,11 +224,12 @@ mod tests {
         let mut transaction = Transaction::Virtual(Begin::default());
         transaction.begun();
         transaction.spend(spent(1));
-        transaction.control(&Control::Savepoint("s".into()));
+        transaction.control(&Control::Savepoint("s".into()), "SAVEPOINT");
         transaction.spend(spent(2));
-        transaction.control(&Control::RollbackTo("s".into()));
+        transaction.control(&Control::RollbackTo("s".into()), "ROLLBACK");
         transaction.spend(spent(3));
-        let ended = transaction.settle(Status::Idle, true);
+        let mut ended = transaction.control(&Control::Commit { chain: false }, "COMMIT");
+        ended.add(transaction.settle(Status::Idle));
         let tickets = |list: &[Spent]| list.iter().map(|it| it.ticket.0).collect::<Vec<_>>();
         assert_eq!(
             (tickets(&ended.kept), tickets(&ended.undone)),
@@ -219,12 +241,9 @@ mod tests {
     #[test]
     fn a_rollback_undoes_all() {
         let mut transaction = Transaction::None;
-        assert_eq!(
-            transaction.settle(Status::Transaction, false),
-            Ended::default()
-        );
+        assert_eq!(transaction.settle(Status::Transaction), Ended::default());
         transaction.spend(spent(1));
-        assert_eq!(transaction.settle(Status::Idle, false).undone.len(), 1);
+        assert_eq!(transaction.settle(Status::Idle).undone.len(), 1);
     }
 
     #[test]
@@ -232,9 +251,9 @@ mod tests {
         let mut transaction = Transaction::Virtual(Begin::default());
         assert_eq!(transaction.status(), Status::Transaction);
         transaction.begun();
-        transaction.settle(Status::Failed, false);
+        transaction.settle(Status::Failed);
         assert_eq!(transaction.status(), Status::Failed);
-        transaction.settle(Status::Transaction, false);
+        transaction.settle(Status::Transaction);
         assert_eq!(transaction.status(), Status::Transaction);
     }
 }

@@ -1,1 +1,26 @@
-//! The `store` crate.
+//! What must outlive the process: tickets in SQLite, the hash-chained journal in a file, the check
+//! that nobody touched it, and what a crash left behind.
+//!
+//! This crate never judges a request, never opens a socket, and never overwrites evidence: a
+//! journal that does not verify is left as it is.
+//!
+//! State directory: `tickets.db` (see [`tickets_file`]) and `journal/journal.jsonl` (see
+//! [`journal_dir`]).
+
+pub mod chain;
+pub mod clock;
+pub mod journal;
+mod layout;
+pub mod recover;
+mod rows;
+pub mod sqlite;
+mod transitions;
+pub mod verify;
+
+pub use chain::{Hash, Head};
+pub use clock::{SystemClock, WallClock};
+pub use journal::{JournalError, JournalFile};
+pub use layout::{journal_dir, journal_file, tickets_file};
+pub use recover::{RecoverError, Recovered, recover};
+pub use sqlite::{OpenError, Options, Sqlite};
+pub use verify::{Report, Tampered, verify, verify_state};

@@ -12,7 +12,8 @@ use wire::backend::encode;
 use crate::effect::Effect;
 use crate::fault::Fault;
 use crate::input::{Input, Verdict};
-use crate::state::job::{Accounts, Refused, Shape, finish_refusal, hang_up, refuse};
+use crate::replies::close_complete;
+use crate::state::job::{Accounts, Labels, Refused, Shape, finish, hang_up, refuse};
 use crate::talk::{Io, Talk};
 use crate::transaction::Transaction;
 
@@ -21,8 +22,16 @@ use crate::transaction::Transaction;
 pub(crate) struct Asking {
     shape: Shape,
     phase: Phase,
+    stop: Stop,
+}
+
+/// What was heard while the answer was on its way.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stop {
     cancelled: bool,
     gone: bool,
+    /// The connection of an open transaction is gone, and the transaction with it.
+    lost: bool,
 }
 
 #[derive(Debug)]
@@ -37,6 +46,8 @@ pub(crate) enum Next {
     Stay(Asking),
     Hold(Box<Ticket>, Arc<Request>, Shape),
     Release(Clearance, Shape),
+    /// Behind a BEGIN that is answered here nothing is left that could run.
+    Proceed(Vec<Step>, Shape),
     Refused(Refused, Shape),
     Close(Accounts),
 }
@@ -48,8 +59,7 @@ impl Asking {
         Self {
             shape,
             phase: Phase::Reading(work),
-            cancelled: false,
-            gone: false,
+            stop: Stop::default(),
         }
     }
 
@@ -59,8 +69,7 @@ impl Asking {
         Self {
             shape,
             phase: Phase::Judging(request),
-            cancelled: false,
-            gone: false,
+            stop: Stop::default(),
         }
     }
 
@@ -71,23 +80,12 @@ impl Asking {
                 self.read(work, readings, talk, io)
             }
             (Input::Verdict(verdict), Phase::Judging(request)) => {
-                let Self {
-                    shape,
-                    cancelled,
-                    gone,
-                    ..
-                } = self;
-                Self::judged(verdict, request, shape, (cancelled, gone), talk, io)
-            }
-            // The connection of an open transaction is gone, and the transaction with it. A ticket
-            // that may be on its way stays, as it does when the client leaves.
-            (Input::UpstreamGone, _) if talk.leased => {
-                io.error(&Fault::upstream_lost());
-                Next::Close(hang_up(talk, io))
+                Self::judged(verdict, request, self.shape, self.stop, talk, io)
             }
             (input, phase) => {
-                self.cancelled |= matches!(input, Input::Cancel);
-                self.gone |= matches!(input, Input::ClientGone);
+                self.stop.cancelled |= matches!(input, Input::Cancel);
+                self.stop.gone |= matches!(input, Input::ClientGone);
+                self.stop.lost |= talk.leased && matches!(input, Input::UpstreamGone);
                 self.phase = phase;
                 Next::Stay(self)
             }
@@ -96,13 +94,22 @@ impl Asking {
 
     fn read(
         mut self,
-        work: Work,
-        readings: Vec<Arc<Reading>>,
+        mut work: Work,
+        mut readings: Vec<Arc<Reading>>,
         talk: &mut Talk,
         io: &mut Io,
     ) -> Next {
-        if self.gone {
-            return Next::Close(hang_up(talk, io));
+        if self.stop.gone || self.stop.lost {
+            return close(self.stop, talk, io);
+        }
+        if let Some((begin, rest)) = leading_begin(&mut work, &readings, talk) {
+            talk.transaction = Transaction::Virtual(begin);
+            say(&Answer(Some("BEGIN")), &work, &mut self.shape, talk, io);
+            readings.remove(0);
+            if readings.is_empty() {
+                return Next::Proceed(rest, self.shape);
+            }
+            work = Work::Batch(rest);
         }
         let controls = controls(&readings);
         let ends = controls.as_deref().is_some_and(|all| {
@@ -111,13 +118,14 @@ impl Asking {
                 [Control::Commit { .. } | Control::Rollback { .. } | Control::RollbackTo(_)]
             )
         });
-        if talk.transaction.has_failed() && !ends {
+        let empty = controls.as_deref().is_some_and(<[Control]>::is_empty);
+        if talk.transaction.has_failed() && !ends && !empty {
             let refused = refuse(&Fault::failed_transaction(), &self.shape, talk, io);
             return Next::Refused(refused, self.shape);
         }
-        if let Some(answer) = answer(controls.as_deref(), &readings, talk) {
-            say(&answer, &work, io);
-            return Next::Refused(finish_refusal(&self.shape, talk, io), self.shape);
+        if let Some(answer) = answer(&work, controls.as_deref(), &readings, talk) {
+            say(&answer, &work, &mut self.shape, talk, io);
+            return Next::Refused(finish(&self.shape, talk, io), self.shape);
         }
         if matches!(talk.transaction, Transaction::Aborted) {
             // Only ROLLBACK TO is left, and nothing is there to go back to.
@@ -134,11 +142,16 @@ impl Asking {
         verdict: Verdict,
         request: Arc<Request>,
         shape: Shape,
-        (cancelled, gone): (bool, bool),
+        stop: Stop,
         talk: &mut Talk,
         io: &mut Io,
     ) -> Next {
-        if (cancelled || gone)
+        let Stop {
+            cancelled,
+            gone,
+            lost,
+        } = stop;
+        if (cancelled || gone || lost)
             && let Verdict::Held(ticket) = &verdict
         {
             io.effect(Effect::Leave {
@@ -146,8 +159,8 @@ impl Asking {
                 withdraw: cancelled,
             });
         }
-        if gone {
-            return Next::Close(hang_up(talk, io));
+        if gone || lost {
+            return close(stop, talk, io);
         }
         let fault = match verdict {
             Verdict::Held(ticket) if cancelled => Fault::cancelled(Some(ticket.id)),
@@ -159,6 +172,13 @@ impl Asking {
         };
         Next::Refused(refuse(&fault, &shape, talk, io), shape)
     }
+}
+
+fn close(stop: Stop, talk: &mut Talk, io: &mut Io) -> Next {
+    if !stop.gone {
+        io.error(&Fault::upstream_lost());
+    }
+    Next::Close(hang_up(talk, io))
 }
 
 /// The transaction control in the texts, if they hold nothing else.
@@ -180,13 +200,18 @@ fn controls(readings: &[Arc<Reading>]) -> Option<Vec<Control>> {
 struct Answer(Option<&'static str>);
 
 fn answer(
+    work: &Work,
     controls: Option<&[Control]>,
     readings: &[Arc<Reading>],
     talk: &mut Talk,
 ) -> Option<Answer> {
+    if let Work::Batch(steps) = work
+        && alone(steps) != Some(steps.len())
+    {
+        return None;
+    }
     if readings.iter().all(|reading| reading.statements.is_empty()) && readings.len() == 1 {
-        return (talk.segment.is_none() && !talk.transaction.has_upstream())
-            .then_some(Answer(None));
+        return talk.segment.is_none().then_some(Answer(None));
     }
     let [control] = controls? else { return None };
     let next = match (&talk.transaction, control) {
@@ -221,17 +246,84 @@ fn answer(
     Some(Answer(Some(next.1)))
 }
 
-/// Says what the server would have said to each message (hazards R38).
-fn say(answer: &Answer, work: &Work, io: &mut Io) {
-    let complete = |out: &mut BytesMut| match answer.0 {
-        Some(tag) => encode::command_complete(tag, out),
-        None => encode::empty_query(out),
+/// How many steps at the front of a batch are about nothing but the statement that it binds first,
+/// bound and executed once.
+fn alone(steps: &[Step]) -> Option<usize> {
+    let (name, prepared) = steps.iter().find_map(|step| match step {
+        Step::Bind {
+            portal, statement, ..
+        } => Some((portal, statement)),
+        _ => None,
+    })?;
+    let own = |step: &&Step| match step {
+        Step::Parse(it) | Step::DescribeStatement(it) => Arc::ptr_eq(it, prepared),
+        Step::Bind {
+            portal, statement, ..
+        } => portal == name && Arc::ptr_eq(statement, prepared),
+        Step::DescribePortal(portal) | Step::ClosePortal(portal) | Step::Execute { portal, .. } => {
+            portal == name
+        }
     };
-    let out = &mut io.out;
+    let first = || steps.iter().take_while(own);
+    let binds = first().filter(|it| matches!(it, Step::Bind { .. }));
+    let executes = first().filter(|it| matches!(it, Step::Execute { .. }));
+    (binds.count() == 1 && executes.count() == 1).then(|| first().count())
+}
+
+/// A BEGIN that opens a batch, as pgjdbc sends it in front of the first statement: it is answered
+/// here like any other, and the rest of the batch, which is cut off, is asked about.
+fn leading_begin(
+    work: &mut Work,
+    readings: &[Arc<Reading>],
+    talk: &Talk,
+) -> Option<(Begin, Vec<Step>)> {
     let Work::Batch(steps) = work else {
-        return complete(out);
+        return None;
     };
-    for step in steps {
+    let length = alone(steps).filter(|length| *length < steps.len())?;
+    if !matches!(talk.transaction, Transaction::None) || talk.segment.is_some() {
+        return None;
+    }
+    let [statement] = readings.first()?.statements.as_slice() else {
+        return None;
+    };
+    let Some(Control::Begin {
+        isolation,
+        read_only,
+        deferrable,
+    }) = statement.control
+    else {
+        return None;
+    };
+    let begin = Begin {
+        isolation,
+        read_only,
+        deferrable,
+    };
+    Some((begin, steps.split_off(length)))
+}
+
+impl Answer {
+    fn complete(&self, out: &mut BytesMut) {
+        match self.0 {
+            Some(tag) => encode::command_complete(tag, out),
+            None => encode::empty_query(out),
+        }
+    }
+}
+
+/// Says what the server would have said to each message (hazards R38), and remembers the names that
+/// were given. The shape is then that of what comes behind.
+fn say(answer: &Answer, work: &Work, shape: &mut Shape, talk: &mut Talk, io: &mut Io) {
+    let (Work::Batch(steps), Shape::Batch(_, labels)) = (work, shape) else {
+        return answer.complete(&mut io.out);
+    };
+    for (place, step) in steps.iter().enumerate() {
+        say_closes(labels, place, io);
+        if let Some(name) = labels.name_at(place) {
+            talk.names.confirm(&name);
+        }
+        let out = &mut io.out;
         match step {
             Step::Parse(_) => encode::parse_complete(out),
             Step::DescribeStatement(_) => {
@@ -241,8 +333,15 @@ fn say(answer: &Answer, work: &Work, io: &mut Io) {
             }
             Step::Bind { .. } => encode::bind_complete(out),
             Step::DescribePortal(_) => encode::no_data(out),
-            Step::Execute { .. } => complete(out),
+            Step::Execute { .. } => answer.complete(out),
             Step::ClosePortal(_) => encode::close_complete(out),
         }
     }
+    say_closes(labels, steps.len(), io);
+    labels.skip(steps.len());
+}
+
+fn say_closes(labels: &Labels, place: usize, io: &mut Io) {
+    let closes = labels.closes.iter().filter(|at| **at == place);
+    closes.for_each(|_| io.out.extend_from_slice(&close_complete()));
 }

@@ -12,7 +12,7 @@ use crate::input::{Input, TableReply};
 use crate::talk::Io;
 
 /// The commands, for hints and for `SHOW HELP`.
-pub(crate) const COMMANDS: [&str; 9] = [
+pub const COMMANDS: [&str; 9] = [
     "SHOW TICKETS",
     "SHOW TICKETS ALL",
     "SHOW TICKET id",
@@ -95,7 +95,7 @@ impl Console {
                     io.ready(Status::Idle);
                 }
             },
-            Frontend::FunctionCall => {
+            Frontend::FunctionCall if !self.skipping => {
                 io.error(&Fault::function_call());
                 io.ready(Status::Idle);
             }
@@ -156,7 +156,7 @@ fn parse(text: &str) -> Result<Option<ConsoleCommand>, Fault> {
         ["SHOW", "POOLS"] => ConsoleCommand::ShowPools,
         ["SHOW", "SESSIONS"] => ConsoleCommand::ShowSessions,
         ["SHOW", "VERSION"] => ConsoleCommand::ShowVersion,
-        ["SHOW", "HELP"] | ["SHOW"] | ["HELP"] => ConsoleCommand::Help,
+        ["SHOW" | "HELP"] | ["SHOW", "HELP"] => ConsoleCommand::Help,
         _ => {
             return Err(Fault::console_syntax(format!(
                 "Commands: {}.",

@@ -28,6 +28,7 @@ pub(crate) struct Held {
 #[derive(Debug)]
 pub(crate) enum Next {
     Stay(Held),
+    /// It may be claimed; the session still counts as one that waits, until it claims.
     Release(Clearance, Shape),
     Refused(Refused, Shape),
     /// The budget is over: the transaction is rolled back, and what it spent comes back.
@@ -69,7 +70,7 @@ impl Held {
     }
 
     pub(crate) fn handle(
-        mut self,
+        self,
         now: Instant,
         input: Input<'_>,
         talk: &mut Talk,
@@ -80,47 +81,21 @@ impl Held {
             Input::News(ticket, news) if ticket == id => self.news(news, talk, io),
             Input::Tick => self.tick(now, talk, io),
             Input::Cancel => {
-                io.effect(Effect::Leave {
-                    ticket: id,
-                    withdraw: true,
-                });
+                leave(id, true, io);
                 let fault = Fault::cancelled(Some(id));
                 Next::Refused(refuse(&fault, &self.shape, talk, io), self.shape)
             }
             Input::ClientGone => {
-                io.effect(Effect::Leave {
-                    ticket: id,
-                    withdraw: false,
-                });
+                leave(id, false, io);
                 Next::Close(hang_up(talk, io))
             }
-            Input::UpstreamGone if talk.leased => {
-                io.effect(Effect::Leave {
-                    ticket: id,
-                    withdraw: false,
-                });
-                io.error(&Fault::upstream_lost());
-                Next::Close(hang_up(talk, io))
-            }
-            Input::Drain => {
-                io.effect(Effect::Leave {
-                    ticket: id,
-                    withdraw: false,
-                });
-                io.error(&Fault::shutdown(Some(id)));
-                Next::Close(hang_up(talk, io))
-            }
+            Input::UpstreamGone if talk.leased => give_up(id, &Fault::upstream_lost(), talk, io),
+            Input::Drain => give_up(id, &Fault::shutdown(Some(id)), talk, io),
             Input::Upstream(buf) => {
-                let relayed = crate::replies::relay_unasked(buf, &mut io.out, &mut talk.told);
-                if matches!(relayed, Ok(true)) {
-                    return Next::Stay(self);
+                match crate::replies::relay_unasked(buf, &mut io.out, &mut talk.told) {
+                    Ok(()) => Next::Stay(self),
+                    Err(fault) => give_up(id, &fault, talk, io),
                 }
-                io.effect(Effect::Leave {
-                    ticket: id,
-                    withdraw: false,
-                });
-                self.since = now;
-                Next::Close(hang_up(talk, io))
             }
             _ => Next::Stay(self),
         }
@@ -130,10 +105,6 @@ impl Held {
         let id = self.ticket.id;
         let fault = match news {
             News::Approved => {
-                io.effect(Effect::Leave {
-                    ticket: id,
-                    withdraw: false,
-                });
                 notices::approved(id, &mut io.out);
                 let clearance = Clearance::Ticket {
                     ticket: id,
@@ -150,20 +121,14 @@ impl Held {
             News::Withdrawn => Fault::withdrawn(id),
             News::Expired => Fault::expired(id),
         };
-        io.effect(Effect::Leave {
-            ticket: id,
-            withdraw: false,
-        });
+        leave(id, false, io);
         Next::Refused(refuse(&fault, &self.shape, talk, io), self.shape)
     }
 
     fn tick(mut self, now: Instant, talk: &mut Talk, io: &mut Io) -> Next {
         if self.budget.is_some_and(|budget| budget <= now) {
             let id = self.ticket.id;
-            io.effect(Effect::Leave {
-                ticket: id,
-                withdraw: false,
-            });
+            leave(id, false, io);
             io.error(&Fault::budget(id, talk.limits.budget.as_secs()));
             talk.names.forget_unconfirmed();
             return Next::RollBack(self.shape);
@@ -175,4 +140,16 @@ impl Held {
         }
         Next::Stay(self)
     }
+}
+
+/// The session waits no more.
+fn leave(ticket: TicketId, withdraw: bool, io: &mut Io) {
+    io.effect(Effect::Leave { ticket, withdraw });
+}
+
+/// The connection ends; the ticket stays.
+fn give_up(ticket: TicketId, fault: &Fault, talk: &mut Talk, io: &mut Io) -> Next {
+    leave(ticket, false, io);
+    io.error(&fault.clone().fatal());
+    Next::Close(hang_up(talk, io))
 }

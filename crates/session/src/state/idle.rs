@@ -10,7 +10,7 @@ use crate::batch::{Batch, Close};
 use crate::fault::Fault;
 use crate::input::Input;
 use crate::replies::{close_complete, relay_unasked};
-use crate::state::job::{Accounts, Refused, Shape, finish_refusal, hang_up, refuse};
+use crate::state::job::{Accounts, Labels, Refused, Shape, finish, hang_up, refuse};
 use crate::talk::{Io, Talk};
 
 /// Nothing is asked and nothing is owed, but for an extended segment that may be open upstream.
@@ -38,7 +38,7 @@ impl Idle {
         match input {
             Input::Frame(frame) => self.frame(frame, talk, io),
             Input::Upstream(buf) => self.unasked(buf, talk, io),
-            Input::UpstreamGone => {
+            Input::UpstreamGone if talk.leased => {
                 io.error(&Fault::upstream_lost());
                 Next::Close(hang_up(talk, io))
             }
@@ -56,8 +56,7 @@ impl Idle {
     /// What a server says by itself: notices, notifications, parameters, or a farewell.
     fn unasked(self, buf: &mut BytesMut, talk: &mut Talk, io: &mut Io) -> Next {
         match relay_unasked(buf, &mut io.out, &mut talk.told) {
-            Ok(true) => Next::Stay(self),
-            Ok(false) => Next::Close(hang_up(talk, io)),
+            Ok(()) => Next::Stay(self),
             Err(fault) => {
                 io.error(&fault);
                 Next::Close(hang_up(talk, io))
@@ -66,6 +65,7 @@ impl Idle {
     }
 
     fn frame(mut self, frame: Frame, talk: &mut Talk, io: &mut Io) -> Next {
+        let bytes = frame.body.len();
         let message = match Frontend::decode(frame) {
             Ok(message) => message,
             Err(error) => {
@@ -88,10 +88,10 @@ impl Idle {
                 io.error(&Fault::protocol("unexpected password message").fatal());
                 Next::Close(hang_up(talk, io))
             }
-            step => match self.batch.add(step, talk) {
+            step => match self.batch.add(step, bytes, talk) {
                 Ok(()) => Next::Stay(self),
                 Err(fault) => {
-                    let shape = Shape::Batch(Close::Flush, crate::state::job::Labels::default());
+                    let shape = Shape::Batch(Close::Flush, Labels::default());
                     Next::Refused(refuse(&fault, &shape, talk, io), shape)
                 }
             },
@@ -116,8 +116,8 @@ impl Idle {
                 Close::Flush => Next::Stay(self),
                 Close::Sync if talk.segment.is_some() => Next::EndSegment,
                 Close::Sync => {
-                    let shape = Shape::Batch(close, crate::state::job::Labels::default());
-                    Next::Refused(finish_refusal(&shape, talk, io), shape)
+                    let shape = Shape::Batch(close, Labels::default());
+                    Next::Refused(finish(&shape, talk, io), shape)
                 }
             };
         }

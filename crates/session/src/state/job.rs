@@ -2,14 +2,14 @@
 //! give up on it. Shared by the states that a turn passes through.
 
 use bytestring::ByteString;
-use gate::Event;
-use gate::audit::{End, Entry, TransactionEnd};
 
 use crate::batch::{Batch, Close};
-use crate::effect::{Effect, Settlement};
+use crate::effect::{Disposition, Effect};
 use crate::fault::Fault;
-use crate::talk::{Io, Sent, Talk};
-use crate::transaction::{Spent, Transaction};
+pub(crate) use crate::state::account::Accounts;
+use crate::state::account::lost;
+use crate::talk::{Io, Talk};
+use crate::transaction::Transaction;
 
 /// How the client asked, and so what it is answered with.
 #[derive(Debug)]
@@ -35,6 +35,14 @@ impl Labels {
             .find(|it| it.0 == place)
             .map(|it| it.1.clone())
     }
+
+    /// The first steps are answered, and the closes in front of each and right behind them.
+    pub(crate) fn skip(&mut self, steps: usize) {
+        self.closes.retain(|at| *at > steps);
+        self.closes.iter_mut().for_each(|at| *at -= steps);
+        self.named.retain(|it| it.0 >= steps);
+        self.named.iter_mut().for_each(|it| it.0 -= steps);
+    }
 }
 
 impl Shape {
@@ -53,81 +61,8 @@ impl Shape {
     }
 }
 
-/// Writes and settlements that a turn leaves behind.
-#[derive(Debug, Default)]
-pub(crate) struct Accounts {
-    pub(crate) entries: Vec<Entry>,
-    pub(crate) settlements: Vec<Settlement>,
-}
-
-impl Accounts {
-    pub(crate) fn outcome(
-        &mut self,
-        session: u64,
-        number: u64,
-        end: End,
-        heard: (&[String], Option<&String>),
-    ) {
-        let (tags, error) = (heard.0.to_vec(), heard.1.cloned());
-        self.entries.push(Entry::Outcome {
-            session,
-            number,
-            end,
-            tags,
-            error,
-        });
-    }
-
-    pub(crate) fn settle(&mut self, spent: &[Spent], event: Event, outcome: Option<gate::Outcome>) {
-        if !spent.is_empty() {
-            let claims = spent.iter().map(|it| (it.ticket, it.claim)).collect();
-            self.settlements.push(Settlement {
-                claims,
-                event,
-                outcome,
-            });
-        }
-    }
-
-    /// A transaction in which tickets were spent is over.
-    pub(crate) fn transaction_end(&mut self, session: u64, spent: &[Spent], end: TransactionEnd) {
-        if !spent.is_empty() {
-            let tickets = spent.iter().map(|it| it.ticket).collect();
-            self.entries.push(Entry::TransactionEnd {
-                session,
-                tickets,
-                end,
-            });
-        }
-    }
-}
-
-/// The connection to the server, or to the client, is lost: what was sent is in doubt, what was
-/// spent in a transaction that nobody committed is rolled back by the server.
-pub(crate) fn lost(talk: &mut Talk) -> Accounts {
-    let session = talk.peer.session;
-    let mut accounts = Accounts::default();
-    let sent: Vec<Sent> = std::mem::take(&mut talk.sent);
-    let may_have_committed = sent.iter().any(|it| it.may_commit);
-    for it in sent {
-        let signed = it.spent.is_some();
-        let end = if signed { End::InDoubt } else { End::Failed };
-        accounts.outcome(session, it.number, end, (&[], None));
-        accounts.settle(it.spent.as_slice(), Event::Doubt, None);
-    }
-    let spent = talk.transaction.abort(Transaction::Aborted);
-    let (event, end) = if may_have_committed {
-        (Event::Doubt, TransactionEnd::InDoubt)
-    } else {
-        (Event::RollBack, TransactionEnd::Rollback)
-    };
-    accounts.transaction_end(session, &spent, end);
-    accounts.settle(&spent, event, None);
-    accounts
-}
-
 /// What a refusal leads to.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Refused {
     /// The turn is over.
     Idle,
@@ -166,11 +101,19 @@ pub(crate) fn finish_refusal(shape: &Shape, talk: &Talk, io: &mut Io) -> Refused
     }
 }
 
+/// The end of a turn in which nothing failed.
+pub(crate) fn finish(shape: &Shape, talk: &Talk, io: &mut Io) -> Refused {
+    if shape.ends_ready() {
+        io.ready(talk.status());
+    }
+    Refused::Idle
+}
+
 /// The client is gone, or goes: everything it borrowed goes too. Returns what is left to account.
 pub(crate) fn hang_up(talk: &mut Talk, io: &mut Io) -> Accounts {
     let accounts = lost(talk);
     if talk.leased {
-        io.effect(Effect::Checkin(crate::effect::Disposition::Close));
+        io.effect(Effect::Checkin(Disposition::Close));
         talk.leased = false;
     }
     accounts

@@ -64,8 +64,8 @@ pub(crate) fn send(
         load.fence(fence, talk);
         match (&request.work, shape) {
             (Work::Batch(steps), Shape::Batch(_, labels)) => owe_steps(steps, labels, &mut load),
-            _ if fence != Fence::None => load.replies.hold_back_completion(),
-            _ => {}
+            // Of a Query that goes up as a batch: the commit is behind its CommandComplete (R82).
+            _ => load.replies.hold_back_completion(),
         }
         load.put(Cargo::Released(released, form));
         load.close(fence, shape, talk);
@@ -86,13 +86,21 @@ fn note_sent(released: &Released, number: u64, talk: &mut Talk) {
     let may_commit = request
         .statements()
         .any(|it| it.class == Class::Opaque || matches!(it.control, Some(Control::Commit { .. })));
+    let first = request
+        .statements()
+        .position(|it| it.class != Class::Transaction);
+    let controls = |from: usize, to: usize| {
+        let part = request.statements().take(to).skip(from);
+        part.filter_map(|it| it.control.clone()).collect()
+    };
+    let first = first.unwrap_or(usize::MAX);
     talk.sent.push(Sent {
         number,
         spent,
         may_commit,
+        before: controls(0, first),
+        after: controls(first, usize::MAX),
     });
-    talk.controls
-        .extend(request.statements().filter_map(|it| it.control.clone()));
 }
 
 /// Loads looks, and more of open portals.
@@ -258,13 +266,22 @@ impl Load {
 }
 
 /// Ends the open segment with the client's Sync.
-pub(crate) fn end_segment(talk: &mut Talk, io: &mut Io) -> (Replies, Shape) {
-    let mut load = Load::new(talk);
+pub(crate) fn end_segment(talk: &Talk, io: &mut Io) -> (Replies, Shape) {
+    let replies = end_segment_behind(Replies::default(), talk, io);
+    (replies, Shape::Batch(Close::Sync, Labels::default()))
+}
+
+/// Ends the open segment, behind what is still owed in it.
+pub(crate) fn end_segment_behind(replies: Replies, talk: &Talk, io: &mut Io) -> Replies {
+    let mut load = Load {
+        replies,
+        ..Load::new(talk)
+    };
     if let Some(segment) = talk.segment.filter(|segment| !segment.failed) {
         load.unfence(segment.fence);
     }
     load.put(Cargo::Sync);
-    (load.send(io), Shape::Batch(Close::Sync, Labels::default()))
+    load.send(io)
 }
 
 /// Makes the upstream's transaction fail, so that it can only be rolled back (DESIGN ruling 4).

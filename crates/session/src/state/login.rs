@@ -24,6 +24,7 @@ pub(crate) struct Login {
     peer: Peer,
     limits: Arc<Limits>,
     user: ByteString,
+    database: ByteString,
     settings: Settings,
     nonce: [u8; 18],
     deadline: Instant,
@@ -55,7 +56,7 @@ impl std::fmt::Debug for Phase {
 /// Where a login leads.
 #[derive(Debug)]
 pub(crate) enum Next {
-    Stay(Login),
+    Stay(Box<Login>),
     /// To a tenant.
     Talk(Box<Talk>),
     /// To the console.
@@ -89,18 +90,20 @@ impl Login {
         let database = ByteString::from(startup.database().unwrap_or_default());
         io.effect(Effect::Lookup {
             user: user.clone(),
-            database,
+            database: database.clone(),
         });
         let deadline = now + limits.login;
-        Next::Stay(Self {
+        let login = Self {
             peer,
             limits,
             user,
+            database,
             settings,
             nonce,
             deadline,
             phase: Phase::Lookup,
-        })
+        };
+        login.stay(Phase::Lookup)
     }
 
     /// When the login is over at the latest.
@@ -108,72 +111,43 @@ impl Login {
         self.deadline
     }
 
-    /// The user name of the startup packet.
-    pub(crate) fn user(&self) -> &ByteString {
-        &self.user
-    }
-
     /// Whether the client's next message is awaited.
     pub(crate) fn takes_frames(&self) -> bool {
         matches!(self.phase, Phase::First(_) | Phase::Proof(..))
     }
 
-    pub(crate) fn handle(self, now: Instant, input: Input<'_>, io: &mut Io) -> Next {
-        match (input, self.phase) {
+    fn stay(self, phase: Phase) -> Next {
+        Next::Stay(Box::new(Self { phase, ..self }))
+    }
+
+    pub(crate) fn handle(mut self, now: Instant, input: Input<'_>, io: &mut Io) -> Next {
+        match (input, std::mem::replace(&mut self.phase, Phase::Lookup)) {
             (Input::Account(account), Phase::Lookup) => {
                 encode::authentication_sasl(&[scram::MECHANISM], &mut io.out);
-                Next::Stay(Self {
-                    phase: Phase::First(Box::new(account)),
-                    ..self
-                })
+                self.stay(Phase::First(Box::new(account)))
             }
             (Input::Frame(frame), Phase::First(account)) => {
-                let Self {
-                    peer,
-                    limits,
-                    user,
-                    settings,
-                    nonce,
-                    deadline,
-                    ..
-                } = self;
-                match first(frame, *account, nonce, &user, io) {
-                    Ok(phase) => Next::Stay(Self {
-                        peer,
-                        limits,
-                        user,
-                        settings,
-                        nonce,
-                        deadline,
-                        phase,
-                    }),
+                match first(frame, *account, self.nonce, &self.user, io) {
+                    Ok(phase) => self.stay(phase),
                     Err(fault) => refuse(&fault, io),
                 }
             }
             (Input::Frame(frame), Phase::Proof(server, principal, destination)) => {
-                let login = Self {
-                    phase: Phase::Lookup,
-                    ..self
-                };
-                login.proof(&frame, server, principal, destination, io)
+                self.proof(&frame, server, principal, destination, io)
             }
             (Input::Admitted(Ok(admission)), Phase::Admit(principal, tenant)) => {
-                let login = Self {
-                    phase: Phase::Lookup,
-                    ..self
-                };
-                Next::Talk(Box::new(login.admitted(admission, principal, tenant, io)))
+                Next::Talk(Box::new(self.admitted(admission, principal, tenant, io)))
             }
             (Input::Admitted(Err(fault)), _) => refuse(&fault.fatal(), io),
             (Input::Tick, _) if self.deadline <= now => refuse(&Fault::login_timeout(), io),
             (Input::ClientGone, _) => Next::Close,
             (Input::Drain, _) => refuse(&Fault::shutdown(None), io),
-            (_, phase) => Next::Stay(Self { phase, ..self }),
+            (_, phase) => self.stay(phase),
         }
     }
 
     fn proof(
-        mut self,
+        self,
         frame: &Frame,
         server: ServerFirst,
         principal: Option<Arc<Principal>>,
@@ -188,15 +162,14 @@ impl Login {
         };
         encode::authentication_sasl_final(&last, &mut io.out);
         match destination {
-            None => refuse(&Fault::no_tenant(&self.user), io),
+            None => refuse(&Fault::no_tenant(&self.database), io),
             Some(Destination::Console) => {
                 greet(&console_parameters(), &self.peer, io);
                 Next::Console(principal)
             }
             Some(Destination::Tenant(tenant)) => {
                 io.effect(Effect::Admit);
-                self.phase = Phase::Admit(principal, tenant);
-                Next::Stay(self)
+                self.stay(Phase::Admit(principal, tenant))
             }
         }
     }
@@ -232,9 +205,8 @@ impl Login {
             pinned: None,
             tainted: false,
             intents: 0,
-            look_failed: false,
             sent: Vec::new(),
-            controls: Vec::new(),
+            heard: crate::replies::Heard::default(),
         }
     }
 }

@@ -4,7 +4,12 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use gate::{Authority, Cargo, Clearance, Entry, Event, NotClaimed, Own, Released, Request, Step};
+use gate::audit::End;
+use gate::cargo::Begin;
+use gate::{
+    Authority, Cargo, Clearance, Entry, Event, NotClaimed, Outcome, Own, Released, Request, Step,
+    TicketId,
+};
 
 use crate::effect::{Effect, Settlement};
 use crate::fault::Fault;
@@ -26,8 +31,14 @@ pub(crate) struct Releasing {
 #[derive(Debug)]
 struct Turn {
     shape: Shape,
+    /// The ticket that the session was told it waits for; it leaves at the claim.
+    waits: Option<TicketId>,
+    /// The BEGIN that was sent for this turn.
+    began: Option<Begin>,
     cancelled: bool,
     gone: bool,
+    /// The upstream connection is gone.
+    lost: bool,
 }
 
 /// What is to go up.
@@ -42,7 +53,7 @@ enum What {
 #[derive(Debug)]
 enum Phase {
     Checkout(What),
-    Context(What, Replies),
+    Context(What, Box<Replies>),
     Claim {
         request: Arc<Request>,
         fenced: bool,
@@ -57,19 +68,27 @@ enum Phase {
 /// Where releasing leads.
 #[derive(Debug)]
 pub(crate) enum Next {
-    Stay(Releasing),
+    Stay(Box<Releasing>),
     /// It is sent.
     Run(Replies, Shape),
     /// Another session was quicker: ask again.
     AskAgain(Arc<Request>, Shape),
     Refused(Refused, Shape),
+    /// Nothing was sent: what was spent goes back first, and then the turn is refused.
+    PutBack(Accounts, Box<Fault>, Shape),
     Close(Accounts),
 }
 
 impl Releasing {
     /// Starts with what a rule or people cleared.
-    pub(crate) fn claim(clearance: Clearance, shape: Shape, talk: &mut Talk, io: &mut Io) -> Next {
-        Self::start(What::Claim(clearance), shape, talk, io)
+    pub(crate) fn claim(
+        clearance: Clearance,
+        waits: Option<TicketId>,
+        shape: Shape,
+        talk: &mut Talk,
+        io: &mut Io,
+    ) -> Next {
+        Self::start(What::Claim(clearance), waits, shape, talk, io)
     }
 
     /// Starts with a batch in which nothing is bound.
@@ -78,14 +97,23 @@ impl Releasing {
             let refused = refuse(&Fault::failed_transaction(), &shape, talk, io);
             return Next::Refused(refused, shape);
         }
-        Self::start(What::Steps(steps), shape, talk, io)
+        Self::start(What::Steps(steps), None, shape, talk, io)
     }
 
-    fn start(what: What, shape: Shape, talk: &mut Talk, io: &mut Io) -> Next {
+    fn start(
+        what: What,
+        waits: Option<TicketId>,
+        shape: Shape,
+        talk: &mut Talk,
+        io: &mut Io,
+    ) -> Next {
         let turn = Turn {
             shape,
+            waits,
+            began: None,
             cancelled: false,
             gone: false,
+            lost: false,
         };
         if talk.leased {
             let settings = Arc::clone(&talk.settings);
@@ -104,7 +132,7 @@ impl Releasing {
             }
             (Input::Leased(Err(fault)), Phase::Checkout(_)) => turn.stop(&fault, talk, io),
             (Input::Upstream(buf), Phase::Context(what, replies)) => {
-                turn.context(what, replies, buf, talk, io)
+                turn.context(what, *replies, buf, talk, io)
             }
             (Input::UpstreamGone, Phase::Context(..)) => {
                 let tenant = talk.tenant.to_string();
@@ -129,15 +157,12 @@ impl Releasing {
                 Phase::Intent {
                     released, number, ..
                 },
-            ) => {
-                put_back(&released, number, talk, io);
-                turn.stop(&Fault::journal_down(), talk, io)
-            }
-            // In every phase: heard, and acted on at the next step. A connection that is lost while
-            // the claim or the intent is on its way is found lost when something is sent on it.
+            ) => turn.put_back(&released, number, Fault::journal_down(), talk, io),
+            // In every phase: heard, and acted on at the next step.
             (input, phase) => {
                 turn.cancelled |= matches!(input, Input::Cancel);
                 turn.gone |= matches!(input, Input::ClientGone);
+                turn.lost |= talk.leased && matches!(input, Input::UpstreamGone);
                 turn.stay(phase)
             }
         }
@@ -146,25 +171,31 @@ impl Releasing {
 
 impl Turn {
     fn stay(self, phase: Phase) -> Next {
-        Next::Stay(Releasing { turn: self, phase })
+        Next::Stay(Box::new(Releasing { turn: self, phase }))
     }
 
     /// The connection is there: what must be on it before anything runs?
-    fn leased(self, what: What, leased: &Leased, talk: &mut Talk, io: &mut Io) -> Next {
+    fn leased(mut self, what: What, leased: &Leased, talk: &mut Talk, io: &mut Io) -> Next {
         let mut cargo = Vec::new();
+        if self.gone || self.cancelled {
+            return self.ready(what, talk, io);
+        }
         if leased.settings != talk.settings {
             cargo.push(Cargo::Own(Own::Settings(Arc::clone(&talk.settings))));
         }
         if let (Transaction::Virtual(begin), What::Claim(_)) = (&talk.transaction, &what) {
             cargo.push(Cargo::Own(Own::Begin(*begin)));
+            self.began = Some(*begin);
         }
         if cargo.is_empty() {
             return self.ready(what, talk, io);
         }
         let mut replies = Replies::default();
-        cargo.iter().for_each(|it| replies.owe(it));
+        for it in &cargo {
+            replies.owe(it);
+        }
         io.effect(Effect::Load(cargo));
-        self.stay(Phase::Context(what, replies))
+        self.stay(Phase::Context(what, Box::new(replies)))
     }
 
     /// Hears the answers to the context.
@@ -178,15 +209,21 @@ impl Turn {
     ) -> Next {
         while !replies.is_settled() {
             match replies.relay(buf, &mut io.out, &mut talk.told) {
-                Ok(Relayed::Waiting) => return self.stay(Phase::Context(what, replies)),
-                Ok(_) => {}
+                Ok(Relayed::Waiting) => {
+                    return self.stay(Phase::Context(what, Box::new(replies)));
+                }
+                Ok(Relayed::Fatal(_)) => {
+                    let tenant = talk.tenant.to_string();
+                    return self.lose(&Fault::no_upstream(&tenant), talk, io);
+                }
+                Ok(Relayed::Ready(_) | Relayed::Failed | Relayed::CopyIn) => {}
                 Err(fault) => return self.lose(&fault, talk, io),
             }
         }
         if let Some(error) = replies.heard.own_error {
             return self.lose(&Fault::settings(&error.message), talk, io);
         }
-        if matches!(talk.transaction, Transaction::Virtual(_)) && matches!(what, What::Claim(_)) {
+        if self.began.is_some() {
             talk.transaction.begun();
         }
         self.ready(what, talk, io)
@@ -194,22 +231,17 @@ impl Turn {
 
     /// The context stands. A cancel, or a client that left, is heard here for the last time before
     /// something is spent.
-    fn ready(self, what: What, talk: &mut Talk, io: &mut Io) -> Next {
-        if self.gone {
-            return Next::Close(hang_up(talk, io));
+    fn ready(mut self, what: What, talk: &mut Talk, io: &mut Io) -> Next {
+        if self.gone || self.cancelled {
+            let ticket = match what {
+                What::Claim(clearance) => clearance.ticket(),
+                What::Steps(_) => None,
+            };
+            let withdrawn = ticket.filter(|it| self.waits == Some(*it));
+            return self.stop(&Fault::cancelled(withdrawn), talk, io);
         }
+        self.leave(false, io);
         match what {
-            What::Claim(clearance) if self.cancelled => {
-                let ticket = clearance.ticket();
-                if let Some(ticket) = ticket {
-                    io.effect(Effect::Leave {
-                        ticket,
-                        withdraw: true,
-                    });
-                }
-                self.stop(&Fault::cancelled(ticket), talk, io)
-            }
-            What::Steps(_) if self.cancelled => self.stop(&Fault::cancelled(None), talk, io),
             What::Claim(clearance) => {
                 let (request, fenced) = (Arc::clone(clearance.request()), clearance.fenced());
                 io.effect(Effect::Claim(clearance));
@@ -239,6 +271,7 @@ impl Turn {
         self.intended(released, fenced, number, talk, io)
     }
 
+    /// Nothing is spent. A ticket that another session was quicker with is asked for again.
     fn not_claimed(
         self,
         refused: &NotClaimed,
@@ -246,14 +279,28 @@ impl Turn {
         talk: &mut Talk,
         io: &mut Io,
     ) -> Next {
-        if self.gone {
-            return Next::Close(hang_up(talk, io));
+        if self.lost {
+            return self.stop(&Fault::upstream_lost(), talk, io);
         }
-        talk.checkin_if_free(io);
-        match refused {
-            NotClaimed::Ticket(_) if !self.cancelled => Next::AskAgain(request, self.shape),
-            NotClaimed::Ticket(_) => self.stop(&Fault::cancelled(None), talk, io),
-            NotClaimed::Store(_) => self.stop(&Fault::store_down(), talk, io),
+        let fault = match refused {
+            _ if self.gone || self.cancelled => Fault::cancelled(None),
+            NotClaimed::Ticket(_) => {
+                self.unbegin(talk, io);
+                talk.checkin_if_free(io);
+                return Next::AskAgain(request, self.shape);
+            }
+            NotClaimed::Store(_) => Fault::store_down(),
+        };
+        self.stop(&fault, talk, io)
+    }
+
+    /// The transaction that this turn opened has done nothing: it is virtual again, so that a hold
+    /// costs no connection.
+    fn unbegin(&self, talk: &mut Talk, io: &mut Io) {
+        if let Some(begin) = self.began {
+            talk.transaction = Transaction::Virtual(begin);
+            talk.tainted = true;
+            talk.release_lease(io);
         }
     }
 
@@ -266,9 +313,8 @@ impl Turn {
         talk: &mut Talk,
         io: &mut Io,
     ) -> Next {
-        if self.gone {
-            put_back(&released, number, talk, io);
-            return Next::Close(hang_up(talk, io));
+        if self.gone || self.lost {
+            return self.put_back(&released, number, Fault::upstream_lost(), talk, io);
         }
         let replies = send(released, fenced, number, &self.shape, talk, io);
         if self.cancelled {
@@ -278,41 +324,61 @@ impl Turn {
     }
 
     /// The connection is of no use: it goes, and the turn is refused.
-    fn lose(self, fault: &Fault, talk: &mut Talk, io: &mut Io) -> Next {
+    fn lose(mut self, fault: &Fault, talk: &mut Talk, io: &mut Io) -> Next {
         talk.tainted = true;
-        if talk.transaction.has_upstream() || talk.pinned.is_some() || self.gone {
-            io.error(&Fault::upstream_lost());
-            return Next::Close(hang_up(talk, io));
+        if talk.needs_lease() {
+            self.lost = true;
+        } else {
+            talk.release_lease(io);
         }
-        talk.release_lease(io);
         self.stop(fault, talk, io)
     }
 
-    fn stop(self, fault: &Fault, talk: &mut Talk, io: &mut Io) -> Next {
-        if self.gone {
+    /// Stops before anything was spent.
+    fn stop(mut self, fault: &Fault, talk: &mut Talk, io: &mut Io) -> Next {
+        self.leave(self.cancelled && !self.gone, io);
+        if self.gone || self.lost {
+            if !self.gone {
+                io.error(&Fault::upstream_lost());
+            }
             return Next::Close(hang_up(talk, io));
         }
         Next::Refused(refuse(fault, &self.shape, talk, io), self.shape)
     }
-}
 
-/// Nothing was sent: what was claimed goes back, and the journal says so (DESIGN ruling 1).
-fn put_back(released: &Released, number: u64, talk: &Talk, io: &mut Io) {
-    let session = talk.peer.session;
-    let end = gate::audit::End::NotSent;
-    io.effect(Effect::Note(Entry::Outcome {
-        session,
-        number,
-        end,
-        tags: Vec::new(),
-        error: None,
-    }));
-    if let Authority::Signed { ticket, claim } = released.authority() {
-        let claims = vec![(*ticket, *claim)];
-        io.effect(Effect::Settle(Settlement {
-            claims,
-            event: Event::Unclaim,
-            outcome: None,
-        }));
+    /// Tells the driver once that the session waits no more.
+    fn leave(&mut self, withdraw: bool, io: &mut Io) {
+        if let Some(ticket) = self.waits.take() {
+            io.effect(Effect::Leave { ticket, withdraw });
+        }
+    }
+
+    /// Nothing was sent: what was claimed goes back, and the journal says so (DESIGN ruling 1).
+    fn put_back(
+        self,
+        released: &Released,
+        number: u64,
+        fault: Fault,
+        talk: &mut Talk,
+        io: &mut Io,
+    ) -> Next {
+        let mut accounts = Accounts::default();
+        let (session, outcome) = (talk.peer.session, Outcome::default());
+        accounts.outcome(session, number, End::NotSent, outcome);
+        if let Authority::Signed { ticket, claim } = released.authority() {
+            accounts.settlements.push(Settlement {
+                claims: vec![(*ticket, *claim)],
+                event: Event::Unclaim,
+                outcome: None,
+            });
+        }
+        if self.gone || self.lost {
+            if !self.gone {
+                io.error(&fault.fatal());
+            }
+            let rest = hang_up(talk, io);
+            return Next::Close(accounts.then(rest));
+        }
+        Next::PutBack(accounts, Box::new(fault), self.shape)
     }
 }

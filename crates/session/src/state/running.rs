@@ -2,9 +2,8 @@
 //! the server's word decides what came of it (hazards R54).
 
 use bytes::BytesMut;
-use gate::audit::{End, TransactionEnd};
+use gate::Right;
 use gate::cargo::More;
-use gate::{Event, Outcome, Right};
 use wire::backend::Status;
 use wire::frame::Frame;
 use wire::frontend::Frontend;
@@ -13,9 +12,11 @@ use crate::effect::Effect;
 use crate::fault::Fault;
 use crate::input::Input;
 use crate::replies::{Heard, Relayed, Replies};
-use crate::state::job::{Accounts, Shape, hang_up};
+use crate::state::account::{self, Accounts};
+use crate::state::job::{Shape, hang_up};
 use crate::state::load;
 use crate::talk::{Fence, Io, Talk};
+use crate::transaction::Transaction;
 
 /// Something that runs.
 #[derive(Debug)]
@@ -33,13 +34,13 @@ enum Phase {
     /// The server waits for the client's COPY data.
     CopyIn(Right),
     /// The fence's own transaction failed with the read in it, and is rolled back.
-    Cleanup(Heard),
+    Cleanup(Heard, Fence),
 }
 
 /// Where running leads.
 #[derive(Debug)]
 pub(crate) enum Next {
-    Stay(Running),
+    Stay(Box<Running>),
     /// The turn is over; these must be written before the client hears of it, if it was signed.
     Account(Accounts, Shape),
     /// A Flush was answered; the segment stays open.
@@ -60,6 +61,10 @@ impl Running {
         }
     }
 
+    fn stay(self) -> Next {
+        Next::Stay(Box::new(self))
+    }
+
     /// Whether the client's messages belong to what runs.
     pub(crate) fn takes_frames(&self) -> bool {
         matches!(self.phase, Phase::CopyIn(_))
@@ -71,11 +76,11 @@ impl Running {
             Input::Frame(frame) => self.copy_in(frame, talk, io),
             Input::Cancel => {
                 io.effect(Effect::CancelUpstream);
-                Next::Stay(self)
+                self.stay()
             }
             Input::ClientGone => self.client_gone(talk, io),
             Input::UpstreamGone => self.upstream_gone(talk, io),
-            _ => Next::Stay(self),
+            _ => self.stay(),
         }
     }
 
@@ -96,23 +101,31 @@ impl Running {
             }
             match relayed {
                 Relayed::CopyIn => match talk.portals.last_right() {
+                    Some(right) if self.gone => {
+                        no_more(right, io);
+                        self.end_segment(talk, io);
+                    }
                     Some(right) => self.phase = Phase::CopyIn(right),
-                    None => return self.fail(&Fault::upstream_protocol(), talk, io),
+                    None => return fail(&Fault::upstream_protocol(), talk, io),
                 },
-                Relayed::Failed => self.phase = Phase::Relay,
+                Relayed::Failed => {
+                    if matches!(self.phase, Phase::CopyIn(_)) {
+                        self.phase = Phase::Relay;
+                    }
+                }
                 Relayed::Ready(status) => return self.ready(status, talk, io),
-                Relayed::Waiting if self.replies.heard.fatal => {
-                    return Next::Close(hang_up(talk, io));
+                Relayed::Fatal(fields) => {
+                    return self.over(&Fault::of_server(*fields), talk, io);
                 }
                 Relayed::Waiting if self.replies.is_settled() => return self.flushed(talk, io),
-                Relayed::Waiting => return Next::Stay(self),
+                Relayed::Waiting => return self.stay(),
             }
         }
     }
 
     fn copy_in(mut self, frame: Frame, talk: &mut Talk, io: &mut Io) -> Next {
         let Phase::CopyIn(right) = self.phase else {
-            return self.fail(&Fault::protocol("unexpected message"), talk, io);
+            return fail(&Fault::protocol("unexpected message"), talk, io);
         };
         let more = match Frontend::decode(frame) {
             Ok(Frontend::CopyData(data)) => {
@@ -130,7 +143,7 @@ impl Running {
             // The server ignores these two while it copies (hazards V21); so it never sees them.
             Ok(Frontend::Flush | Frontend::Sync) => {
                 self.phase = Phase::CopyIn(right);
-                return Next::Stay(self);
+                return self.stay();
             }
             Ok(Frontend::Terminate) => {
                 self.phase = Phase::CopyIn(right);
@@ -139,20 +152,15 @@ impl Running {
             Ok(_) => {
                 self.phase = Phase::Relay;
                 let fault = Fault::protocol("unexpected message during COPY from stdin");
-                return self.fail(&fault, talk, io);
+                return fail(&fault, talk, io);
             }
             Err(error) => {
                 self.phase = Phase::Relay;
-                return self.fail(&Fault::malformed(&error), talk, io);
+                return fail(&Fault::malformed(&error), talk, io);
             }
         };
         load::copy(right, more, io);
-        Next::Stay(self)
-    }
-
-    fn fail(self, fault: &Fault, talk: &mut Talk, io: &mut Io) -> Next {
-        io.error(&fault.clone().fatal());
-        Next::Close(hang_up(talk, io))
+        self.stay()
     }
 
     /// The client is gone. What people signed runs to its end, so that its outcome is known; a COPY
@@ -163,38 +171,49 @@ impl Running {
             return Next::Close(hang_up(talk, io));
         }
         if let Phase::CopyIn(right) = &self.phase {
-            let reason = bytestring::ByteString::from_static("client connection lost");
-            load::copy(right.clone(), More::CopyFail(reason), io);
+            no_more(right.clone(), io);
             self.phase = Phase::Relay;
         }
         self.gone = true;
-        if matches!(self.shape, Shape::Batch(..)) && !self.shape.ends_ready() {
-            // The Sync that the client owed: without it the segment never ends.
-            io.effect(Effect::Load(vec![gate::Cargo::Sync]));
-            self.replies.push(crate::replies::Owed::Sync);
+        self.end_segment(talk, io);
+        self.stay()
+    }
+
+    /// Sends the Sync that a client which is gone owed: without it the segment never ends.
+    fn end_segment(&mut self, talk: &Talk, io: &mut Io) {
+        if !self.replies.owes_ready() {
+            let replies = std::mem::take(&mut self.replies);
+            self.replies = load::end_segment_behind(replies, talk, io);
             self.shape = Shape::Query;
         }
-        Next::Stay(self)
     }
 
     fn upstream_gone(self, talk: &mut Talk, io: &mut Io) -> Next {
-        let ticket = talk
-            .sent
-            .iter()
-            .find_map(|it| it.spent.as_ref())
-            .map(|it| it.ticket);
-        if !self.gone && !self.replies.heard.fatal {
-            io.error(&ticket.map_or_else(Fault::upstream_lost, Fault::in_doubt));
+        self.over(&Fault::upstream_lost(), talk, io)
+    }
+
+    /// The connection to the server is over. What people signed is in doubt, and that is what the
+    /// client hears: a driver may retry by itself on what the server says (hazards R89).
+    fn over(self, fault: &Fault, talk: &mut Talk, io: &mut Io) -> Next {
+        let spent = talk.sent.iter().find_map(|it| it.spent.as_ref());
+        if !self.gone {
+            match spent {
+                Some(spent) => io.error(&Fault::in_doubt(spent.ticket)),
+                None => io.error(fault),
+            }
         }
         Next::Close(hang_up(talk, io))
     }
 
-    /// A Flush was answered whole, or failed.
-    fn flushed(self, talk: &mut Talk, io: &mut Io) -> Next {
-        let failed = self.replies.heard.error.is_some() || self.replies.heard.own_error.is_some();
-        if let Some(fields) = &self.replies.heard.own_error {
-            io.error(&Fault::settings(&fields.message));
+    /// A Flush was answered whole, or failed; or a COPY that the client is to end by its Sync.
+    fn flushed(mut self, talk: &mut Talk, io: &mut Io) -> Next {
+        let mut heard = std::mem::take(&mut self.replies.heard);
+        let failed = heard.failed();
+        if let Some(fields) = heard.own_error.take() {
+            io.error(&Fault::fence(&fields.message));
+            heard.error = Some(format!("{}: {}", fields.sqlstate, fields.message));
         }
+        talk.heard = std::mem::take(&mut talk.heard).then(heard);
         if let Some(segment) = &mut talk.segment {
             segment.failed = failed;
         }
@@ -206,100 +225,69 @@ impl Running {
     }
 
     fn ready(mut self, status: Status, talk: &mut Talk, io: &mut Io) -> Next {
-        let fence = talk.segment.take().map(|segment| segment.fence);
-        let own_transaction = matches!(fence, Some(Fence::Transaction | Fence::Look));
-        if own_transaction && status != Status::Idle {
-            let heard = std::mem::take(&mut self.replies.heard);
-            self.replies = load::rollback(talk, io);
-            self.phase = Phase::Cleanup(heard);
-            return Next::Stay(self);
-        }
-        let heard = match self.phase {
-            Phase::Cleanup(heard) => heard,
-            Phase::Relay | Phase::CopyIn(_) => std::mem::take(&mut self.replies.heard),
+        let later = std::mem::take(&mut self.replies.heard);
+        let (heard, fence) = match std::mem::replace(&mut self.phase, Phase::Relay) {
+            Phase::Cleanup(heard, fence) => (heard, fence),
+            Phase::Relay | Phase::CopyIn(_) => {
+                let open = talk.segment.take();
+                (later, open.map_or(Fence::None, |segment| segment.fence))
+            }
         };
+        let own_transaction = matches!(fence, Fence::Transaction | Fence::Look);
+        if own_transaction && status != Status::Idle {
+            self.replies = load::rollback(talk, io);
+            self.phase = Phase::Cleanup(heard, fence);
+            return self.stay();
+        }
         if let Some(fields) = &heard.own_error
             && heard.error.is_none()
+            && !self.gone
         {
             io.error(&Fault::fence(&fields.message));
         }
-        let accounts = account(status, heard, fence, talk);
-        if self.gone {
-            let mut rest = hang_up(talk, io);
-            rest.entries.splice(0..0, accounts.entries);
-            rest.settlements.splice(0..0, accounts.settlements);
-            return Next::Close(rest);
+        if heard.failed() {
+            talk.names.forget_unconfirmed();
         }
-        if fence == Some(Fence::Look) && !self.shape.ends_ready() {
-            // The client closed its look by a Flush; upstream it was whole, so its Sync is ours.
-            talk.checkin_if_free(io);
-            return if accounts_failed(talk) {
-                Next::Skip
-            } else {
-                Next::Idle
-            };
+        if fence == Fence::Look {
+            return self.looked(heard.failed(), talk, io);
+        }
+        if status == Status::Idle {
+            talk.portals.clear();
+        }
+        let heard = std::mem::take(&mut talk.heard).then(heard);
+        let accounts = account::ready(status, &heard, talk);
+        if self.gone {
+            let rest = hang_up(talk, io);
+            return Next::Close(accounts.then(rest));
         }
         Next::Account(accounts, self.shape)
     }
+
+    /// A look is over. It ran in a transaction of its own, so it changes nothing but this: where it
+    /// fails, a transaction that the client only began has failed.
+    fn looked(self, failed: bool, talk: &mut Talk, io: &mut Io) -> Next {
+        if failed && matches!(talk.transaction, Transaction::Virtual(_)) {
+            talk.transaction = Transaction::Aborted;
+        }
+        if self.gone {
+            return Next::Close(hang_up(talk, io));
+        }
+        if self.shape.ends_ready() {
+            return Next::Account(Accounts::default(), self.shape);
+        }
+        // The client closed its look by a Flush; upstream it was whole, so its Sync is ours.
+        talk.checkin_if_free(io);
+        if failed { Next::Skip } else { Next::Idle }
+    }
 }
 
-/// Whether the look that just ended failed; then the client's messages are skipped up to its Sync.
-fn accounts_failed(talk: &mut Talk) -> bool {
-    std::mem::take(&mut talk.look_failed)
+fn fail(fault: &Fault, talk: &mut Talk, io: &mut Io) -> Next {
+    io.error(&fault.clone().fatal());
+    Next::Close(hang_up(talk, io))
 }
 
-/// What came of everything that was sent since the last ReadyForQuery.
-fn account(status: Status, heard: Heard, fence: Option<Fence>, talk: &mut Talk) -> Accounts {
-    let session = talk.peer.session;
-    let mut accounts = Accounts::default();
-    let failed = heard.error.is_some() || heard.own_error.is_some();
-    if failed {
-        talk.names.forget_unconfirmed();
-    }
-    let look = fence == Some(Fence::Look);
-    talk.look_failed = look && failed;
-    if look {
-        if failed
-            && matches!(
-                talk.transaction,
-                crate::transaction::Transaction::Virtual(_)
-            )
-        {
-            talk.transaction = crate::transaction::Transaction::Aborted;
-        }
-        return accounts;
-    }
-    let committed = !failed && heard.tags.iter().any(|tag| tag == "COMMIT");
-    let ended = talk.transaction.settle(status, committed);
-    accounts.transaction_end(session, &ended.kept, TransactionEnd::Commit);
-    accounts.settle(&ended.kept, Event::Succeed, None);
-    accounts.transaction_end(session, &ended.undone, TransactionEnd::Rollback);
-    accounts.settle(&ended.undone, Event::RollBack, None);
-    if status == Status::Idle {
-        talk.portals.clear();
-    }
-    let sent = std::mem::take(&mut talk.sent);
-    let last = sent.last().map(|it| it.number);
-    for it in sent {
-        let refused = failed && Some(it.number) == last;
-        let end = if failed { End::Failed } else { End::Done };
-        accounts.outcome(session, it.number, end, (&heard.tags, heard.error.as_ref()));
-        let outcome = Outcome {
-            tags: heard.tags.clone(),
-            error: heard.error.clone().filter(|_| refused),
-        };
-        let Some(spent) = it.spent else { continue };
-        match (failed, status) {
-            (true, _) if refused => accounts.settle(&[spent], Event::Fail, Some(outcome)),
-            (true, _) => accounts.settle(&[spent], Event::RollBack, Some(outcome)),
-            (false, Status::Idle) => accounts.settle(&[spent], Event::Succeed, Some(outcome)),
-            (false, _) => talk.transaction.spend(spent),
-        }
-    }
-    for control in std::mem::take(&mut talk.controls) {
-        if !failed {
-            talk.transaction.control(&control);
-        }
-    }
-    accounts
+/// Nobody is there any more who could send the data of a COPY.
+fn no_more(right: Right, io: &mut Io) {
+    let reason = bytestring::ByteString::from_static("client connection lost");
+    load::copy(right, More::CopyFail(reason), io);
 }

@@ -3,11 +3,10 @@
 
 use std::collections::VecDeque;
 
-use gate::Entry;
-
 use crate::effect::{Effect, Settlement};
+use crate::fault::Fault;
 use crate::input::Input;
-use crate::state::job::{Accounts, Refused, Shape, finish_refusal};
+use crate::state::job::{Accounts, Refused, Shape, finish_refusal, hang_up, refuse};
 use crate::talk::{Io, Talk};
 
 /// Accounts that are being written.
@@ -16,6 +15,8 @@ pub(crate) struct Settling {
     settlements: VecDeque<Settlement>,
     then: Then,
     gone: bool,
+    /// The upstream connection was lost meanwhile.
+    lost: bool,
 }
 
 /// What the client hears once it is done.
@@ -23,6 +24,8 @@ pub(crate) struct Settling {
 pub(crate) enum Then {
     /// The end of its turn.
     Finish(Shape),
+    /// That nothing was sent, and why.
+    Refuse(Fault, Shape),
     /// Nothing: the connection ends.
     Close,
 }
@@ -31,46 +34,53 @@ pub(crate) enum Then {
 #[derive(Debug)]
 pub(crate) enum Next {
     Stay(Settling),
-    Finished(Refused),
+    Finished(Refused, Shape),
     Close,
 }
 
 impl Settling {
     /// Starts; a turn that nobody signed needs no waiting.
     pub(crate) fn start(accounts: Accounts, then: Then, talk: &mut Talk, io: &mut Io) -> Next {
+        let settling = Self {
+            settlements: VecDeque::new(),
+            then,
+            gone: false,
+            lost: false,
+        };
+        settling.write(accounts, talk, io)
+    }
+
+    fn write(mut self, accounts: Accounts, talk: &mut Talk, io: &mut Io) -> Next {
         let Accounts {
             mut entries,
             settlements,
         } = accounts;
-        let mut settling = Self {
-            settlements: settlements.into(),
-            then,
-            gone: false,
+        self.settlements = settlements.into();
+        let last = if self.settlements.is_empty() {
+            None
+        } else {
+            entries.pop()
         };
-        if settling.settlements.is_empty() {
-            note(entries, io);
-            return settling.next(talk, io);
+        for entry in entries {
+            io.effect(Effect::Note(entry));
         }
-        let Some(last) = entries.pop() else {
-            return settling.next(talk, io);
+        let Some(last) = last else {
+            return self.next(talk, io);
         };
-        note(entries, io);
         io.effect(Effect::Write(last));
-        settling.gone = false;
-        Next::Stay(settling)
+        Next::Stay(self)
     }
 
-    pub(crate) fn handle(mut self, input: Input<'_>, talk: &mut Talk, io: &mut Io) -> Next {
+    pub(crate) fn handle(mut self, input: &Input<'_>, talk: &mut Talk, io: &mut Io) -> Next {
         match input {
             // An outcome that could not be written leaves the journal closed, and with it the gate;
             // what happened has happened all the same.
-            Input::Written(_) | Input::Settled(_) => self.next(talk, io),
-            Input::ClientGone => {
-                self.gone = true;
-                Next::Stay(self)
-            }
-            _ => Next::Stay(self),
+            Input::Written(_) | Input::Settled(_) => return self.next(talk, io),
+            Input::ClientGone => self.gone = true,
+            Input::UpstreamGone => self.lost = true,
+            _ => {}
         }
+        Next::Stay(self)
     }
 
     fn next(mut self, talk: &mut Talk, io: &mut Io) -> Next {
@@ -78,18 +88,30 @@ impl Settling {
             io.effect(Effect::Settle(settlement));
             return Next::Stay(self);
         }
-        match self.then {
-            Then::Finish(shape) if !self.gone => {
-                talk.checkin_if_free(io);
-                Next::Finished(finish_refusal(&shape, talk, io))
+        if matches!(self.then, Then::Close) {
+            return Next::Close;
+        }
+        if self.lost && talk.leased {
+            if talk.needs_lease() && !self.gone {
+                io.error(&Fault::upstream_lost());
+                self.gone = true;
+            } else {
+                talk.tainted = true;
+                talk.release_lease(io);
             }
-            Then::Finish(_) | Then::Close => Next::Close,
+        }
+        if self.gone {
+            let rest = hang_up(talk, io);
+            self.then = Then::Close;
+            return self.write(rest, talk, io);
+        }
+        match self.then {
+            Then::Finish(shape) => {
+                talk.checkin_if_free(io);
+                Next::Finished(finish_refusal(&shape, talk, io), shape)
+            }
+            Then::Refuse(fault, shape) => Next::Finished(refuse(&fault, &shape, talk, io), shape),
+            Then::Close => Next::Close,
         }
     }
-}
-
-fn note(entries: Vec<Entry>, io: &mut Io) {
-    entries
-        .into_iter()
-        .for_each(|entry| io.effect(Effect::Note(entry)));
 }

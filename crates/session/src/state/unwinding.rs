@@ -2,17 +2,15 @@
 //! fail too, or a later COMMIT would keep half of it (hazards R34, DESIGN rulings 3 and 4).
 
 use bytes::BytesMut;
-use gate::Event;
-use gate::audit::TransactionEnd;
 use wire::backend::Status;
 
 use crate::fault::Fault;
 use crate::input::Input;
 use crate::replies::{Relayed, Replies};
-use crate::state::job::{Accounts, Shape, hang_up};
+use crate::state::account::{self, Accounts};
+use crate::state::job::{Shape, hang_up};
 use crate::state::load;
 use crate::talk::{Io, Talk};
-use crate::transaction::Transaction;
 
 /// A transaction that is being undone. The client has heard the error already.
 #[derive(Debug)]
@@ -27,7 +25,7 @@ pub(crate) struct Unwinding {
 /// Where unwinding leads.
 #[derive(Debug)]
 pub(crate) enum Next {
-    Stay(Unwinding),
+    Stay(Box<Unwinding>),
     Account(Accounts, Shape),
     Close(Accounts),
 }
@@ -65,24 +63,28 @@ impl Unwinding {
             Input::Upstream(buf) => self.undo(buf, talk, io),
             Input::ClientGone => {
                 self.gone = true;
-                Next::Stay(self)
+                Next::Stay(Box::new(self))
             }
             Input::UpstreamGone => {
                 io.error(&Fault::upstream_lost());
                 Next::Close(hang_up(talk, io))
             }
-            _ => Next::Stay(self),
+            _ => Next::Stay(Box::new(self)),
         }
     }
 
     fn undo(mut self, buf: &mut BytesMut, talk: &mut Talk, io: &mut Io) -> Next {
         loop {
             match self.replies.relay(buf, &mut io.out, &mut talk.told) {
-                Ok(Relayed::Waiting) => return Next::Stay(self),
+                Ok(Relayed::Waiting) => return Next::Stay(Box::new(self)),
                 Ok(Relayed::Ready(status)) if self.replies.is_settled() => {
                     return self.undone(status, talk, io);
                 }
-                Ok(_) => {}
+                Ok(Relayed::Fatal(fields)) => {
+                    io.error(&Fault::of_server(*fields));
+                    return Next::Close(hang_up(talk, io));
+                }
+                Ok(Relayed::Ready(_) | Relayed::Failed | Relayed::CopyIn) => {}
                 Err(fault) => {
                     io.error(&fault);
                     return Next::Close(hang_up(talk, io));
@@ -93,34 +95,10 @@ impl Unwinding {
 
     fn undone(self, status: Status, talk: &mut Talk, io: &mut Io) -> Next {
         talk.segment = None;
-        talk.controls.clear();
-        let session = talk.peer.session;
-        let was_explicit = talk.transaction.is_open();
-        let mut accounts = Accounts::default();
-        for it in std::mem::take(&mut talk.sent) {
-            accounts.outcome(session, it.number, gate::audit::End::Failed, (&[], None));
-            accounts.settle(it.spent.as_slice(), Event::RollBack, None);
-        }
-        if status == Status::Idle {
-            let spent = talk.transaction.abort(Transaction::Aborted);
-            accounts.transaction_end(session, &spent, TransactionEnd::Rollback);
-            let (back, gone): (Vec<_>, Vec<_>) = spent
-                .into_iter()
-                .partition(|it| self.give_back && !it.lasting);
-            accounts.settle(&back, Event::Unclaim, None);
-            accounts.settle(&gone, Event::RollBack, None);
-            if !was_explicit {
-                talk.transaction = Transaction::None;
-            }
-            talk.portals.clear();
-        } else {
-            talk.transaction.settle(status, false);
-        }
+        let accounts = account::undone(status, self.give_back, talk);
         if self.gone {
-            let mut rest = hang_up(talk, io);
-            rest.entries.splice(0..0, accounts.entries);
-            rest.settlements.splice(0..0, accounts.settlements);
-            return Next::Close(rest);
+            let rest = hang_up(talk, io);
+            return Next::Close(accounts.then(rest));
         }
         Next::Account(accounts, self.shape)
     }

@@ -1,0 +1,30 @@
+//! The `portcullis` program: reads the command line and hands each command to its module. It never does
+//! the work of one itself.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+use portcullis::cli::args::{AuditCommand, Cli, Command};
+use portcullis::{check, cli, demo, serve, try_it};
+
+fn main() -> ExitCode {
+    let Cli { options, command } = Cli::parse();
+    cli::use_color(options.color);
+    match command {
+        Command::Console(command) => cli::run(&options, &command),
+        Command::Audit(AuditCommand::Verify(args)) => {
+            cli::audit::verify(&args, options.json, state_of_config)
+        }
+        Command::Password(args) => cli::password::run(&args, options.json),
+        Command::Check(args) => check::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Try(args) => try_it::run(&args),
+        Command::Demo(args) => demo::run(&args),
+    }
+}
+
+/// The state folder that a configuration file names.
+fn state_of_config(config: &Path) -> Result<PathBuf, String> {
+    serve::load(config).map(|config| config.state)
+}

@@ -1,0 +1,101 @@
+//! `portcullis serve`: reads the configuration, starts the daemon, and stops it on SIGINT or
+//! SIGTERM. The one line on standard output says where it listens.
+
+use std::error::Error;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use proxy::Daemon;
+use proxy::config::Config;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::args::ServeArgs;
+
+/// The environment variable with the log filter, as `tracing` reads it.
+const LOG: &str = "PORTCULLIS_LOG";
+
+/// Serves until a signal comes.
+pub fn run(args: &ServeArgs) -> ExitCode {
+    start_log("info");
+    match load(&args.config) {
+        Ok(config) => serve(config, &mut |_| {}),
+        Err(problems) => fail(&problems),
+    }
+}
+
+/// Reads a configuration, or says what is wrong with it, a line a problem.
+pub fn load(path: &Path) -> Result<Config, String> {
+    Config::load(path).map_err(|error| error.to_string())
+}
+
+/// Runs a gate with this configuration; `ready` is told where it listens before anybody else is.
+pub fn serve(config: Config, ready: &mut dyn FnMut(std::net::SocketAddr)) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("could not start: {error}")),
+    };
+    runtime.block_on(async {
+        let daemon = match Daemon::start(config).await {
+            Ok(daemon) => daemon,
+            Err(error) => return fail(&chain(&error)),
+        };
+        let (Ok(mut interrupt), Ok(mut terminate)) = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+        ) else {
+            return fail("could not listen for signals");
+        };
+        for address in daemon.addresses() {
+            ready(address);
+            let mut out = std::io::stdout().lock();
+            // Whoever started it may not read; it serves all the same.
+            let _told = writeln!(out, "ready on {address}").and_then(|()| out.flush());
+        }
+        daemon
+            .run(async {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+            })
+            .await;
+        ExitCode::SUCCESS
+    })
+}
+
+/// Starts logging to standard error.
+pub fn start_log(default: &str) {
+    let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new(default));
+    // A second start, as in a test, keeps the first.
+    let _first = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .try_init();
+}
+
+/// Says why on standard error.
+pub fn fail(why: &str) -> ExitCode {
+    let mut err = anstream::stderr();
+    for line in why.lines() {
+        let _told = writeln!(err, "portcullis: error: {line}");
+    }
+    ExitCode::FAILURE
+}
+
+/// An error with its causes, in one line.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

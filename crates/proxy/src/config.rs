@@ -1,0 +1,278 @@
+//! The configuration: one TOML file, read whole, checked whole, refused with everything that is wrong with
+//! it. It never connects, never listens, and never guesses what a key may have meant.
+
+mod files;
+mod keys;
+mod listen;
+mod people;
+mod problem;
+mod quantity;
+mod reach;
+mod reader;
+mod rules;
+mod tenants;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use gate::policy::glob;
+use gate::{Group, Policy, PrincipalId};
+use session::Limits;
+use toml::de::DeTable;
+
+pub use listen::ServerTls;
+pub use people::User;
+pub use problem::{ConfigError, Place, Problem};
+pub use tenants::Tenant;
+
+use people::Members;
+use problem::Flaw;
+use reach::Asker;
+use reader::{Fields, Page};
+use rules::Known;
+
+/// What a gate is told to be.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where it listens; at least one address.
+    pub listen: Vec<SocketAddr>,
+    /// TLS towards the clients.
+    pub tls: ServerTls,
+    /// The directory of tickets and journal.
+    pub state: PathBuf,
+    /// The name of this gate in the journal.
+    pub node: String,
+    /// Limits and intervals of a session.
+    pub limits: Limits,
+    /// Sessions at the most.
+    pub sessions_max: usize,
+    /// How long people have to decide on a ticket.
+    pub decide_within: Duration,
+    /// How long an approved ticket may be used.
+    pub use_within: Duration,
+    /// Who may log in.
+    pub users: Vec<User>,
+    /// Where tenants lead, in the order of the file.
+    pub tenants: Vec<Tenant>,
+    /// Who may run what.
+    pub policy: Policy,
+}
+
+impl Config {
+    /// Reads a file, and the certificates, keys and passwords that it names.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read(path).map_err(|error| {
+            let why = files::reason(&error);
+            let file = path.display();
+            let flaw = Flaw::found(format!(
+                "could not read configuration file \"{file}\": {why}"
+            ));
+            ConfigError::of_file(path, flaw)
+        })?;
+        match str::from_utf8(&text) {
+            Ok(text) => Self::parse(text, path),
+            Err(error) => {
+                let good = text.get(..error.valid_up_to()).unwrap_or_default();
+                let good = String::from_utf8_lossy(good);
+                let page = Page::new(&good, path);
+                page.flaw(&(good.len()..good.len()), Flaw::found("invalid UTF-8"));
+                page.finish(None)
+            }
+        }
+    }
+
+    /// Reads a configuration that stands in `origin`; the files that it names are read, too, and
+    /// relative paths start at the directory of `origin`.
+    pub fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError> {
+        let page = Page::new(text, origin);
+        let (root, errors) = DeTable::parse_recoverable(text);
+        page.syntax(&errors);
+        let config = if errors.is_empty() {
+            read(&page, root.get_ref())
+        } else {
+            None
+        };
+        page.finish(config)
+    }
+
+    /// Where a tenant leads: the one of this name, else the first pattern that fits it.
+    pub fn tenant(&self, name: &str) -> Option<pool::Options> {
+        if name == tenants::CONSOLE {
+            return None;
+        }
+        let exact = self.tenants.iter().find(|tenant| tenant.name == name);
+        let fits = || self.tenants.iter().find(|tenant| glob(&tenant.name, name));
+        exact.or_else(fits)?.options(name)
+    }
+
+    /// Who logs in under this name.
+    pub fn user(&self, name: &str) -> Option<&User> {
+        self.users.iter().find(|user| user.name.as_str() == name)
+    }
+}
+
+/// Reads a policy of its own: `[policy]`, `[[rule]]` and `[group.NAME]`, and nothing else. Its groups are of
+/// these people; what comes back says for each of them in which they are.
+pub fn policy_file(
+    text: &str,
+    origin: &Path,
+    people: &[PrincipalId],
+) -> Result<(Policy, BTreeMap<PrincipalId, BTreeSet<Group>>), ConfigError> {
+    let page = Page::new(text, origin);
+    let (root, errors) = DeTable::parse_recoverable(text);
+    page.syntax(&errors);
+    if !errors.is_empty() {
+        return page.finish(None);
+    }
+    let top = Fields::root(&page, root.get_ref(), keys::POLICY_FILE);
+    let users: Vec<&str> = people.iter().map(PrincipalId::as_str).collect();
+    let mut members = Members::new();
+    people::groups(&top, &users, &mut members);
+    let known = Known {
+        users: &users,
+        members: &members,
+        tenants: &[],
+    };
+    let asker = |name| Asker::anywhere(name, &members);
+    let policy = policy(&page, &top, known, || people.iter().map(asker).collect());
+    let groups = people
+        .iter()
+        .map(|name| (name.clone(), people::groups_of(name, &members)));
+    let good = policy.map(|policy| (policy, groups.collect()));
+    page.finish(good)
+}
+
+fn read<'a>(page: &'a Page<'a>, root: &'a DeTable<'a>) -> Option<Config> {
+    let top = Fields::root(page, root, keys::TOP);
+    let listen = listen::addresses(&top);
+    let tls = listen::tls(&top, &listen);
+    top.require("state", "a directory for tickets and journal");
+    let state = state(&top);
+    let mut members = Members::new();
+    let people = people::users(&top, &mut members);
+    let users: Vec<&str> = people.iter().map(|person| person.name).collect();
+    people::groups(&top, &users, &mut members);
+    let routes = tenants::tenants(&top);
+    check_tenants_of(&top, &people, &routes.names);
+    let known = Known {
+        users: &users,
+        members: &members,
+        tenants: &routes.names,
+    };
+    let asker = |person| Asker::of(person, &routes.names, &members);
+    let policy = policy(page, &top, known, || people.iter().map(asker).collect());
+    let (limits, sessions_max) = limits(&top);
+    let (decide_within, use_within) = tickets(&top);
+    Some(Config {
+        listen,
+        tls: tls?,
+        state: state?,
+        node: node(&top),
+        limits,
+        sessions_max,
+        decide_within,
+        use_within,
+        users: people::finish(people, &members),
+        tenants: routes.tenants,
+        policy: policy?,
+    })
+}
+
+/// The policy, if what it says of people can be true. That is asked only of a policy that could be read.
+fn policy(
+    page: &Page<'_>,
+    top: &Fields<'_>,
+    known: Known<'_>,
+    askers: impl FnOnce() -> Vec<Asker>,
+) -> Option<Policy> {
+    let before = page.problems();
+    let rules = rules::rules(top, known)?;
+    if page.problems() == before {
+        reach::check(page, &rules, known.members, &askers());
+    }
+    Some(Policy::new(rules.ordered, rules.default))
+}
+
+/// A user may name the console; that, alone, is what somebody has who only approves.
+fn check_tenants_of(top: &Fields<'_>, people: &[people::Person<'_>], tenants: &[&str]) {
+    let mut known = tenants.to_vec();
+    if !known.is_empty() {
+        known.push(tenants::CONSOLE);
+    }
+    for tenant in people.iter().flat_map(|person| &person.tenants) {
+        tenants::check_pattern(top, tenant, &known);
+    }
+}
+
+fn state(top: &Fields<'_>) -> Option<PathBuf> {
+    let state = top.text("state", "a directory for tickets and journal")?;
+    let path = top.page.path(state.text);
+    if path.exists() && !path.is_dir() {
+        let found = format!("\"{}\" is not a directory", path.display());
+        top.page.flaw(&state.span, Flaw::found(found));
+    }
+    Some(path)
+}
+
+fn node(top: &Fields<'_>) -> String {
+    if let Some(node) = top.text("node", "a name") {
+        return node.text.to_owned();
+    }
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = host.trim();
+    if host.is_empty() {
+        "gate".to_owned()
+    } else {
+        host.to_owned()
+    }
+}
+
+fn limits(top: &Fields<'_>) -> (Limits, usize) {
+    let mut limits = Limits::default();
+    let mut sessions_max = 1000;
+    let second = Duration::from_secs(1);
+    if let Some(table) = top.table("limits", keys::LIMITS) {
+        let size = |key, default| table.size(key, 1 << 10..=1 << 30).unwrap_or(default);
+        limits.request_bytes_max = size("request_bytes_max", limits.request_bytes_max);
+        limits.ahead_bytes_max = size("ahead_bytes_max", limits.ahead_bytes_max);
+        limits.pipeline_max = count(&table, "pipeline_max", limits.pipeline_max);
+        limits.login = table
+            .duration("login", second..=second * 3600)
+            .unwrap_or(limits.login);
+        sessions_max = count(&table, "sessions_max", sessions_max);
+    }
+    if let Some(table) = top.table("hold", keys::HOLD) {
+        let time = |key, default| {
+            table
+                .duration(key, second..=second * 86_400)
+                .unwrap_or(default)
+        };
+        limits.heartbeat = time("heartbeat", limits.heartbeat);
+        limits.budget = time("transaction_budget", limits.budget);
+    }
+    (limits, sessions_max)
+}
+
+fn count(table: &Fields<'_>, key: &str, default: usize) -> usize {
+    let number = table.number(key, 1..=1_000_000_u32);
+    number
+        .and_then(|number| usize::try_from(number).ok())
+        .unwrap_or(default)
+}
+
+fn tickets(top: &Fields<'_>) -> (Duration, Duration) {
+    let table = top.table("tickets", keys::TICKETS);
+    let time = |key, hours| {
+        let hour = Duration::from_hours(1);
+        let within = Duration::from_secs(1)..=hour * 24 * 365;
+        let given = table.as_ref().and_then(|table| table.duration(key, within));
+        given.unwrap_or(hour * hours)
+    };
+    (time("decide_within", 8), time("use_within", 1))
+}

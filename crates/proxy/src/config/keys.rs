@@ -1,0 +1,82 @@
+//! Every key of the configuration, table by table. It never reads a value.
+
+/// Keys outside of any table, and the tables.
+pub(super) const TOP: &[&str] = &[
+    "listen", "state", "node", "tls", "limits", "hold", "tickets", "user", "group", "tenant",
+    "policy", "rule",
+];
+/// What a policy file may have of these.
+pub(super) const POLICY_FILE: &[&str] = &["policy", "rule", "group"];
+/// `[tls]`
+pub(super) const TLS: &[&str] = &["certificate", "key", "plaintext", "insecure_plaintext"];
+/// `[limits]`
+pub(super) const LIMITS: &[&str] = &[
+    "request_bytes_max",
+    "pipeline_max",
+    "ahead_bytes_max",
+    "sessions_max",
+    "login",
+];
+/// `[hold]`
+pub(super) const HOLD: &[&str] = &["heartbeat", "transaction_budget"];
+/// `[tickets]`
+pub(super) const TICKETS: &[&str] = &["decide_within", "use_within"];
+/// `[user.NAME]`
+pub(super) const USER: &[&str] = &["verifier", "groups", "tenants"];
+/// `[group.NAME]`
+pub(super) const GROUP: &[&str] = &["members"];
+/// `[tenant.NAME]`
+pub(super) const TENANT: &[&str] = &[
+    "host",
+    "port",
+    "database",
+    "user",
+    "password",
+    "password_file",
+    "password_env",
+    "sslmode",
+    "sslrootcert",
+    "pool_size",
+    "wait",
+    "connect",
+];
+/// `[policy]`
+pub(super) const POLICY: &[&str] = &["default"];
+/// `default` of `[policy]`
+pub(super) const NEED: &[&str] = &["approvals", "from"];
+/// `[[rule]]`
+pub(super) const RULE: &[&str] = &[
+    "name",
+    "tenant",
+    "user",
+    "group",
+    "class",
+    "verdict",
+    "approvals",
+    "from",
+    "message",
+];
+
+/// The tables with their keys, as messages name them.
+pub(super) const TABLES: [(&str, &[&str]); 11] = [
+    ("the top level", TOP),
+    ("[tls]", TLS),
+    ("[limits]", LIMITS),
+    ("[hold]", HOLD),
+    ("[tickets]", TICKETS),
+    ("[user.NAME]", USER),
+    ("[group.NAME]", GROUP),
+    ("[tenant.NAME]", TENANT),
+    ("[policy]", POLICY),
+    ("\"default\" of [policy]", NEED),
+    ("[[rule]]", RULE),
+];
+
+/// The one table that has this key, if it is one.
+pub(super) fn home(key: &str) -> Option<&'static str> {
+    let mut tables = TABLES.iter().filter(|(_, keys)| keys.contains(&key));
+    match (tables.next(), tables.next()) {
+        (Some((table, _)), None) => Some(table),
+        _ => None,
+    }
+}

@@ -1,0 +1,127 @@
+//! What is wrong with a configuration, and where. It never quotes a secret.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::Serialize;
+
+/// A place in a file; both count from 1, columns in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Place {
+    /// The line.
+    pub line: usize,
+    /// The column.
+    pub column: usize,
+}
+
+/// One thing that is wrong. `portcullis check --json` prints it as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// The file, as it was named.
+    pub file: String,
+    /// Where in it; none where the file as a whole is meant.
+    #[serde(flatten)]
+    pub place: Option<Place>,
+    /// What was found.
+    pub found: String,
+    /// What was expected, where that is not plain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// The known word that comes nearest to what was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suggestion: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if let Some(Place { line, column }) = self.place {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(f, ": {}", self.found)?;
+        match (&self.suggestion, &self.expected) {
+            (Some(suggestion), _) => write!(f, ", did you mean \"{suggestion}\"?"),
+            (None, Some(expected)) => write!(f, ", expected {expected}"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+/// A configuration that cannot be used: everything that is wrong with it, in the order of the file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ConfigError {
+    problems: Vec<Problem>,
+}
+
+impl ConfigError {
+    /// These problems.
+    pub(super) fn new(mut problems: Vec<Problem>) -> Self {
+        problems.sort_by_key(|problem| problem.place);
+        problems.dedup();
+        Self { problems }
+    }
+
+    /// One problem of the file as a whole.
+    pub(super) fn of_file(file: &Path, flaw: Flaw) -> Self {
+        Self::new(vec![flaw.at(file, None)])
+    }
+
+    /// The problems, at least one.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, problem) in self.problems.iter().enumerate() {
+            let newline = if at == 0 { "" } else { "\n" };
+            write!(f, "{newline}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// A problem that does not know its place yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Flaw {
+    found: String,
+    expected: Option<String>,
+    suggestion: Option<String>,
+}
+
+impl Flaw {
+    /// Something is wrong, and what would be right is plain.
+    pub(super) fn found(found: impl Into<String>) -> Self {
+        Self {
+            found: found.into(),
+            expected: None,
+            suggestion: None,
+        }
+    }
+
+    /// What would be right.
+    pub(super) fn expected(mut self, expected: impl Into<String>) -> Self {
+        self.expected = Some(expected.into());
+        self
+    }
+
+    /// The word that was meant, if one is near.
+    pub(super) fn meant(mut self, suggestion: Option<&str>) -> Self {
+        self.suggestion = suggestion.map(str::to_owned);
+        self
+    }
+
+    /// The same in its place.
+    pub(super) fn at(self, file: &Path, place: Option<Place>) -> Problem {
+        Problem {
+            file: file.display().to_string(),
+            place,
+            found: self.found,
+            expected: self.expected,
+            suggestion: self.suggestion,
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The daemon: everything started in order, and stopped in order. What a crash left behind is
+//! settled before the first connection is taken.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use pool::TcpDial;
+use sql::Reader;
+use store::{JournalFile, Sqlite, SystemClock};
+use tokio::net::TcpListener;
+use tokio::task::LocalSet;
+
+use crate::config::{Config, ServerTls};
+use crate::gatekeeper::Gatekeeper;
+use crate::listener;
+use crate::negotiate::Encryption;
+use crate::tls::{CertificateError, acceptor};
+use crate::world::Real;
+
+/// How often tickets are looked through for those whose time is over.
+const EXPIRE_EVERY: Duration = Duration::from_secs(1);
+
+/// How long sessions may take to finish when the gate stops.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// How often the end of the sessions is looked for while the gate stops.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+/// Why the gate did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The state directory cannot be made.
+    #[error("could not make the state directory \"{path}\"")]
+    State {
+        /// The directory.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The ticket store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] store::OpenError),
+    /// The journal cannot be opened, or does not verify.
+    #[error(transparent)]
+    Journal(#[from] store::JournalError),
+    /// What a crash left behind cannot be settled.
+    #[error(transparent)]
+    Recover(#[from] store::RecoverError),
+    /// A certificate cannot be served.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The parser's threads cannot be started.
+    #[error("could not start the parser")]
+    Parser(#[source] std::io::Error),
+    /// There is no randomness.
+    #[error("no randomness to be had")]
+    Random,
+    /// An address cannot be listened on.
+    #[error("could not listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A gate that is about to run.
+pub struct Daemon {
+    keeper: Rc<Gatekeeper<Real>>,
+    encryption: Encryption,
+    listeners: Vec<TcpListener>,
+}
+
+impl Daemon {
+    /// Opens store and journal, settles what a crash left behind, and listens.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let state = config.state.clone();
+        make_directory(&state).map_err(|source| {
+            let path = state.display().to_string();
+            StartError::State { path, source }
+        })?;
+        let options = store::Options {
+            decide_within_ms: milliseconds(config.decide_within),
+            use_within_ms: milliseconds(config.use_within),
+        };
+        let tickets = Sqlite::open(&store::tickets_file(&state), SystemClock, options)?;
+        let journal = JournalFile::open(
+            &store::journal_dir(&state),
+            &config.node,
+            &tickets,
+            SystemClock,
+        )
+        .await?;
+        let recovered = store::recover(&tickets, &journal).await?;
+        if !recovered.is_empty() {
+            tracing::warn!(
+                tickets = recovered.len(),
+                "settled what an earlier end left behind"
+            );
+        }
+        let encryption = encryption(&config.tls)?;
+        let mut listeners = Vec::new();
+        for address in &config.listen {
+            let listener = TcpListener::bind(address).await;
+            let address = *address;
+            listeners.push(listener.map_err(|source| StartError::Listen { address, source })?);
+        }
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let reader = Reader::start(threads).map_err(StartError::Parser)?;
+        let keeper = Gatekeeper::new(Real, config, TcpDial, (tickets, journal), reader);
+        let keeper = Rc::new(keeper.ok_or(StartError::Random)?);
+        Ok(Self {
+            keeper,
+            encryption,
+            listeners,
+        })
+    }
+
+    /// Where it listens; with port 0 in the configuration, where it really does.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners
+            .iter()
+            .filter_map(|it| it.local_addr().ok())
+            .collect()
+    }
+
+    /// Serves until `stop` resolves, then drains: no new sessions, held clients are told, what runs
+    /// may finish for a while. Sessions live and die on this thread.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let Self {
+            keeper,
+            encryption,
+            listeners,
+        } = self;
+        let local = LocalSet::new();
+        local
+            .run_until(async move {
+                let mut accepting = tokio::task::JoinSet::new();
+                for listener in listeners {
+                    let (keeper, encryption) = (Rc::clone(&keeper), encryption.clone());
+                    accepting.spawn_local(listener::accept(listener, keeper, encryption));
+                }
+                let sweeper = Rc::clone(&keeper);
+                accepting.spawn_local(async move {
+                    loop {
+                        tokio::time::sleep(EXPIRE_EVERY).await;
+                        sweeper.expire().await;
+                    }
+                });
+                stop.await;
+                accepting.shutdown().await;
+                drain(&keeper).await;
+            })
+            .await;
+    }
+}
+
+async fn drain(keeper: &Gatekeeper<Real>) {
+    keeper.registry.drain().await;
+    let rounds = DRAIN.as_millis() / DRAIN_LOOK.as_millis().max(1);
+    for _ in 0..rounds {
+        if keeper.registry.len() == 0 {
+            return;
+        }
+        tokio::time::sleep(DRAIN_LOOK).await;
+    }
+    tracing::warn!(
+        sessions = keeper.registry.len(),
+        "stopped with sessions that did not finish"
+    );
+}
+
+fn encryption(tls: &ServerTls) -> Result<Encryption, CertificateError> {
+    match tls {
+        ServerTls::Off => Ok(Encryption {
+            acceptor: None,
+            plaintext: true,
+        }),
+        ServerTls::On {
+            certificate,
+            key,
+            plaintext,
+        } => {
+            let acceptor = Some(acceptor(certificate, key)?);
+            Ok(Encryption {
+                acceptor,
+                plaintext: *plaintext,
+            })
+        }
+    }
+}
+
+/// The state directory is for the gate alone.
+fn make_directory(path: &std::path::Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,323 @@
+//! What all sessions of a daemon share, and the answers that a driver gets from it: who somebody
+//! is, what the gate says, and the news of tickets.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use gate::audit::Entry;
+use gate::policy::Hold;
+use gate::ticket::{State, Ticket};
+use gate::tickets::{NewTicket, Opened, StoreError};
+use gate::{
+    Clearance, Journal, Judgement, Principal, PrincipalId, Request, TenantId, TicketId, Tickets,
+};
+use pool::{CheckoutError, Pool};
+use session::{Account, Destination, Fault, Limits, News, Verdict};
+use sql::Reader;
+use wire::scram::Verifier;
+
+use crate::config::Config;
+use crate::registry::Registry;
+use crate::world::World;
+
+/// The database name of the console.
+pub(crate) const CONSOLE: &str = "portcullis";
+
+/// What the sessions of one daemon share.
+pub(crate) struct Gatekeeper<W: World> {
+    pub(crate) world: W,
+    pub(crate) config: Config,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) tickets: W::Tickets,
+    pub(crate) journal: W::Journal,
+    pub(crate) reader: Reader,
+    pub(crate) registry: Arc<Registry>,
+    dial: Rc<W::Dial>,
+    pools: RefCell<HashMap<TenantId, Rc<Pool<W::Dial>>>>,
+    principals: HashMap<String, Arc<Principal>>,
+    decoy: [u8; 32],
+    sessions: Cell<u64>,
+}
+
+impl<W: World> Gatekeeper<W> {
+    pub(crate) fn new(
+        world: W,
+        config: Config,
+        dial: W::Dial,
+        (tickets, journal): (W::Tickets, W::Journal),
+        reader: Reader,
+    ) -> Option<Self> {
+        let mut decoy = [0; 32];
+        if !world.random(&mut decoy) {
+            return None;
+        }
+        let principals = config.users.iter().map(|user| {
+            let principal = Principal {
+                id: user.name.clone(),
+                groups: user.groups.clone(),
+            };
+            (user.name.to_string(), Arc::new(principal))
+        });
+        let principals = principals.collect();
+        let limits = Arc::new(config.limits.clone());
+        Some(Self {
+            world,
+            config,
+            limits,
+            tickets,
+            journal,
+            reader,
+            registry: Arc::default(),
+            dial: Rc::new(dial),
+            pools: RefCell::default(),
+            principals,
+            decoy,
+            sessions: Cell::new(0),
+        })
+    }
+
+    /// What is known of a user name and where they want to go. An unknown name gets a decoy and
+    /// takes the same path (hazards R8).
+    pub(crate) fn account(&self, user: &str, database: &str) -> Account {
+        let known = self.config.user(user);
+        let may = |tenant: &str| {
+            known.is_some_and(|user| {
+                user.tenants.is_empty()
+                    || user
+                        .tenants
+                        .iter()
+                        .any(|pattern| gate::policy::glob(pattern, tenant))
+            })
+        };
+        let destination = if database == CONSOLE {
+            Some(Destination::Console)
+        } else {
+            let routed = self.config.tenant(database).is_some() && may(database);
+            routed.then(|| Destination::Tenant(TenantId::from(database)))
+        };
+        Account {
+            verifier: known.map_or_else(
+                || Verifier::decoy(&self.decoy, user),
+                |user| user.verifier.clone(),
+            ),
+            principal: known.and_then(|_| self.principals.get(user).cloned()),
+            destination,
+        }
+    }
+
+    /// The number of the next session.
+    pub(crate) fn next_session(&self) -> u64 {
+        self.sessions.set(self.sessions.get() + 1);
+        self.sessions.get()
+    }
+
+    /// A tenant's pool; made when it is first asked for.
+    pub(crate) fn pool(&self, tenant: &TenantId) -> Option<Rc<Pool<W::Dial>>> {
+        if let Some(pool) = self.pools.borrow().get(tenant) {
+            return Some(Rc::clone(pool));
+        }
+        let options = self.config.tenant(tenant.as_str())?;
+        let pool = Rc::new(Pool::new(Rc::clone(&self.dial), options));
+        self.pools
+            .borrow_mut()
+            .insert(tenant.clone(), Rc::clone(&pool));
+        Some(pool)
+    }
+
+    /// Every pool there is, by tenant.
+    pub(crate) fn pools(&self) -> Vec<(TenantId, Rc<Pool<W::Dial>>)> {
+        let pools = self.pools.borrow();
+        let mut pools: Vec<_> = pools
+            .iter()
+            .map(|(id, it)| (id.clone(), Rc::clone(it)))
+            .collect();
+        pools.sort_by(|a, b| a.0.cmp(&b.0));
+        pools
+    }
+
+    /// What the rules say of a request, at once; a hold still has to find or open its ticket.
+    pub(crate) fn judge(&self, session: u64, request: &Arc<Request>) -> Result<Verdict, Hold> {
+        match self.config.policy.judge(request) {
+            Judgement::Allow(pass) => Ok(Verdict::Clear(Clearance::Pass(pass))),
+            Judgement::Deny(denial) => {
+                let entry = Entry::Denied {
+                    session,
+                    principal: request.principal.id.clone(),
+                    tenant: request.context.tenant.clone(),
+                    rule: Arc::clone(&denial.rule),
+                    asked: gate::audit::asked(request),
+                };
+                Ok(match self.journal.note(entry) {
+                    Ok(()) => Verdict::Denied(denial),
+                    Err(_) => Verdict::Unavailable(Fault::journal_down()),
+                })
+            }
+            Judgement::Hold(hold) => Err(hold),
+        }
+    }
+
+    /// Finds an approved ticket for a held request, or opens one and lets the session wait for it.
+    /// The ticket is durable, and in the journal, before anybody hears of it.
+    pub(crate) async fn hold(&self, session: u64, pid: u32, hold: Hold) -> Verdict {
+        let request = Arc::clone(&hold.request);
+        let new = new_ticket(hold);
+        let digest = new.digest.to_string();
+        let opened = match self.tickets.open(new).await {
+            Ok(opened) => opened,
+            Err(error) => return Verdict::Unavailable(store_fault(&error)),
+        };
+        let ticket = match opened {
+            Opened::Approved(ticket) => {
+                return Verdict::Clear(Clearance::Ticket {
+                    ticket: ticket.id,
+                    request,
+                });
+            }
+            Opened::Pending(ticket) => ticket,
+        };
+        let entry = Entry::Held {
+            session,
+            ticket: ticket.id,
+            principal: request.principal.id.clone(),
+            tenant: request.context.tenant.clone(),
+            digest,
+        };
+        if self.journal.write(entry).await.is_err() {
+            return Verdict::Unavailable(Fault::journal_down());
+        }
+        self.registry.wait(ticket.id, pid);
+        // Somebody may have decided between the opening and the waiting: look again.
+        match self.tickets.ticket(ticket.id).await {
+            Ok(now) if now.state == State::Pending => Verdict::Held(Box::new(now)),
+            Ok(now) => {
+                self.registry.leave(now.id, pid);
+                Self::decided(&now, request)
+            }
+            Err(error) => {
+                self.registry.leave(ticket.id, pid);
+                Verdict::Unavailable(store_fault(&error))
+            }
+        }
+    }
+
+    fn decided(ticket: &Ticket, request: Arc<Request>) -> Verdict {
+        match news(ticket) {
+            Some(News::Approved) => Verdict::Clear(Clearance::Ticket {
+                ticket: ticket.id,
+                request,
+            }),
+            Some(News::Rejected { by, reason }) => {
+                Verdict::Unavailable(Fault::rejected(ticket.id, &by, reason.as_deref()))
+            }
+            Some(News::Withdrawn) => Verdict::Unavailable(Fault::withdrawn(ticket.id)),
+            _ => Verdict::Unavailable(Fault::expired(ticket.id)),
+        }
+    }
+
+    /// A session stops waiting; the last one that cancels takes the ticket back (DESIGN ruling 18).
+    pub(crate) async fn leave(&self, ticket: TicketId, pid: u32, withdraw: bool) {
+        let last = self.registry.leave(ticket, pid);
+        if !(withdraw && last) {
+            return;
+        }
+        match self.tickets.withdraw(ticket).await {
+            Ok(withdrawn) => {
+                let by = withdrawn.requester.clone();
+                self.tell(&withdrawn, by, "withdraw", None).await;
+            }
+            // It was decided or spent in the meantime: there is nothing to take back.
+            Err(error) => tracing::debug!(%ticket, "not withdrawn: {error}"),
+        }
+    }
+
+    /// Journals a word on a ticket and wakes whoever waits for it.
+    pub(crate) async fn tell(
+        &self,
+        ticket: &Ticket,
+        by: PrincipalId,
+        word: &str,
+        comment: Option<String>,
+    ) {
+        let word = Arc::from(word);
+        let entry = Entry::Decided {
+            ticket: ticket.id,
+            by,
+            word,
+            comment,
+            state: ticket.state,
+        };
+        if self.journal.write(entry).await.is_err() {
+            tracing::error!(ticket = %ticket.id, "the journal cannot be written");
+        }
+        if let Some(news) = news(ticket) {
+            self.registry.announce(ticket.id, &news).await;
+        }
+    }
+
+    /// Expires what is due and tells those who wait.
+    pub(crate) async fn expire(&self) {
+        match self.tickets.expire().await {
+            Ok(expired) => {
+                for ticket in expired {
+                    self.tell(&ticket, PrincipalId::from(CONSOLE), "expire", None)
+                        .await;
+                }
+            }
+            Err(error) => tracing::error!("tickets could not be expired: {error}"),
+        }
+    }
+}
+
+/// What a session is told when no connection could be had.
+pub(crate) fn checkout_fault(tenant: &TenantId, error: &CheckoutError) -> Fault {
+    match error {
+        CheckoutError::Exhausted => Fault::pool_exhausted(tenant.as_str()),
+        CheckoutError::Connect(_) | CheckoutError::AnotherCluster => {
+            Fault::no_upstream(tenant.as_str())
+        }
+    }
+}
+
+/// What a ticket's state means to somebody who waits for it.
+fn news(ticket: &Ticket) -> Option<News> {
+    let last = ticket.decisions.iter().rev().find(|it| !it.approve);
+    match ticket.state {
+        State::Pending => Some(News::Signed(Box::new(ticket.clone()))),
+        State::Approved => Some(News::Approved),
+        State::Rejected => Some(News::Rejected {
+            by: last.map_or_else(String::new, |it| it.by.to_string()),
+            reason: last.and_then(|it| it.comment.clone()),
+        }),
+        State::Withdrawn => Some(News::Withdrawn),
+        State::Expired | State::Void => Some(News::Expired),
+        State::Executing | State::Done | State::Failed | State::RolledBack | State::InDoubt => None,
+    }
+}
+
+fn store_fault(error: &StoreError) -> Fault {
+    tracing::error!("the ticket store failed: {error}");
+    Fault::store_down()
+}
+
+fn new_ticket(hold: Hold) -> NewTicket {
+    let request = &hold.request;
+    NewTicket {
+        digest: request.digest(),
+        tenant: request.context.tenant.clone(),
+        requester: request.principal.id.clone(),
+        class: request
+            .statements()
+            .map(|it| it.class)
+            .max()
+            .map_or_else(String::new, |it| it.to_string()),
+        rule: hold.rule.to_string(),
+        asked: gate::audit::asked(request),
+        role: request.context.role.to_string(),
+        in_transaction: request.context.in_transaction,
+        client: request.client.to_string(),
+        why: hold.why,
+        needs: hold.needs,
+    }
+}

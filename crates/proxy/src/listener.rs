@@ -1,0 +1,123 @@
+//! Accepting: a permit for each connection, a deadline for its first bytes, and a task that drives
+//! it. It survives running out of file descriptors (hazards R9).
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use session::{Fault, Peer, Session};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::connection::Connection;
+use crate::gatekeeper::Gatekeeper;
+use crate::negotiate::{Client, Encryption, Opening, negotiate, turn_away};
+use crate::registry::View;
+use crate::world::World;
+
+/// How long to wait before accepting again when that failed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Silence after which a client's host is asked whether it is still there (hazards R58).
+const KEEPALIVE: Duration = Duration::from_mins(1);
+
+/// Accepts for ever; the daemon drops it to stop.
+pub(crate) async fn accept<W: World>(
+    listener: TcpListener,
+    keeper: Rc<Gatekeeper<W>>,
+    encryption: Encryption,
+) {
+    loop {
+        match listener.accept().await {
+            Ok((socket, address)) => {
+                let (keeper, encryption) = (Rc::clone(&keeper), encryption.clone());
+                tokio::task::spawn_local(async move {
+                    prepare(&socket);
+                    serve(socket, address, keeper, encryption).await;
+                });
+            }
+            Err(error) => {
+                tracing::warn!("could not accept a connection: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn prepare(socket: &TcpStream) {
+    let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE);
+    let kept = socket2::SockRef::from(socket).set_tcp_keepalive(&keepalive);
+    if let Err(error) = kept.and_then(|()| socket.set_nodelay(true)) {
+        tracing::debug!("socket options could not be set: {error}");
+    }
+}
+
+async fn serve<W: World, S: AsyncRead + AsyncWrite + Unpin + 'static>(
+    socket: S,
+    address: SocketAddr,
+    keeper: Rc<Gatekeeper<W>>,
+    encryption: Encryption,
+) {
+    let opening = negotiate(socket, &encryption);
+    #[expect(clippy::disallowed_methods, reason = "a handshake is a slow state")]
+    let opening = tokio::time::timeout(keeper.limits.login, opening).await;
+    match opening {
+        Ok(Ok(Opening::Session(client, startup, inbox))) => {
+            session(*client, &startup, &inbox, address, keeper).await;
+        }
+        Ok(Ok(Opening::Cancel(key))) => keeper.registry.cancel(&key),
+        Ok(Ok(Opening::Nobody)) => {}
+        Ok(Err(error)) => tracing::debug!(%address, "handshake failed: {error}"),
+        Err(_) => tracing::debug!(%address, "handshake took too long"),
+    }
+}
+
+async fn session<W: World, S: AsyncRead + AsyncWrite + Unpin>(
+    client: Client<S>,
+    startup: &wire::startup::Startup,
+    inbox: &[u8],
+    address: SocketAddr,
+    keeper: Rc<Gatekeeper<W>>,
+) {
+    if keeper.registry.len() >= keeper.config.sessions_max {
+        // It is turned away in any case; whether it hears why is up to its socket.
+        let _told = turn_away(client, &Fault::too_many_sessions()).await;
+        return;
+    }
+    let mut secret = vec![0; if startup.minor >= 2 { 32 } else { 4 }];
+    let mut nonce = [0; 18];
+    if !keeper.world.random(&mut secret) || !keeper.world.random(&mut nonce) {
+        tracing::error!("no randomness to be had");
+        return;
+    }
+    let client_name: Arc<str> = Arc::from(address.to_string());
+    let view = View {
+        client: Arc::clone(&client_name),
+        application: startup
+            .get("application_name")
+            .unwrap_or_default()
+            .to_owned(),
+        state: "login",
+        since_ms: jiff::Timestamp::now().as_millisecond(),
+        tls: client.is_tls(),
+        ..View::default()
+    };
+    let Some(place) = keeper.registry.enter(Bytes::from(secret), view) else {
+        return;
+    };
+    let key = place.0.key().clone();
+    let number = keeper.next_session();
+    let peer = Peer {
+        session: number,
+        key,
+        client: client_name,
+    };
+    let now = keeper.world.now();
+    let mut session = Session::start(startup, peer, nonce, Arc::clone(&keeper.limits), now);
+    session.inbox().extend_from_slice(inbox);
+    Connection::new(keeper, client, session, number, place)
+        .run()
+        .await;
+}

@@ -1,0 +1,175 @@
+//! The first bytes of a connection: TLS or not, a cancel or a startup packet. At most one request
+//! for each kind of encryption, and not a byte may have come before a handshake (hazards R6, R11).
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use wire::CancelKey;
+use wire::startup::{self, Startup, StartupPacket};
+
+use session::Fault;
+
+/// What a connection turned out to be.
+pub(crate) enum Opening<S> {
+    /// Somebody wants to talk; what they sent behind the startup packet comes with it.
+    Session(Box<Client<S>>, Startup, BytesMut),
+    /// Somebody wants something cancelled. Nothing is ever answered (hazards R52).
+    Cancel(CancelKey),
+    /// Nobody, or nobody who may: it was told why, if it could be.
+    Nobody,
+}
+
+/// How clients may come.
+#[derive(Clone)]
+pub(crate) struct Encryption {
+    /// TLS, where a certificate is configured.
+    pub(crate) acceptor: Option<TlsAcceptor>,
+    /// Whether a session in clear text is taken. A CancelRequest in clear text always is: psql and
+    /// pgjdbc send it so even when the session has TLS.
+    pub(crate) plaintext: bool,
+}
+
+/// A client's socket, with or without TLS around it.
+pub(crate) enum Client<S> {
+    Plain(S),
+    Tls(Box<TlsStream<S>>),
+}
+
+impl<S> Client<S> {
+    pub(crate) fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+}
+
+/// Reads up to the startup packet. Dropping the future drops the connection.
+pub(crate) async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: S,
+    encryption: &Encryption,
+) -> io::Result<Opening<S>> {
+    let mut client = Client::Plain(socket);
+    let mut inbox = BytesMut::new();
+    let (mut may_ask_tls, mut may_ask_gss) = (true, true);
+    loop {
+        let packet = match next_packet(&mut client, &mut inbox).await? {
+            Ok(Some(packet)) => packet,
+            Ok(None) => return Ok(Opening::Nobody),
+            Err(fault) => return turn_away(client, &fault).await,
+        };
+        match packet {
+            StartupPacket::Cancel(key) => return Ok(Opening::Cancel(key)),
+            StartupPacket::GssEncRequest if may_ask_gss && inbox.is_empty() => {
+                may_ask_gss = false;
+                client.write_all(b"N").await?;
+            }
+            StartupPacket::SslRequest if may_ask_tls && inbox.is_empty() => {
+                may_ask_tls = false;
+                client = answer_tls(client, encryption).await?;
+            }
+            StartupPacket::GssEncRequest | StartupPacket::SslRequest => {
+                let message = if inbox.is_empty() {
+                    "unexpected second request for encryption"
+                } else {
+                    "received unencrypted data after a request for encryption"
+                };
+                return turn_away(client, &Fault::protocol(message).fatal()).await;
+            }
+            StartupPacket::Startup(startup) => {
+                if !client.is_tls() && !encryption.plaintext {
+                    return turn_away(client, &Fault::no_encryption()).await;
+                }
+                return Ok(Opening::Session(Box::new(client), startup, inbox));
+            }
+        }
+        client.flush().await?;
+    }
+}
+
+async fn answer_tls<S: AsyncRead + AsyncWrite + Unpin>(
+    client: Client<S>,
+    encryption: &Encryption,
+) -> io::Result<Client<S>> {
+    match (client, &encryption.acceptor) {
+        (Client::Plain(mut socket), Some(acceptor)) => {
+            socket.write_all(b"S").await?;
+            socket.flush().await?;
+            Ok(Client::Tls(Box::new(acceptor.accept(socket).await?)))
+        }
+        (mut client, _) => {
+            client.write_all(b"N").await?;
+            Ok(client)
+        }
+    }
+}
+
+async fn next_packet<S: AsyncRead + AsyncWrite + Unpin>(
+    client: &mut Client<S>,
+    inbox: &mut BytesMut,
+) -> io::Result<Result<Option<StartupPacket>, Fault>> {
+    loop {
+        match startup::take(inbox) {
+            Ok(Some(packet)) => return Ok(Ok(Some(packet))),
+            Ok(None) => {}
+            Err(error) => return Ok(Err(Fault::malformed(&error))),
+        }
+        if client.read_buf(inbox).await? == 0 {
+            return Ok(Ok(None));
+        }
+    }
+}
+
+/// Says why and closes.
+pub(crate) async fn turn_away<S: AsyncRead + AsyncWrite + Unpin>(
+    mut client: Client<S>,
+    fault: &Fault,
+) -> io::Result<Opening<S>> {
+    let mut out = BytesMut::new();
+    wire::backend::encode::error_response(&fault.fields, &mut out);
+    client.write_all_buf(&mut out).await?;
+    client.shutdown().await?;
+    Ok(Opening::Nobody)
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Client<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
+            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Client<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_write(cx, buf),
+            Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_flush(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
+    }
+}

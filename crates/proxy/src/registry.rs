@@ -1,0 +1,196 @@
+//! Who is connected and who waits for what: cancel keys, mail to sessions, waiters of tickets. It
+//! never looks into a session; it can only write to it.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use dashmap::DashMap;
+use gate::TicketId;
+use session::News;
+use tokio::sync::mpsc;
+use wire::CancelKey;
+
+/// Process ids that we hand out lie above PostgreSQL's own default maximum (DESIGN ruling 21).
+const PID_BASE: u32 = 1 << 22;
+
+/// Letters that may wait in one session's box.
+const MAIL_MAX: usize = 64;
+
+/// What a session can be told from outside its own connection.
+#[derive(Debug)]
+pub(crate) enum Mail {
+    /// Somebody with its key asks to cancel.
+    Cancel,
+    /// What became of a ticket.
+    News(TicketId, News),
+    /// The gate shuts down.
+    Drain,
+}
+
+/// What others may see of a session.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct View {
+    pub(crate) user: String,
+    pub(crate) tenant: String,
+    pub(crate) client: Arc<str>,
+    pub(crate) application: String,
+    pub(crate) state: &'static str,
+    pub(crate) ticket: Option<TicketId>,
+    pub(crate) since_ms: i64,
+    pub(crate) tls: bool,
+}
+
+/// One connected session.
+#[derive(Debug)]
+struct Entry {
+    key: CancelKey,
+    mail: mpsc::Sender<Mail>,
+    view: Mutex<View>,
+}
+
+/// Every session and every waiter.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    sessions: DashMap<u32, Arc<Entry>>,
+    waiters: DashMap<TicketId, Vec<u32>>,
+    next: AtomicU32,
+}
+
+/// A session's place in the registry; it leaves when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    registry: Arc<Registry>,
+    entry: Arc<Entry>,
+}
+
+impl Registry {
+    /// Takes a place. The key's secret is random; its process id is ours.
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        secret: Bytes,
+        view: View,
+    ) -> Option<(Place, mpsc::Receiver<Mail>)> {
+        let (mail, letters) = mpsc::channel(MAIL_MAX);
+        loop {
+            let pid = PID_BASE | (self.next.fetch_add(1, Ordering::Relaxed) & (PID_BASE - 1));
+            let vacant = match self.sessions.entry(pid) {
+                dashmap::Entry::Vacant(vacant) => vacant,
+                dashmap::Entry::Occupied(_) => continue,
+            };
+            let key = CancelKey::new(pid, secret).ok()?;
+            let entry = Arc::new(Entry {
+                key,
+                mail,
+                view: Mutex::new(view),
+            });
+            vacant.insert(Arc::clone(&entry));
+            return Some((
+                Place {
+                    registry: Arc::clone(self),
+                    entry,
+                },
+                letters,
+            ));
+        }
+    }
+
+    /// How many are connected.
+    pub(crate) fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Cancels what the owner of this key does. Whether the key fits is told to nobody (R52).
+    pub(crate) fn cancel(&self, key: &CancelKey) {
+        let entry = self.sessions.get(&key.pid).map(|it| Arc::clone(it.value()));
+        if let Some(entry) = entry.filter(|it| it.key.matches(key)) {
+            // A full box is full of cancels already.
+            let _delivered = entry.mail.try_send(Mail::Cancel);
+        }
+    }
+
+    /// Everybody's view, in the order of their process ids.
+    pub(crate) fn views(&self) -> Vec<(u32, View)> {
+        let view = |it: &Arc<Entry>| {
+            it.view
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone()
+        };
+        let mut views: Vec<_> = self
+            .sessions
+            .iter()
+            .map(|it| (*it.key(), view(it.value())))
+            .collect();
+        views.sort_by_key(|it| it.0);
+        views
+    }
+
+    /// A session starts to wait for a ticket.
+    pub(crate) fn wait(&self, ticket: TicketId, pid: u32) {
+        self.waiters.entry(ticket).or_default().push(pid);
+    }
+
+    /// A session does not wait any more; whether nobody does now.
+    pub(crate) fn leave(&self, ticket: TicketId, pid: u32) -> bool {
+        let Some(mut waiters) = self.waiters.get_mut(&ticket) else {
+            return true;
+        };
+        waiters.retain(|it| *it != pid);
+        let empty = waiters.is_empty();
+        drop(waiters);
+        if empty {
+            self.waiters
+                .remove_if(&ticket, |_, waiters| waiters.is_empty());
+        }
+        empty
+    }
+
+    /// Tells everybody who waits for a ticket what became of it.
+    pub(crate) async fn announce(&self, ticket: TicketId, news: &News) {
+        let pids = self
+            .waiters
+            .get(&ticket)
+            .map(|it| it.value().clone())
+            .unwrap_or_default();
+        for pid in pids {
+            let mail = self.sessions.get(&pid).map(|it| it.mail.clone());
+            if let Some(mail) = mail {
+                // A box that is closed belongs to a session that has just gone.
+                let _delivered = mail.send(Mail::News(ticket, news.clone())).await;
+            }
+        }
+    }
+
+    /// Tells everybody that the gate shuts down.
+    pub(crate) async fn drain(&self) {
+        let boxes: Vec<_> = self.sessions.iter().map(|it| it.mail.clone()).collect();
+        for mail in boxes {
+            let _delivered = mail.send(Mail::Drain).await;
+        }
+    }
+}
+
+impl Place {
+    /// The key that cancels this session.
+    pub(crate) fn key(&self) -> &CancelKey {
+        &self.entry.key
+    }
+
+    /// Changes what others see.
+    pub(crate) fn show(&self, change: impl FnOnce(&mut View)) {
+        change(
+            &mut self
+                .entry
+                .view
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.registry.sessions.remove(&self.entry.key.pid);
+    }
+}

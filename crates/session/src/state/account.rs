@@ -1,0 +1,195 @@
+//! Accounts: what is written down and settled once it is known what came of what was sent.
+
+use gate::audit::{End, TransactionEnd};
+use gate::{Entry, Event, Outcome};
+use sql::Control;
+use wire::backend::Status;
+
+use crate::effect::Settlement;
+use crate::replies::Heard;
+use crate::talk::{Sent, Talk};
+use crate::transaction::{Ended, Spent, Transaction};
+
+/// Writes and settlements that a turn leaves behind.
+#[derive(Debug, Default)]
+pub(crate) struct Accounts {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) settlements: Vec<Settlement>,
+}
+
+impl Accounts {
+    pub(crate) fn outcome(&mut self, session: u64, number: u64, end: End, outcome: Outcome) {
+        let Outcome { tags, error } = outcome;
+        self.entries.push(Entry::Outcome {
+            session,
+            number,
+            end,
+            tags,
+            error,
+        });
+    }
+
+    pub(crate) fn settle(&mut self, spent: &[Spent], event: Event, outcome: Option<Outcome>) {
+        if !spent.is_empty() {
+            let claims = spent.iter().map(|it| (it.ticket, it.claim)).collect();
+            self.settlements.push(Settlement {
+                claims,
+                event,
+                outcome,
+            });
+        }
+    }
+
+    /// A transaction in which tickets were spent is over.
+    pub(crate) fn transaction_end(&mut self, session: u64, spent: &[Spent], end: TransactionEnd) {
+        if !spent.is_empty() {
+            let tickets = spent.iter().map(|it| it.ticket).collect();
+            self.entries.push(Entry::TransactionEnd {
+                session,
+                tickets,
+                end,
+            });
+        }
+    }
+
+    /// And these, behind them.
+    pub(crate) fn then(mut self, more: Self) -> Self {
+        self.entries.extend(more.entries);
+        self.settlements.extend(more.settlements);
+        self
+    }
+}
+
+/// What came of everything that was sent since the last ReadyForQuery, which said `status`.
+pub(crate) fn ready(status: Status, heard: &Heard, talk: &mut Talk) -> Accounts {
+    let session = talk.peer.session;
+    let mut accounts = Accounts::default();
+    let failed = heard.failed();
+    let turns = std::mem::take(&mut talk.sent);
+    if status != Status::Idle && !talk.transaction.has_upstream() {
+        // A BEGIN among other statements.
+        talk.transaction.begun();
+        talk.transaction.work();
+    }
+    let mut tags = heard.tags.iter().filter(|tag| is_control(tag));
+    let mut ended = Ended::default();
+    let mut run = |controls: &[Control], transaction: &mut Transaction| {
+        for (control, tag) in controls.iter().zip(tags.by_ref()) {
+            ended.add(transaction.control(control, tag));
+        }
+    };
+    let last = turns.last().map(|it| it.number);
+    for it in turns {
+        let refused = failed && Some(it.number) == last;
+        run(&it.before, &mut talk.transaction);
+        let outcome = Outcome {
+            tags: heard.tags.clone(),
+            error: heard.error.clone().filter(|_| refused),
+        };
+        let end = if failed { End::Failed } else { End::Done };
+        accounts.outcome(session, it.number, end, outcome.clone());
+        let event = match (failed, status) {
+            _ if refused => Some(Event::Fail),
+            (false, Status::Idle) => Some(Event::Succeed),
+            (true, Status::Idle) => Some(Event::RollBack),
+            // It ran in a transaction that goes on, if only to its end: that decides.
+            (_, Status::Transaction | Status::Failed) => None,
+        };
+        match (it.spent, event) {
+            (Some(spent), Some(event)) => accounts.settle(&[spent], event, Some(outcome)),
+            (Some(spent), None) => talk.transaction.spend(spent),
+            (None, _) => {}
+        }
+        run(&it.after, &mut talk.transaction);
+    }
+    ended.add(talk.transaction.settle(status));
+    let prepared = heard.tags.iter().any(|tag| tag == "PREPARE TRANSACTION");
+    accounts.ended(session, &ended, prepared)
+}
+
+impl Accounts {
+    /// What became of the tickets of a transaction. One that was prepared is neither committed nor
+    /// rolled back, and nobody here will hear of it again.
+    fn ended(mut self, session: u64, ended: &Ended, prepared: bool) -> Self {
+        let (event, end) = if prepared {
+            (Event::Doubt, TransactionEnd::InDoubt)
+        } else {
+            (Event::RollBack, TransactionEnd::Rollback)
+        };
+        self.transaction_end(session, &ended.kept, TransactionEnd::Commit);
+        self.settle(&ended.kept, Event::Succeed, None);
+        self.transaction_end(session, &ended.undone, end);
+        self.settle(&ended.undone, event, None);
+        self
+    }
+}
+
+/// Whether a command tag is one of transaction control: no other command has one of these.
+fn is_control(tag: &str) -> bool {
+    matches!(
+        tag,
+        "BEGIN" | "START TRANSACTION" | "COMMIT" | "ROLLBACK" | "SAVEPOINT" | "RELEASE"
+    )
+}
+
+/// The gate refused something and the upstream's transaction has failed or is rolled back, as
+/// `status` says. With `give_back` it was the gate that wanted it, so what was spent comes back.
+pub(crate) fn undone(status: Status, give_back: bool, talk: &mut Talk) -> Accounts {
+    let session = talk.peer.session;
+    let mut accounts = Accounts::default();
+    let heard = std::mem::take(&mut talk.heard);
+    let explicit = talk.transaction.has_upstream();
+    let mut spent = Vec::new();
+    for it in std::mem::take(&mut talk.sent) {
+        let (tags, error) = (heard.tags.clone(), None);
+        accounts.outcome(session, it.number, End::Failed, Outcome { tags, error });
+        if explicit {
+            it.spent
+                .into_iter()
+                .for_each(|it| talk.transaction.spend(it));
+        } else {
+            spent.extend(it.spent);
+        }
+    }
+    if status == Status::Idle {
+        let into = if explicit {
+            Transaction::Aborted
+        } else {
+            Transaction::None
+        };
+        spent.extend(talk.transaction.abort(into));
+        talk.portals.clear();
+    } else {
+        talk.transaction.settle(status);
+    }
+    accounts.transaction_end(session, &spent, TransactionEnd::Rollback);
+    let (back, gone): (Vec<_>, Vec<_>) = spent.into_iter().partition(|it| give_back && !it.lasting);
+    accounts.settle(&back, Event::Unclaim, None);
+    accounts.settle(&gone, Event::RollBack, None);
+    accounts
+}
+
+/// The connection to the server, or to the client, is lost: what was sent is in doubt, what was
+/// spent in a transaction that nobody committed is rolled back by the server.
+pub(crate) fn lost(talk: &mut Talk) -> Accounts {
+    let session = talk.peer.session;
+    let mut accounts = Accounts::default();
+    let heard = std::mem::take(&mut talk.heard);
+    let sent: Vec<Sent> = std::mem::take(&mut talk.sent);
+    let may_have_committed = sent.iter().any(|it| it.may_commit);
+    for it in sent {
+        let (tags, error) = (heard.tags.clone(), heard.error.clone());
+        let outcome = Outcome { tags, error };
+        accounts.outcome(session, it.number, End::InDoubt, outcome);
+        accounts.settle(it.spent.as_slice(), Event::Doubt, None);
+    }
+    let open = talk.transaction.abort(Transaction::Aborted);
+    let (event, end) = if may_have_committed {
+        (Event::Doubt, TransactionEnd::InDoubt)
+    } else {
+        (Event::RollBack, TransactionEnd::Rollback)
+    };
+    accounts.transaction_end(session, &open, end);
+    accounts.settle(&open, event, None);
+    accounts
+}

@@ -1,0 +1,506 @@
+//! A server of a few lines: transactions, savepoints, READ ONLY, portals, COPY and errors as
+//! PostgreSQL has them, over statements that are known by their first word. It notes what was
+//! committed, so that tickets can be held against it.
+
+use std::collections::HashMap;
+
+use bytes::BytesMut;
+use gate::cargo::More;
+use gate::{Cargo, Form, Look, Own, Step, Work};
+use wire::backend::{Column, Status, encode};
+use wire::fields::{Fields, Severity};
+use wire::sqlstate::SqlState;
+
+#[derive(Clone, Debug)]
+pub enum Msg {
+    Query(String),
+    Parse(String),
+    Bind(String),
+    DescribeStatement,
+    DescribePortal(String),
+    Execute(String, i32),
+    ClosePortal(String),
+    CopyData,
+    CopyDone,
+    CopyFail,
+    Sync,
+    Flush,
+}
+
+#[derive(Clone, Debug)]
+struct Portal {
+    text: String,
+    given: usize,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Block {
+    explicit: bool,
+    failed: bool,
+    effects: Vec<String>,
+    /// Name, effects by then, whether it was read only by then.
+    savepoints: Vec<(String, usize, bool)>,
+    read_only: bool,
+    deferred: bool,
+}
+
+#[derive(Default)]
+pub struct Server {
+    pub committed: Vec<String>,
+    pub heard: Vec<String>,
+    block: Option<Block>,
+    skipping: bool,
+    unnamed: String,
+    portals: HashMap<String, Portal>,
+    /// The text of a COPY that waits for data, and whether a Query began it.
+    copying: Option<(String, Option<Vec<String>>)>,
+}
+
+type Said = Result<(), (&'static [u8; 5], &'static str)>;
+
+fn fields(severity: Severity, code: [u8; 5], message: &str) -> Fields {
+    Fields::new(severity, SqlState::new(&code), message)
+}
+
+fn word(text: &str, at: usize) -> String {
+    let words = text.split_whitespace().nth(at).unwrap_or_default();
+    words.trim_end_matches(';').to_uppercase()
+}
+
+fn statements(text: &str) -> Vec<String> {
+    let reading = sql::read(text);
+    if reading.why_opaque.is_some() {
+        return vec![text.to_owned()];
+    }
+    let part = |it: &sql::Statement| text[it.range.clone()].trim().to_owned();
+    reading.statements.iter().map(part).collect()
+}
+
+/// Cargo to messages, as the pool does it.
+pub fn messages(cargo: &Cargo) -> Vec<Msg> {
+    let own = |text: String| {
+        let portal = String::new();
+        vec![
+            Msg::Parse(text),
+            Msg::Bind(portal.clone()),
+            Msg::Execute(portal, 0),
+        ]
+    };
+    match cargo {
+        Cargo::Released(released, form) => match (&released.request().work, form) {
+            (Work::Query(text), Form::Query) => vec![Msg::Query(text.to_string())],
+            (Work::Query(text), Form::Parse) => {
+                let mut all = own(text.to_string());
+                all.insert(2, Msg::DescribePortal(String::new()));
+                all
+            }
+            (Work::Batch(steps), _) => batch(steps),
+        },
+        Cargo::More(_, more) => vec![match more {
+            More::Execute { portal, max_rows } => Msg::Execute(portal.to_string(), *max_rows),
+            More::DescribePortal(portal) => Msg::DescribePortal(portal.to_string()),
+            More::ClosePortal(portal) => Msg::ClosePortal(portal.to_string()),
+            More::CopyData(_) => Msg::CopyData,
+            More::CopyDone => Msg::CopyDone,
+            More::CopyFail(_) => Msg::CopyFail,
+        }],
+        Cargo::Look(Look::Parse(prepared)) => vec![Msg::Parse(prepared.text.to_string())],
+        Cargo::Look(Look::Describe) => vec![Msg::DescribeStatement],
+        Cargo::Own(Own::Settings(settings)) => {
+            let texts = Own::Settings(settings.clone()).sql();
+            let mut all = own(texts[0].clone());
+            if !settings.is_empty() {
+                all.push(Msg::Parse(texts[1].clone()));
+            }
+            for _ in settings.iter() {
+                all.extend([Msg::Bind(String::new()), Msg::Execute(String::new(), 0)]);
+            }
+            all.push(Msg::Sync);
+            all
+        }
+        Cargo::Own(it) if it.stands_alone() => it.sql().into_iter().map(Msg::Query).collect(),
+        Cargo::Own(it) => it.sql().into_iter().flat_map(own).collect(),
+        Cargo::Sync => vec![Msg::Sync],
+        Cargo::Flush => vec![Msg::Flush],
+    }
+}
+
+fn batch(steps: &[Step]) -> Vec<Msg> {
+    let mut all = Vec::new();
+    for (step, carried) in steps.iter().zip(gate::work::carried(steps)) {
+        if let (true, Step::DescribeStatement(it) | Step::Bind { statement: it, .. }) =
+            (carried, step)
+        {
+            all.push(Msg::Parse(it.text.to_string()));
+        }
+        all.push(match step {
+            Step::Parse(it) => Msg::Parse(it.text.to_string()),
+            Step::DescribeStatement(_) => Msg::DescribeStatement,
+            Step::Bind { portal, .. } => Msg::Bind(portal.to_string()),
+            Step::DescribePortal(portal) => Msg::DescribePortal(portal.to_string()),
+            Step::Execute { portal, max_rows } => Msg::Execute(portal.to_string(), *max_rows),
+            Step::ClosePortal(portal) => Msg::ClosePortal(portal.to_string()),
+        });
+    }
+    all
+}
+
+impl Server {
+    /// Takes one message and writes what it answers.
+    pub fn take(&mut self, message: Msg, out: &mut BytesMut) {
+        if self.copying.is_some() {
+            return self.copy(&message, out);
+        }
+        if self.skipping && !matches!(message, Msg::Sync) {
+            return;
+        }
+        let said = match message {
+            Msg::Query(text) => return self.query(&text, out),
+            Msg::Sync => {
+                self.skipping = false;
+                if self.block.as_ref().is_some_and(|it| !it.explicit)
+                    && let Err((code, message)) = self.commit()
+                {
+                    error(*code, message, out);
+                }
+                return self.ready(out);
+            }
+            Msg::Flush | Msg::CopyData | Msg::CopyDone | Msg::CopyFail => Ok(()),
+            Msg::Parse(text) => self.parse(text, out),
+            Msg::Bind(portal) => self.bind(portal, out),
+            Msg::DescribeStatement => {
+                encode::parameter_description(&[], out).unwrap();
+                describe(&self.unnamed, out);
+                Ok(())
+            }
+            Msg::DescribePortal(portal) => match self.portals.get(&portal) {
+                Some(portal) => {
+                    describe(&portal.text, out);
+                    Ok(())
+                }
+                None => Err((b"34000", "no such portal")),
+            },
+            Msg::Execute(portal, rows) => self.execute(&portal, rows, out),
+            Msg::ClosePortal(portal) => {
+                self.portals.remove(&portal);
+                encode::close_complete(out);
+                Ok(())
+            }
+        };
+        if let Err((code, message)) = said {
+            error(*code, message, out);
+            self.abort();
+            self.skipping = true;
+        }
+    }
+
+    fn parse(&mut self, text: String, out: &mut BytesMut) -> Said {
+        self.heard.push(text.clone());
+        let statements = statements(&text);
+        if statements.len() > 1 {
+            return Err((b"42601", "cannot insert multiple commands"));
+        }
+        if text.contains("nosuch") {
+            return Err((b"42P01", "relation does not exist"));
+        }
+        self.may(statements.first().map_or("", String::as_str))?;
+        self.unnamed = text;
+        self.block.get_or_insert_default();
+        encode::parse_complete(out);
+        Ok(())
+    }
+
+    fn bind(&mut self, portal: String, out: &mut BytesMut) -> Said {
+        let text = self.unnamed.clone();
+        self.may(&text)?;
+        self.block.get_or_insert_default();
+        self.portals.insert(portal, Portal { text, given: 0 });
+        encode::bind_complete(out);
+        Ok(())
+    }
+
+    /// In a failed transaction only its end is heard.
+    fn may(&self, text: &str) -> Said {
+        let ends = matches!(word(text, 0).as_str(), "ROLLBACK" | "COMMIT" | "");
+        if self.block.as_ref().is_some_and(|it| it.failed) && !ends {
+            return Err((b"25P02", "current transaction is aborted"));
+        }
+        Ok(())
+    }
+
+    fn execute(&mut self, name: &str, rows: i32, out: &mut BytesMut) -> Said {
+        let Some(portal) = self.portals.get(name).cloned() else {
+            return Err((b"34000", "no such portal"));
+        };
+        self.may(&portal.text)?;
+        self.block.get_or_insert_default();
+        if word(&portal.text, 0) == "SELECT" && rows > 0 {
+            let all = rows_of(&portal.text);
+            let until = all.min(portal.given + usize::try_from(rows).unwrap());
+            for row in portal.given..until {
+                encode::data_row(&[Some(&row.to_string())], out).unwrap();
+            }
+            self.portals.get_mut(name).unwrap().given = until;
+            if until - portal.given == usize::try_from(rows).unwrap() {
+                encode::portal_suspended(out);
+            } else {
+                encode::command_complete(&format!("SELECT {}", until - portal.given), out);
+            }
+            return Ok(());
+        }
+        self.run(&portal.text, None, out)
+    }
+
+    fn query(&mut self, text: &str, out: &mut BytesMut) {
+        self.heard.push(text.to_owned());
+        let all = statements(text);
+        if all.is_empty() {
+            encode::empty_query(out);
+        }
+        self.go_on(all, out);
+    }
+
+    /// The statements of a Query, up to its end or a COPY FROM STDIN.
+    fn go_on(&mut self, mut all: Vec<String>, out: &mut BytesMut) {
+        while !all.is_empty() {
+            let text = all.remove(0);
+            self.block.get_or_insert_default();
+            let said = self.may(&text).and_then(|()| {
+                if rows_of(&text) > 0 && word(&text, 0) == "SELECT" {
+                    describe(&text, out);
+                }
+                self.run(&text, Some(all.clone()), out)
+            });
+            if let Err((code, message)) = said {
+                error(*code, message, out);
+                self.abort();
+                return self.ready(out);
+            }
+            if self.copying.is_some() {
+                return;
+            }
+        }
+        if self.block.as_ref().is_some_and(|it| !it.explicit)
+            && let Err((code, message)) = self.commit()
+        {
+            error(*code, message, out);
+        }
+        self.ready(out);
+    }
+
+    fn copy(&mut self, message: &Msg, out: &mut BytesMut) {
+        let end = match message {
+            Msg::CopyDone => Ok(()),
+            Msg::CopyFail => Err((b"57014", "COPY from stdin failed")),
+            // V21: these two are swallowed.
+            Msg::CopyData | Msg::Sync | Msg::Flush => return,
+            other => panic!("{other:?} during COPY"),
+        };
+        let (text, rest) = self.copying.take().unwrap();
+        let end = end.and_then(|()| {
+            self.write(&text)?;
+            encode::command_complete("COPY 2", out);
+            Ok(())
+        });
+        match (end, rest) {
+            (Ok(()), None) => {}
+            (Ok(()), Some(rest)) => self.go_on(rest, out),
+            (Err((code, message)), rest) => {
+                error(*code, message, out);
+                self.abort();
+                self.skipping = rest.is_none();
+                if rest.is_some() {
+                    self.ready(out);
+                }
+            }
+        }
+    }
+
+    fn block(&mut self) -> &mut Block {
+        self.block.get_or_insert_default()
+    }
+
+    fn write(&mut self, text: &str) -> Said {
+        if self.block().read_only {
+            return Err((b"25006", "cannot execute in a read-only transaction"));
+        }
+        self.block().deferred |= text.contains("deferred");
+        self.block().effects.push(text.to_owned());
+        Ok(())
+    }
+
+    fn run(&mut self, text: &str, rest: Option<Vec<String>>, out: &mut BytesMut) -> Said {
+        if text.contains("boom") || text.contains("OPERATOR(pg_catalog./) 0") {
+            return Err((b"22012", "division by zero"));
+        }
+        if text.contains("notice") {
+            encode::notice_response(&fields(Severity::Notice, *b"00000", "hello"), out);
+        }
+        let tag = match word(text, 0).as_str() {
+            "" => {
+                encode::empty_query(out);
+                return Ok(());
+            }
+            "SELECT" => {
+                let rows = rows_of(text);
+                for row in 0..rows {
+                    let value = if text.contains("big") {
+                        "x".repeat(100_000)
+                    } else {
+                        row.to_string()
+                    };
+                    encode::data_row(&[Some(&value)], out).unwrap();
+                }
+                if text.contains("sneaky") {
+                    self.write(text)?;
+                }
+                format!("SELECT {rows}")
+            }
+            "COPY" if text.to_uppercase().contains("FROM STDIN") => {
+                out.extend_from_slice(b"G\0\0\0\x07\0\0\0");
+                self.copying = Some((text.to_owned(), rest));
+                return Ok(());
+            }
+            "COPY" => {
+                out.extend_from_slice(b"H\0\0\0\x07\0\0\0d\0\0\0\x06a\nd\0\0\0\x06b\nc\0\0\0\x04");
+                "COPY 2".into()
+            }
+            "INSERT" => {
+                self.write(text)?;
+                "INSERT 0 1".into()
+            }
+            "UPDATE" | "DELETE" => {
+                self.write(text)?;
+                format!("{} 1", word(text, 0))
+            }
+            _ => self.control(text)?,
+        };
+        encode::command_complete(&tag, out);
+        Ok(())
+    }
+
+    fn control(&mut self, text: &str) -> Result<String, (&'static [u8; 5], &'static str)> {
+        let name = |at| word(text, at);
+        let savepoint = |block: &Block, name: &str| {
+            block
+                .savepoints
+                .iter()
+                .rposition(|it| it.0 == name)
+                .ok_or((b"3B001", "no savepoint"))
+        };
+        match name(0).as_str() {
+            "BEGIN" => {
+                self.block().explicit = true;
+                self.block().read_only |= text.to_uppercase().contains("READ ONLY");
+                Ok("BEGIN".into())
+            }
+            "COMMIT" => {
+                let failed = self.block().failed;
+                self.commit()?;
+                if text.to_uppercase().contains("CHAIN") {
+                    self.block().explicit = true;
+                }
+                Ok(if failed { "ROLLBACK" } else { "COMMIT" }.into())
+            }
+            "ROLLBACK" if name(1) == "TO" => {
+                let name = name(text.split_whitespace().count() - 1);
+                let block = self.block();
+                let at = savepoint(block, &name)?;
+                let (_, effects, read_only) = block.savepoints[at].clone();
+                block.effects.truncate(effects);
+                block.savepoints.truncate(at + 1);
+                block.read_only = read_only;
+                block.failed = false;
+                Ok("ROLLBACK".into())
+            }
+            "ROLLBACK" => {
+                self.block = None;
+                self.portals.clear();
+                Ok("ROLLBACK".into())
+            }
+            "SAVEPOINT" => {
+                let block = self.block();
+                if !block.explicit {
+                    return Err((b"25P01", "no transaction block"));
+                }
+                let (effects, read_only) = (block.effects.len(), block.read_only);
+                block.savepoints.push((name(1), effects, read_only));
+                Ok("SAVEPOINT".into())
+            }
+            "RELEASE" => {
+                let name = name(text.split_whitespace().count() - 1);
+                let block = self.block();
+                let at = savepoint(block, &name)?;
+                block.read_only = block.savepoints[at].2;
+                block.savepoints.truncate(at);
+                Ok("RELEASE".into())
+            }
+            "SET" => {
+                let on = text.contains("transaction_read_only = on");
+                self.block().read_only |= on;
+                Ok("SET".into())
+            }
+            other => Ok(other.to_owned()),
+        }
+    }
+
+    fn commit(&mut self) -> Said {
+        self.portals.clear();
+        let Some(block) = self.block.take() else {
+            return Ok(());
+        };
+        if block.failed {
+            return Ok(());
+        }
+        if block.deferred {
+            return Err((b"23503", "deferred constraint"));
+        }
+        self.committed.extend(block.effects);
+        Ok(())
+    }
+
+    fn abort(&mut self) {
+        match &mut self.block {
+            Some(block) if block.explicit => block.failed = true,
+            _ => {
+                self.block = None;
+                self.portals.clear();
+            }
+        }
+    }
+
+    fn ready(&self, out: &mut BytesMut) {
+        let status = match &self.block {
+            None => Status::Idle,
+            Some(block) if block.failed => Status::Failed,
+            Some(_) => Status::Transaction,
+        };
+        encode::ready_for_query(status, out);
+    }
+}
+
+fn rows_of(text: &str) -> usize {
+    match text {
+        _ if text.contains("many") => 5,
+        _ => 1,
+    }
+}
+
+fn describe(text: &str, out: &mut BytesMut) {
+    if word(text, 0) == "SELECT" {
+        encode::row_description(&[Column::text("n")], out).unwrap();
+    } else {
+        encode::no_data(out);
+    }
+}
+
+fn error(code: [u8; 5], message: &str, out: &mut BytesMut) {
+    encode::error_response(&fields(Severity::Error, code, message), out);
+}
+
+impl Server {
+    /// Whether nothing is open.
+    pub fn is_idle(&self) -> bool {
+        self.block.is_none() && !self.skipping && self.copying.is_none()
+    }
+}

@@ -1,0 +1,60 @@
+-- Tickets, the words of people, the uses of tickets, and the heads of journals.
+-- Times are milliseconds since 1970 on the store's clock. Every table is STRICT.
+
+CREATE TABLE tickets (
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
+    digest         TEXT    NOT NULL CHECK (length(digest) = 64),
+    tenant         TEXT    NOT NULL,
+    requester      TEXT    NOT NULL,
+    state          TEXT    NOT NULL CHECK (state IN (
+        'pending', 'approved', 'executing', 'done', 'failed', 'rolled_back',
+        'in_doubt', 'rejected', 'withdrawn', 'expired', 'void')),
+    class          TEXT    NOT NULL,
+    rule           TEXT    NOT NULL,
+    why            TEXT    NOT NULL,
+    needs          TEXT    NOT NULL,  -- JSON: [{group, approvals}]
+    asked          TEXT    NOT NULL,  -- JSON: [{text, parameters}]
+    role           TEXT    NOT NULL,
+    in_transaction INTEGER NOT NULL CHECK (in_transaction IN (0, 1)),
+    client         TEXT    NOT NULL,
+    created_ms     INTEGER NOT NULL,
+    expires_ms     INTEGER NOT NULL,
+    previous       INTEGER REFERENCES tickets (id),
+    outcome        TEXT               -- JSON: {tags, error}
+) STRICT;
+CREATE INDEX tickets_by_request ON tickets (digest, requester, tenant, id);
+CREATE INDEX tickets_by_state ON tickets (state, id);
+
+-- The latest word of each person.
+CREATE TABLE decisions (
+    ticket  INTEGER NOT NULL REFERENCES tickets (id),
+    person  TEXT    NOT NULL,
+    groups  TEXT    NOT NULL,         -- JSON: [group]
+    approve INTEGER NOT NULL CHECK (approve IN (0, 1)),
+    comment TEXT,
+    at_ms   INTEGER NOT NULL,
+    PRIMARY KEY (ticket, person)
+) STRICT, WITHOUT ROWID;
+
+-- Each use of a ticket. A number is never given twice, as the journal names uses by it.
+CREATE TABLE claims (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    ticket     INTEGER NOT NULL REFERENCES tickets (id),
+    claimed_ms INTEGER NOT NULL,
+    ended      TEXT CHECK (ended IN ('undone', 'done', 'failed', 'rolled_back', 'in_doubt')),
+    ended_ms   INTEGER
+) STRICT;
+CREATE UNIQUE INDEX claims_open ON claims (ticket) WHERE ended IS NULL;
+
+-- How far each node's journal is known to reach.
+CREATE TABLE heads (
+    node TEXT    PRIMARY KEY,
+    seq  INTEGER NOT NULL CHECK (seq > 0),
+    hash TEXT    NOT NULL CHECK (length(hash) = 64)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE meta (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO meta (name, value) VALUES ('product', 'portcullis');

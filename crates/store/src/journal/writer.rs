@@ -1,0 +1,185 @@
+//! The journal's thread: takes what is queued, seals it, writes it once, syncs it once, tells who
+//! waits, then tells the store how far it got. It never tells anybody before the sync, and after
+//! the first error it never writes again.
+
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::sink::Sink;
+use crate::chain::Head;
+use crate::clock::{WallClock, monotonic};
+use crate::sqlite::Sqlite;
+
+/// Within this time after it was written a record is on disk, even if nobody waits for it.
+const SYNC_WITHIN: Duration = Duration::from_millis(100);
+/// One write takes no more than this and one entry.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// An entry in the queue, as JSON, and who waits for it.
+pub(super) struct Queued {
+    pub(super) entry: String,
+    pub(super) written: Option<oneshot::Sender<()>>,
+}
+
+/// What the thread owns.
+pub(super) struct Writer {
+    pub(super) sink: Box<dyn Sink>,
+    pub(super) clock: Box<dyn WallClock>,
+    /// The node's name as JSON.
+    pub(super) node: String,
+    pub(super) tail: Head,
+    pub(super) anchor: Anchor,
+    /// Bytes in the queue.
+    pub(super) queued: Arc<AtomicUsize>,
+    pub(super) batch: Batch,
+}
+
+/// What was taken from the queue and is not on disk.
+#[derive(Default)]
+pub(super) struct Batch {
+    lines: Vec<u8>,
+    waiting: Vec<oneshot::Sender<()>>,
+    /// When the first record that is written but not synced was written.
+    unsynced: Option<Instant>,
+}
+
+impl Writer {
+    /// Works until every handle is gone or the disk fails; the queue's end says so to the handles.
+    pub(super) fn run(mut self, inbox: &Receiver<Queued>) {
+        let mut open = true;
+        while open {
+            open = self.take(inbox);
+            if let Err(error) = self.put(!open) {
+                tracing::error!(%error, seq = self.tail.seq, "the journal is down");
+                return;
+            }
+        }
+    }
+
+    /// Seals one entry at the end of what is to be written.
+    pub(super) fn seal(&mut self, entry: &str) {
+        let at = rfc3339(self.clock.now_ms());
+        self.tail
+            .seal(&at, &self.node, entry, &mut self.batch.lines);
+    }
+
+    /// Writes what is there; syncs if somebody waits, if it is time, or if `now`.
+    pub(super) fn put(&mut self, now: bool) -> io::Result<()> {
+        let Batch {
+            lines,
+            waiting,
+            unsynced,
+        } = &mut self.batch;
+        if !lines.is_empty() {
+            self.sink.write_all(lines)?;
+            lines.clear();
+            lines.shrink_to(BATCH_BYTES);
+            unsynced.get_or_insert_with(monotonic);
+        }
+        let due = unsynced.is_some_and(|since| left(since).is_zero());
+        if unsynced.is_some() && (now || due || !waiting.is_empty()) {
+            self.sink.sync()?;
+            *unsynced = None;
+            for written in waiting.drain(..) {
+                // Who does not wait any more does not mind.
+                let _ = written.send(());
+            }
+            if !self.anchor.at(self.tail, now) {
+                // The store is busy; this comes round again.
+                *unsynced = Some(monotonic());
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for an entry or for the time to sync, and takes all that is there. `false` when no
+    /// more can come.
+    fn take(&mut self, inbox: &Receiver<Queued>) -> bool {
+        let first = match self.batch.unsynced {
+            None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(since) => inbox.recv_timeout(left(since)),
+        };
+        match first {
+            Ok(first) => self.add(first),
+            Err(RecvTimeoutError::Timeout) => return true,
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+        while self.batch.lines.len() < BATCH_BYTES {
+            match inbox.try_recv() {
+                Ok(next) => self.add(next),
+                Err(_) => break,
+            }
+        }
+        true
+    }
+
+    fn add(&mut self, queued: Queued) {
+        self.queued.fetch_sub(queued.entry.len(), Ordering::Relaxed);
+        self.seal(&queued.entry);
+        self.batch.waiting.extend(queued.written);
+    }
+}
+
+/// The way of a head into the store: only the newest waits there, however slow the store is.
+pub(super) struct Anchor {
+    store: Sqlite,
+    node: Arc<str>,
+    next: Arc<Mutex<Option<Head>>>,
+}
+
+impl Anchor {
+    pub(super) fn new(store: Sqlite, node: &str) -> Self {
+        Self {
+            store,
+            node: Arc::from(node),
+            next: Arc::default(),
+        }
+    }
+
+    /// Sends `head`, which is on disk, on its way; `false` if the store has no room now.
+    fn at(&self, head: Head, patient: bool) -> bool {
+        if hold(&self.next).replace(head).is_some() {
+            return true;
+        }
+        let next = Arc::clone(&self.next);
+        let sent =
+            self.store
+                .post_anchor(Arc::clone(&self.node), move || hold(&next).take(), patient);
+        if !sent {
+            hold(&self.next).take();
+        }
+        sent || patient
+    }
+}
+
+fn hold(next: &Mutex<Option<Head>>) -> MutexGuard<'_, Option<Head>> {
+    next.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How much of [`SYNC_WITHIN`] is left.
+fn left(since: Instant) -> Duration {
+    SYNC_WITHIN.saturating_sub(monotonic().saturating_duration_since(since))
+}
+
+/// Milliseconds since 1970 as RFC 3339 in UTC.
+fn rfc3339(ms: i64) -> String {
+    let at = jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    format!("{at:.3}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rfc3339;
+
+    #[test]
+    fn times_have_milliseconds_and_are_utc() {
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(rfc3339(1_769_860_800_120), "2026-01-31T12:00:00.120Z");
+        assert_eq!(rfc3339(i64::MAX), "1970-01-01T00:00:00.000Z");
+    }
+}

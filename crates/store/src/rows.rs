@@ -1,0 +1,205 @@
+//! Tickets as rows: how one is read, and what can go wrong on the way. It never changes a row.
+
+use gate::principal::Group;
+use gate::ticket::{ClaimId, Decision};
+use gate::tickets::{Filter, StoreError};
+use gate::{PrincipalId, State, Ticket, TicketId};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde::de::DeserializeOwned;
+
+/// Why a piece of work on the database stopped.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Stop {
+    #[error(transparent)]
+    Refused(#[from] StoreError),
+    #[error(transparent)]
+    Sql(#[from] rusqlite::Error),
+    #[error("a stored value does not read: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("a stored value does not read: {0}")]
+    Value(String),
+}
+
+impl From<Stop> for StoreError {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Refused(refused) => refused,
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
+const COLUMNS: &str = "id, state, tenant, requester, class, rule, why, needs, asked, digest, role, \
+                       in_transaction, client, created_ms, expires_ms, previous, outcome";
+
+/// A row whose words are not read yet.
+struct Raw {
+    ticket: Ticket,
+    state: String,
+    needs: String,
+    asked: String,
+    outcome: Option<String>,
+}
+
+fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
+    Ok(Raw {
+        state: row.get("state")?,
+        needs: row.get("needs")?,
+        asked: row.get("asked")?,
+        outcome: row.get("outcome")?,
+        ticket: Ticket {
+            id: TicketId(row.get("id")?),
+            state: State::Void,
+            tenant: row.get::<_, String>("tenant")?.into(),
+            requester: row.get::<_, String>("requester")?.into(),
+            class: row.get("class")?,
+            rule: row.get("rule")?,
+            why: row.get("why")?,
+            needs: Vec::new(),
+            asked: Vec::new(),
+            digest: row.get("digest")?,
+            role: row.get("role")?,
+            in_transaction: row.get("in_transaction")?,
+            client: row.get("client")?,
+            created_ms: row.get("created_ms")?,
+            expires_ms: row.get("expires_ms")?,
+            decisions: Vec::new(),
+            previous: row.get::<_, Option<i64>>("previous")?.map(TicketId),
+            outcome: None,
+        },
+    })
+}
+
+fn whole(db: &Connection, raw: Raw, now: i64) -> Result<Ticket, Stop> {
+    let mut ticket = raw.ticket;
+    ticket.state = effective(
+        raw.state.parse().map_err(Stop::Value)?,
+        ticket.expires_ms,
+        now,
+    );
+    ticket.needs = serde_json::from_str(&raw.needs)?;
+    ticket.asked = serde_json::from_str(&raw.asked)?;
+    ticket.outcome = raw
+        .outcome
+        .as_deref()
+        .map(serde_json::from_str)
+        .transpose()?;
+    ticket.decisions = decisions(db, ticket.id)?;
+    Ok(ticket)
+}
+
+/// Where a ticket stands at `now`: one whose time is over is expired, whether or not a sweep has
+/// said so (hazards R100).
+fn effective(stored: State, expires_ms: i64, now: i64) -> State {
+    match stored {
+        State::Pending | State::Approved if expires_ms <= now => State::Expired,
+        stored => stored,
+    }
+}
+
+/// The ticket `id` as it stands at `now`.
+pub(crate) fn ticket(db: &Connection, id: TicketId, now: i64) -> Result<Ticket, Stop> {
+    let found = db
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM tickets WHERE id = ?1"))?
+        .query_row([id.0], raw)
+        .optional()?;
+    whole(db, found.ok_or(StoreError::NoSuchTicket(id))?, now)
+}
+
+/// The ticket's state at `now`, as an error that says that something cannot happen to it.
+pub(crate) fn refusal(db: &Connection, id: TicketId, now: i64) -> Stop {
+    let found = db
+        .prepare_cached("SELECT state, expires_ms FROM tickets WHERE id = ?1")
+        .and_then(|mut it| {
+            it.query_row([id.0], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+            })
+            .optional()
+        });
+    match found {
+        Err(error) => error.into(),
+        Ok(None) => StoreError::NoSuchTicket(id).into(),
+        Ok(Some((state, expires_ms))) => match state.parse() {
+            Err(error) => Stop::Value(error),
+            Ok(state) => StoreError::WrongState {
+                id,
+                state: effective(state, expires_ms, now),
+            }
+            .into(),
+        },
+    }
+}
+
+/// Tickets at `now`, newest first. A limit of 0 is none.
+pub(crate) fn list(db: &Connection, filter: &Filter, now: i64) -> Result<Vec<Ticket>, Stop> {
+    let wanted = |state: &State| filter.states.is_empty() || filter.states.contains(state);
+    // An expired ticket may still be stored as what it was.
+    let stored: Vec<&str> = State::ALL
+        .iter()
+        .filter(|state| {
+            let lapses = matches!(state, State::Pending | State::Approved);
+            wanted(state) || (lapses && wanted(&State::Expired))
+        })
+        .map(|state| state.as_str())
+        .collect();
+    let states: Vec<&str> = State::ALL
+        .iter()
+        .filter(|state| wanted(state))
+        .map(|state| state.as_str())
+        .collect();
+    let limit = if filter.limit == 0 {
+        -1
+    } else {
+        i64::from(filter.limit)
+    };
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM tickets
+         WHERE state IN (SELECT value FROM json_each(?1))
+           AND CASE WHEN state IN ('pending', 'approved') AND expires_ms <= ?3 THEN 'expired'
+                    ELSE state END IN (SELECT value FROM json_each(?2))
+           AND (?4 IS NULL OR requester = ?4)
+         ORDER BY id DESC LIMIT ?5"
+    ))?;
+    let stored = serde_json::to_string(&stored)?;
+    let states = serde_json::to_string(&states)?;
+    let requester = filter.requester.as_ref().map(PrincipalId::as_str);
+    let found: Vec<Raw> = statement
+        .query_map(params![stored, states, now, requester, limit], raw)?
+        .collect::<Result<_, _>>()?;
+    found.into_iter().map(|raw| whole(db, raw, now)).collect()
+}
+
+fn decisions(db: &Connection, id: TicketId) -> Result<Vec<Decision>, Stop> {
+    let mut statement = db.prepare_cached(
+        "SELECT person, groups, approve, comment, at_ms FROM decisions
+         WHERE ticket = ?1 ORDER BY at_ms, person",
+    )?;
+    let mut rows = statement.query([id.0])?;
+    let mut decisions = Vec::new();
+    while let Some(row) = rows.next()? {
+        decisions.push(Decision {
+            by: row.get::<_, String>(0)?.into(),
+            groups: json::<Vec<Group>>(&row.get::<_, String>(1)?)?,
+            approve: row.get(2)?,
+            comment: row.get(3)?,
+            at_ms: row.get(4)?,
+        });
+    }
+    Ok(decisions)
+}
+
+/// Every ticket that is executing, with the claim that made it so.
+pub(crate) fn executing(db: &Connection) -> Result<Vec<(TicketId, ClaimId)>, Stop> {
+    let mut statement = db.prepare_cached(
+        "SELECT tickets.id, claims.id FROM tickets JOIN claims ON claims.ticket = tickets.id
+         WHERE tickets.state = 'executing' AND claims.ended IS NULL ORDER BY claims.id",
+    )?;
+    let found = statement
+        .query_map([], |row| Ok((TicketId(row.get(0)?), ClaimId(row.get(1)?))))?
+        .collect::<Result<_, _>>()?;
+    Ok(found)
+}
+
+fn json<T: DeserializeOwned>(text: &str) -> Result<T, Stop> {
+    Ok(serde_json::from_str(text)?)
+}

@@ -1,0 +1,365 @@
+//! The ticket store in one SQLite file: one thread owns the connection, everybody else asks it.
+//! It never decides who may do what, and it never loses what it has answered for: WAL with
+//! `synchronous = FULL`.
+
+use std::fs::{OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use gate::ticket::ClaimId;
+use gate::tickets::{Filter, NewTicket, Opened, StoreError, Tickets, Word};
+use gate::{Digest, Event, Outcome, Ticket, TicketId};
+use refinery::{Migration, Runner};
+use rusqlite::{Connection, OpenFlags, Transaction};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::chain::Head;
+use crate::clock::WallClock;
+use crate::rows::{self, Stop};
+use crate::transitions::{self, transact};
+
+/// How many requests may wait for the thread.
+const QUEUE_MAX: usize = 256;
+/// How long another process may hold the file's write lock.
+const BUSY: Duration = Duration::from_secs(5);
+/// Every step of the schema, in order. A step that was published is never edited.
+const MIGRATIONS: &[(&str, &str)] =
+    &[("V1__tickets", include_str!("../migrations/V1__tickets.sql"))];
+
+/// How long tickets live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// People decide a ticket within so many milliseconds of its making, or it expires.
+    pub decide_within_ms: i64,
+    /// An approved ticket is used within so many milliseconds, or it expires.
+    pub use_within_ms: i64,
+}
+
+/// Why a store was not opened. Nothing was changed, but where a migration failed half-way.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is nowhere to put it.
+    #[error("cannot open ticket store {}: its directory does not exist", path.display())]
+    NoDirectory {
+        /// The store.
+        path: PathBuf,
+    },
+    /// A newer program made it.
+    #[error(
+        "ticket store {} has schema version {found}, but this program knows versions up to {known}",
+        path.display()
+    )]
+    Newer {
+        /// The store.
+        path: PathBuf,
+        /// Its schema's version.
+        found: i64,
+        /// The newest that is known.
+        known: i64,
+    },
+    /// It is a SQLite database of something else.
+    #[error("{} is a SQLite database, but not a ticket store of portcullis", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// SQLite or the file system said no.
+    #[error("cannot open ticket store {}: {why}", path.display())]
+    Cannot {
+        /// The store.
+        path: PathBuf,
+        /// What they said.
+        why: String,
+    },
+}
+
+/// A handle on the store; clones share one connection. When the last one goes, what was asked
+/// before is finished first.
+#[derive(Clone)]
+pub struct Sqlite(Arc<Shared>);
+
+struct Shared {
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+type Job = Box<dyn FnOnce(&mut Desk) + Send>;
+
+/// What the thread owns.
+struct Desk {
+    db: Connection,
+    clock: Box<dyn WallClock>,
+    options: Options,
+}
+
+impl Sqlite {
+    /// Opens or makes the store at `path`, whose directory must exist, and brings its schema up to
+    /// date. The file is readable by its owner only.
+    pub fn open(path: &Path, clock: impl WallClock, options: Options) -> Result<Self, OpenError> {
+        let db = connect(path)?;
+        let mut desk = Desk {
+            db,
+            clock: Box::new(clock),
+            options,
+        };
+        let (jobs, mut inbox) = mpsc::channel::<Job>(QUEUE_MAX);
+        let thread = std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || {
+                while let Some(job) = inbox.blocking_recv() {
+                    job(&mut desk);
+                }
+            })
+            .map_err(|error| cannot(path, &error))?;
+        Ok(Self(Arc::new(Shared {
+            jobs: Some(jobs),
+            thread: Some(thread),
+        })))
+    }
+
+    /// Every ticket that is executing now, with the claim that made it so; at start-up these are
+    /// what a crash left behind.
+    pub async fn executing(&self) -> Result<Vec<(TicketId, ClaimId)>, StoreError> {
+        self.ask(|desk| rows::executing(&desk.db)).await
+    }
+
+    /// Notes that the journal of `node` reaches to `head`. It is called when that is on disk and
+    /// never before (DESIGN ruling 25); a head does not go back.
+    pub async fn anchor(&self, node: &str, head: Head) -> Result<(), StoreError> {
+        let node = node.to_owned();
+        self.ask(move |desk| desk.change(|db, _, _| transitions::anchor(db, &node, head)))
+            .await
+    }
+
+    /// How far the journal of `node` is known to reach.
+    pub async fn head(&self, node: &str) -> Result<Option<Head>, StoreError> {
+        let node = node.to_owned();
+        self.ask(move |desk| transitions::head(&desk.db, &node))
+            .await
+    }
+
+    /// Hands the thread an anchor to write without waiting for it; `next` tells the head when its
+    /// turn comes. `false` if the queue is full. It blocks for room if `patient`, which must not
+    /// be on a runtime's thread.
+    pub(crate) fn post_anchor(
+        &self,
+        node: Arc<str>,
+        next: impl FnOnce() -> Option<Head> + Send + 'static,
+        patient: bool,
+    ) -> bool {
+        let Some(jobs) = &self.0.jobs else {
+            return false;
+        };
+        let job: Job = Box::new(move |desk| {
+            let Some(head) = next() else { return };
+            if let Err(error) = desk.change(|db, _, _| transitions::anchor(db, &node, head)) {
+                tracing::error!(%error, node = &*node, seq = head.seq, "journal head not anchored");
+            }
+        });
+        if patient {
+            jobs.blocking_send(job).is_ok()
+        } else {
+            jobs.try_send(job).is_ok()
+        }
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Desk) -> Result<T, Stop> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let gone = || StoreError::Unavailable("the store's thread has ended".to_owned());
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |desk| {
+            // A caller that does not listen any more has still had its work done.
+            let _ = reply.send(work(desk));
+        });
+        self.0
+            .jobs
+            .as_ref()
+            .ok_or_else(gone)?
+            .send(job)
+            .await
+            .map_err(|_| gone())?;
+        Ok(answer.await.map_err(|_| gone())??)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if self
+            .thread
+            .take()
+            .is_some_and(|thread| thread.join().is_err())
+        {
+            tracing::error!("the store's thread panicked");
+        }
+    }
+}
+
+impl Desk {
+    /// One transaction. The clock is read when the write lock is held, so that a wait for it
+    /// cannot make an expired ticket look alive.
+    fn change<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>, i64, Options) -> Result<T, Stop>,
+    ) -> Result<T, Stop> {
+        let Self { db, clock, options } = self;
+        transact(db, |db| work(db, clock.now_ms(), *options))
+    }
+}
+
+impl Tickets for Sqlite {
+    async fn open(&self, new: NewTicket) -> Result<Opened, StoreError> {
+        self.ask(move |desk| {
+            desk.change(|db, now, life| transitions::open(db, &new, now, life.decide_within_ms))
+        })
+        .await
+    }
+
+    async fn decide(&self, id: TicketId, word: Word) -> Result<Ticket, StoreError> {
+        self.ask(move |desk| {
+            desk.change(|db, now, life| transitions::decide(db, id, &word, now, life.use_within_ms))
+        })
+        .await
+    }
+
+    async fn claim(&self, id: TicketId, digest: Digest) -> Result<ClaimId, StoreError> {
+        self.ask(move |desk| desk.change(|db, now, _| transitions::claim(db, id, &digest, now)))
+            .await
+    }
+
+    async fn settle(
+        &self,
+        claims: Vec<(TicketId, ClaimId)>,
+        event: Event,
+        outcome: Option<Outcome>,
+    ) -> Result<(), StoreError> {
+        self.ask(move |desk| {
+            desk.change(|db, now, _| transitions::settle(db, &claims, event, outcome.as_ref(), now))
+        })
+        .await
+    }
+
+    async fn withdraw(&self, id: TicketId) -> Result<Ticket, StoreError> {
+        self.ask(move |desk| desk.change(|db, now, _| transitions::withdraw(db, id, now)))
+            .await
+    }
+
+    async fn expire(&self) -> Result<Vec<Ticket>, StoreError> {
+        self.ask(|desk| desk.change(|db, now, _| transitions::expire(db, now)))
+            .await
+    }
+
+    async fn ticket(&self, id: TicketId) -> Result<Ticket, StoreError> {
+        self.ask(move |desk| rows::ticket(&desk.db, id, desk.clock.now_ms()))
+            .await
+    }
+
+    async fn list(&self, filter: Filter) -> Result<Vec<Ticket>, StoreError> {
+        self.ask(move |desk| rows::list(&desk.db, &filter, desk.clock.now_ms()))
+            .await
+    }
+}
+
+/// The heads in the store at `path`, which is not changed.
+pub(crate) fn read_heads(path: &Path) -> Result<Vec<(String, Head)>, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags).map_err(|error| cannot(path, &error))?;
+    db.busy_timeout(BUSY)
+        .map_err(|error| cannot(path, &error))?;
+    refuse_strangers(&db, path)?;
+    transitions::heads(&db).map_err(|error| cannot(path, &error))
+}
+
+fn connect(path: &Path) -> Result<Connection, OpenError> {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    if !parent.unwrap_or(Path::new(".")).is_dir() {
+        return Err(OpenError::NoDirectory {
+            path: path.to_owned(),
+        });
+    }
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|file| file.set_permissions(Permissions::from_mode(0o600)))
+        .map_err(|error| cannot(path, &error))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut db = Connection::open_with_flags(path, flags).map_err(|error| cannot(path, &error))?;
+    refuse_strangers(&db, path)?;
+    prepare(&db).map_err(|error| cannot(path, &error))?;
+    migrations()
+        .and_then(|steps| Runner::new(&steps).set_abort_divergent(true).run(&mut db))
+        .map_err(|error| cannot(path, &error))?;
+    Ok(db)
+}
+
+fn prepare(db: &Connection) -> Result<(), Stop> {
+    db.busy_timeout(BUSY)?;
+    db.set_prepared_statement_cache_capacity(64);
+    let mode: String = db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(Stop::Value(format!(
+            "expected journal mode \"wal\", found \"{mode}\""
+        )));
+    }
+    db.pragma_update(None, "synchronous", "full")?;
+    db.pragma_update(None, "foreign_keys", true)?;
+    Ok(())
+}
+
+fn migrations() -> Result<Vec<Migration>, refinery::Error> {
+    MIGRATIONS
+        .iter()
+        .map(|(name, sql)| Migration::unapplied(name, sql))
+        .collect()
+}
+
+/// Refuses what a newer program or something else made, before anything is written to it.
+fn refuse_strangers(db: &Connection, path: &Path) -> Result<(), OpenError> {
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    match schema_version(db).map_err(|error| cannot(path, &error))? {
+        None => Err(OpenError::Foreign {
+            path: path.to_owned(),
+        }),
+        Some(found) if found > known => Err(OpenError::Newer {
+            path: path.to_owned(),
+            found,
+            known,
+        }),
+        Some(_) => Ok(()),
+    }
+}
+
+/// The schema's version, 0 for an empty file, nothing for a database of something else.
+fn schema_version(db: &Connection) -> rusqlite::Result<Option<i64>> {
+    let count = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0));
+    if count("SELECT count(*) FROM sqlite_schema")? == 0 {
+        return Ok(Some(0));
+    }
+    let history = "SELECT count(*) FROM sqlite_schema WHERE name = 'refinery_schema_history'";
+    if count(history)? == 0 {
+        return Ok(None);
+    }
+    let version = count("SELECT coalesce(max(version), 0) FROM refinery_schema_history")?;
+    let ours = "SELECT count(*) FROM sqlite_schema WHERE name = 'meta'";
+    if version > 0 && count(ours)? == 0 {
+        return Ok(None);
+    }
+    Ok(Some(version))
+}
+
+fn cannot(path: &Path, why: &impl ToString) -> OpenError {
+    OpenError::Cannot {
+        path: path.to_owned(),
+        why: why.to_string(),
+    }
+}

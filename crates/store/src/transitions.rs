@@ -1,0 +1,275 @@
+//! Every change of a ticket: one transaction, one compare-and-set, with the states of
+//! `gate::Event`'s table and the expiry in its WHERE (hazards R79, R100). It never reads a clock;
+//! it is told the time.
+
+use gate::ticket::ClaimId;
+use gate::tickets::{NewTicket, Opened, StoreError, Word};
+use gate::{Digest, Event, Outcome, State, Ticket, TicketId};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+
+use crate::chain::Head;
+use crate::rows::{self, Stop};
+
+/// Runs `work` as one transaction that has the write lock from its start.
+pub(crate) fn transact<T>(
+    db: &mut Connection,
+    work: impl FnOnce(&Transaction<'_>) -> Result<T, Stop>,
+) -> Result<T, Stop> {
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let result = work(&transaction)?;
+    transaction.commit()?;
+    Ok(result)
+}
+
+/// The compare-and-set: moves `id` as the table says, or fails with where it stands. Whatever waits
+/// or is approved can only move while its time is not over, but for the expiry itself.
+fn advance(db: &Connection, id: TicketId, event: Event, now: i64) -> Result<(), Stop> {
+    let (from, to) = event.transition();
+    let names: Vec<&str> = from.iter().map(|state| state.as_str()).collect();
+    let from = serde_json::to_string(&names)?;
+    let changed = db
+        .prepare_cached(
+            "UPDATE tickets SET state = ?2
+             WHERE id = ?1 AND state IN (SELECT value FROM json_each(?3))
+               AND (state NOT IN ('pending', 'approved') OR expires_ms > ?4)",
+        )?
+        .execute(params![id.0, to.as_str(), from, now])?;
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(rows::refusal(db, id, now))
+    }
+}
+
+pub(crate) fn open(
+    db: &Connection,
+    new: &NewTicket,
+    now: i64,
+    decide_within_ms: i64,
+) -> Result<Opened, Stop> {
+    let digest = new.digest.to_string();
+    let found = db
+        .prepare_cached(
+            "SELECT id FROM tickets
+             WHERE digest = ?1 AND requester = ?2 AND tenant = ?3
+               AND state IN ('approved', 'pending') AND expires_ms > ?4
+             ORDER BY state = 'approved' DESC, id DESC LIMIT 1",
+        )?
+        .query_row(
+            params![digest, new.requester.as_str(), new.tenant.as_str(), now],
+            |row| row.get::<_, i64>(0),
+        )
+        .optional()?;
+    if let Some(id) = found {
+        let ticket = rows::ticket(db, TicketId(id), now)?;
+        return Ok(match ticket.state {
+            State::Approved => Opened::Approved(ticket),
+            _ => Opened::Pending(ticket),
+        });
+    }
+    db.prepare_cached(
+        "INSERT INTO tickets (digest, tenant, requester, state, class, rule, why, needs, asked,
+                              role, in_transaction, client, created_ms, expires_ms, previous)
+         VALUES (?1, ?2, ?3, 'pending', ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
+                 (SELECT max(id) FROM tickets WHERE digest = ?1 AND requester = ?3))",
+    )?
+    .execute(params![
+        digest,
+        new.tenant.as_str(),
+        new.requester.as_str(),
+        new.class,
+        new.rule,
+        new.why,
+        serde_json::to_string(&new.needs)?,
+        serde_json::to_string(&new.asked)?,
+        new.role,
+        new.in_transaction,
+        new.client,
+        now,
+        now.saturating_add(decide_within_ms),
+    ])?;
+    let id = TicketId(db.last_insert_rowid());
+    Ok(Opened::Pending(rows::ticket(db, id, now)?))
+}
+
+pub(crate) fn decide(
+    db: &Connection,
+    id: TicketId,
+    word: &Word,
+    now: i64,
+    use_within_ms: i64,
+) -> Result<Ticket, Stop> {
+    let ticket = rows::ticket(db, id, now)?;
+    if ticket.requester == word.by {
+        return Err(StoreError::OwnTicket(id).into());
+    }
+    if !ticket
+        .needs
+        .iter()
+        .any(|need| word.groups.contains(&need.group))
+    {
+        return Err(StoreError::NotAsked(id).into());
+    }
+    let event = if word.approve {
+        Event::Approve
+    } else {
+        Event::Reject
+    };
+    if event.apply(ticket.state).is_none() {
+        return Err(StoreError::WrongState {
+            id,
+            state: ticket.state,
+        }
+        .into());
+    }
+    db.prepare_cached(
+        "INSERT INTO decisions (ticket, person, groups, approve, comment, at_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (ticket, person) DO UPDATE SET
+             groups = excluded.groups, approve = excluded.approve,
+             comment = excluded.comment, at_ms = excluded.at_ms",
+    )?
+    .execute(params![
+        id.0,
+        word.by.as_str(),
+        serde_json::to_string(&word.groups)?,
+        word.approve,
+        word.comment,
+        now
+    ])?;
+    let ticket = rows::ticket(db, id, now)?;
+    if !word.approve {
+        advance(db, id, event, now)?;
+    } else if ticket.missing().is_empty() {
+        advance(db, id, event, now)?;
+        db.prepare_cached("UPDATE tickets SET expires_ms = ?2 WHERE id = ?1")?
+            .execute(params![id.0, now.saturating_add(use_within_ms)])?;
+    }
+    rows::ticket(db, id, now)
+}
+
+pub(crate) fn claim(
+    db: &Connection,
+    id: TicketId,
+    digest: &Digest,
+    now: i64,
+) -> Result<ClaimId, Stop> {
+    // The digest never changes, so that looking at it first takes nothing from the compare-and-set.
+    let same = db
+        .prepare_cached("SELECT 1 FROM tickets WHERE id = ?1 AND digest = ?2")?
+        .exists(params![id.0, digest.to_string()])?;
+    if !same {
+        return Err(StoreError::NoSuchTicket(id).into());
+    }
+    advance(db, id, Event::Claim, now)?;
+    db.prepare_cached("INSERT INTO claims (ticket, claimed_ms) VALUES (?1, ?2)")?
+        .execute(params![id.0, now])?;
+    Ok(ClaimId(db.last_insert_rowid()))
+}
+
+/// Ends claims, all of them or none.
+pub(crate) fn settle(
+    db: &Connection,
+    claims: &[(TicketId, ClaimId)],
+    event: Event,
+    outcome: Option<&Outcome>,
+    now: i64,
+) -> Result<(), Stop> {
+    let outcome = match (event, outcome) {
+        (Event::Unclaim, _) | (_, None) => None,
+        (_, Some(outcome)) => Some(serde_json::to_string(outcome)?),
+    };
+    let ended = match event.transition().1 {
+        State::Approved => "undone",
+        state => state.as_str(),
+    };
+    for (id, claim) in claims {
+        if event.apply(State::Executing).is_none() {
+            return Err(rows::refusal(db, *id, now));
+        }
+        let closed = db
+            .prepare_cached(
+                "UPDATE claims SET ended = ?3, ended_ms = ?4
+                 WHERE id = ?1 AND ticket = ?2 AND ended IS NULL",
+            )?
+            .execute(params![claim.0, id.0, ended, now])?;
+        if closed != 1 {
+            return Err(rows::refusal(db, *id, now));
+        }
+        advance(db, *id, event, now)?;
+        db.prepare_cached("UPDATE tickets SET outcome = ?2 WHERE id = ?1")?
+            .execute(params![id.0, outcome])?;
+    }
+    Ok(())
+}
+
+pub(crate) fn withdraw(db: &Connection, id: TicketId, now: i64) -> Result<Ticket, Stop> {
+    advance(db, id, Event::Withdraw, now)?;
+    rows::ticket(db, id, now)
+}
+
+/// Says of every ticket whose time is over that it is.
+pub(crate) fn expire(db: &Connection, now: i64) -> Result<Vec<Ticket>, Stop> {
+    let (from, to) = Event::Expire.transition();
+    let names: Vec<&str> = from.iter().map(|state| state.as_str()).collect();
+    let due: Vec<i64> = db
+        .prepare_cached(
+            "UPDATE tickets SET state = ?1
+             WHERE state IN (SELECT value FROM json_each(?2)) AND expires_ms <= ?3 RETURNING id",
+        )?
+        .query_map(
+            params![to.as_str(), serde_json::to_string(&names)?, now],
+            |row| row.get(0),
+        )?
+        .collect::<Result<_, _>>()?;
+    let mut expired: Vec<Ticket> = due
+        .into_iter()
+        .map(|id| rows::ticket(db, TicketId(id), now))
+        .collect::<Result<_, _>>()?;
+    expired.sort_by_key(|ticket| ticket.id);
+    Ok(expired)
+}
+
+/// Notes how far a node's journal reaches. A head never goes back.
+pub(crate) fn anchor(db: &Connection, node: &str, head: Head) -> Result<(), Stop> {
+    let seq = i64::try_from(head.seq).map_err(|error| Stop::Value(error.to_string()))?;
+    let hash = head.hash.to_string();
+    let changed = db
+        .prepare_cached(
+            "INSERT INTO heads (node, seq, hash) VALUES (?1, ?2, ?3)
+             ON CONFLICT (node) DO UPDATE SET seq = excluded.seq, hash = excluded.hash
+             WHERE excluded.seq > heads.seq
+                OR (excluded.seq = heads.seq AND excluded.hash = heads.hash)",
+        )?
+        .execute(params![node, seq, hash])?;
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(Stop::Value(format!(
+            "the head of node \"{node}\" is not behind record {seq}"
+        )))
+    }
+}
+
+/// How far a node's journal is known to reach.
+pub(crate) fn head(db: &Connection, node: &str) -> Result<Option<Head>, Stop> {
+    let found = heads(db)?.into_iter().find(|(name, _)| name == node);
+    Ok(found.map(|(_, head)| head))
+}
+
+/// The heads of every node.
+pub(crate) fn heads(db: &Connection) -> Result<Vec<(String, Head)>, Stop> {
+    let mut statement = db.prepare_cached("SELECT node, seq, hash FROM heads ORDER BY node")?;
+    let mut rows = statement.query([])?;
+    let mut heads = Vec::new();
+    while let Some(row) = rows.next()? {
+        let hash = row.get::<_, String>(2)?;
+        let hash = hash
+            .parse()
+            .map_err(|error| Stop::Value(format!("head: {error}")))?;
+        let seq =
+            u64::try_from(row.get::<_, i64>(1)?).map_err(|error| Stop::Value(error.to_string()))?;
+        heads.push((row.get(0)?, Head { seq, hash }));
+    }
+    Ok(heads)
+}

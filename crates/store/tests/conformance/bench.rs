@@ -1,0 +1,140 @@
+//! The bench on which stores are tried: a clock that is moved by hand and short ways to say common
+//! things. It never asserts anything about a transition.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use gate::policy::Need;
+use gate::ticket::{Asked, ClaimId, Parameter};
+use gate::tickets::{NewTicket, Opened, StoreError, Word};
+use gate::{Digest, Group, State, Ticket, TicketId, Tickets};
+use store::{Options, WallClock};
+
+pub(crate) const DECIDE_MS: i64 = 10_000;
+pub(crate) const USE_MS: i64 = 3_000;
+pub(crate) const OPTIONS: Options = Options {
+    decide_within_ms: DECIDE_MS,
+    use_within_ms: USE_MS,
+};
+
+/// A clock that stands still until somebody moves it.
+#[derive(Clone)]
+pub(crate) struct Manual(Arc<AtomicI64>);
+
+impl Default for Manual {
+    fn default() -> Self {
+        Self(Arc::new(AtomicI64::new(1_769_860_800_000)))
+    }
+}
+
+impl Manual {
+    pub(crate) fn advance(&self, ms: i64) {
+        self.0.fetch_add(ms, Ordering::SeqCst);
+    }
+}
+
+impl WallClock for Manual {
+    fn now_ms(&self) -> i64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+pub(crate) struct Bench<T> {
+    pub(crate) store: T,
+    pub(crate) clock: Manual,
+}
+
+/// `alice` asks for `text`.
+pub(crate) fn asked_by(requester: &str, text: &str, needs: &[(&str, u32)]) -> NewTicket {
+    NewTicket {
+        digest: Digest::of(text.as_bytes()),
+        tenant: "acme".into(),
+        requester: requester.into(),
+        class: "write".to_owned(),
+        rule: "writes".to_owned(),
+        why: "a write needs a signature".to_owned(),
+        needs: needs
+            .iter()
+            .map(|(group, approvals)| need(group, *approvals))
+            .collect(),
+        asked: vec![Asked {
+            text: text.to_owned(),
+            parameters: vec![
+                Parameter {
+                    type_oid: 23,
+                    value: Some("7".to_owned()),
+                },
+                Parameter {
+                    type_oid: 0,
+                    value: None,
+                },
+            ],
+        }],
+        role: "acme_write".to_owned(),
+        in_transaction: false,
+        client: "192.0.2.7:50000 \"psql\"".to_owned(),
+    }
+}
+
+pub(crate) fn need(group: &str, approvals: u32) -> Need {
+    Need {
+        group: group.into(),
+        approvals,
+    }
+}
+
+impl<T: Tickets> Bench<T> {
+    /// A ticket of `alice` that one of the `dba` must sign.
+    pub(crate) async fn simple(&self, text: &str) -> Ticket {
+        self.pending(asked_by("alice", text, &[("dba", 1)])).await
+    }
+
+    pub(crate) async fn pending(&self, new: NewTicket) -> Ticket {
+        match self.store.open(new).await.unwrap() {
+            Opened::Pending(ticket) => ticket,
+            Opened::Approved(ticket) => panic!("{} is approved", ticket.id),
+        }
+    }
+
+    pub(crate) async fn say(
+        &self,
+        id: TicketId,
+        by: &str,
+        groups: &[&str],
+        approve: bool,
+    ) -> Result<Ticket, StoreError> {
+        let groups = groups.iter().map(|group| Group::from(*group)).collect();
+        let comment = Some(format!("{by} says so"));
+        self.store
+            .decide(
+                id,
+                Word {
+                    by: by.into(),
+                    groups,
+                    approve,
+                    comment,
+                },
+            )
+            .await
+    }
+
+    pub(crate) async fn approved(&self, text: &str) -> Ticket {
+        let ticket = self.simple(text).await;
+        self.say(ticket.id, "bob", &["dba"], true).await.unwrap()
+    }
+
+    pub(crate) async fn claimed(&self, text: &str) -> (TicketId, ClaimId) {
+        let ticket = self.approved(text).await;
+        (
+            ticket.id,
+            self.store
+                .claim(ticket.id, Digest::of(text.as_bytes()))
+                .await
+                .unwrap(),
+        )
+    }
+
+    pub(crate) async fn state(&self, id: TicketId) -> State {
+        self.store.ticket(id).await.unwrap().state
+    }
+}

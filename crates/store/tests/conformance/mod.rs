@@ -1,0 +1,47 @@
+//! What every store of tickets must do, whatever keeps them: one suite, generic over
+//! `gate::Tickets`. It never looks into a store but through the trait.
+
+mod bench;
+mod cases;
+mod table;
+
+pub(crate) use bench::{DECIDE_MS, Manual, OPTIONS, USE_MS, asked_by};
+
+use bench::Bench;
+use gate::Tickets;
+
+macro_rules! suite {
+    ($($module:ident::$case:ident),+ $(,)?) => {
+        /// Runs every case, each on a store of its own that tells time by the given clock.
+        pub(crate) async fn suite<T: Tickets + Clone + 'static>(make: impl Fn(Manual) -> T) {
+            $(
+                println!("{}", stringify!($case));
+                let clock = Manual::default();
+                $module::$case(&Bench { store: make(clock.clone()), clock }).await;
+            )+
+        }
+    };
+}
+
+suite! {
+    table::every_event_in_every_state,
+    cases::a_new_ticket_is_as_asked,
+    cases::nobody_signs_for_themselves,
+    cases::a_stranger_is_not_asked,
+    cases::two_people_are_two_people,
+    cases::groups_add_up,
+    cases::one_person_counts_in_each_group,
+    cases::a_rejection_is_final,
+    cases::expiry_is_judged_without_a_sweep,
+    cases::approval_starts_a_new_time,
+    cases::another_digest_is_not_claimed,
+    cases::one_of_many_claims_wins,
+    cases::a_pending_ticket_is_shared,
+    cases::an_approved_ticket_is_found,
+    cases::a_spent_ticket_is_named_as_previous,
+    cases::a_claim_that_was_undone_cannot_be_settled,
+    cases::settling_is_all_or_nothing,
+    cases::an_unclaimed_ticket_expires_like_any,
+    cases::a_list_is_filtered,
+    cases::an_unknown_ticket_is_unknown,
+}

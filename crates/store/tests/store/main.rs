@@ -1,0 +1,19 @@
+//! The store, tried through its public doors. It never reaches into the crate.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "the helpers of tests fail as tests do"
+)]
+
+#[path = "../conformance/mod.rs"]
+mod conformance;
+mod crash;
+mod evidence;
+mod file;
+mod law;
+mod recovery;
+mod support;
+mod writing;

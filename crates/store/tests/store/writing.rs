@@ -1,0 +1,265 @@
+//! How the journal writes: in order, on disk before it says so, anchored only behind that, and
+//! never again after an error. Disks here fail and wait when they are told to.
+
+use std::fs::File;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use gate::{Journal as _, JournalDown};
+use store::journal::Sink;
+use store::{JournalError, JournalFile, Sqlite, verify_state};
+use tokio::task::LocalSet;
+
+use crate::support::{NODE, StateDir, login};
+
+/// What a test holds of a disk.
+#[derive(Clone, Default)]
+struct Levers(Arc<Disk>);
+
+#[derive(Default)]
+struct Disk {
+    fail_write: AtomicBool,
+    fail_sync: AtomicBool,
+    writes: AtomicUsize,
+    syncs: AtomicUsize,
+    stuck: Mutex<bool>,
+    moved: Condvar,
+}
+
+struct Faulty(File, Levers);
+
+impl Sink for Faulty {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let disk = &self.1.0;
+        disk.writes.fetch_add(1, Ordering::SeqCst);
+        if disk.fail_write.load(Ordering::SeqCst) {
+            // As a full disk does: some of it arrives.
+            Sink::write_all(&mut self.0, &bytes[..bytes.len() / 2])?;
+            return Err(io::Error::from(io::ErrorKind::StorageFull));
+        }
+        Sink::write_all(&mut self.0, bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let disk = &self.1.0;
+        let mut stuck = disk.stuck.lock().unwrap();
+        while *stuck {
+            stuck = disk.moved.wait(stuck).unwrap();
+        }
+        disk.syncs.fetch_add(1, Ordering::SeqCst);
+        if disk.fail_sync.load(Ordering::SeqCst) {
+            return Err(io::Error::other("the disk is gone"));
+        }
+        self.0.sync()
+    }
+}
+
+impl Levers {
+    async fn journal(&self, state: &StateDir, store: &Sqlite) -> JournalFile {
+        let levers = self.clone();
+        let sink = |file| -> Box<dyn Sink> { Box::new(Faulty(file, levers)) };
+        let clock = state.clock.clone();
+        JournalFile::open_with(&state.journal_dir(), NODE, store, clock, sink)
+            .await
+            .unwrap()
+    }
+
+    fn stick(&self, stuck: bool) {
+        *self.0.stuck.lock().unwrap() = stuck;
+        self.0.moved.notify_all();
+    }
+
+    fn syncs(&self) -> usize {
+        self.0.syncs.load(Ordering::SeqCst)
+    }
+}
+
+fn wait_for(what: &str, done: impl Fn() -> bool) {
+    for _ in 0..500 {
+        if done() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("never: {what}");
+}
+
+#[tokio::test]
+async fn a_disk_that_does_not_take_a_write_closes_the_journal() {
+    broken(|disk| &disk.fail_write).await;
+}
+
+#[tokio::test]
+async fn a_disk_that_does_not_sync_closes_the_journal() {
+    broken(|disk| &disk.fail_sync).await;
+}
+
+async fn broken(lever: impl Fn(&Disk) -> &AtomicBool) {
+    let state = StateDir::new();
+    let store = state.store();
+    let levers = Levers::default();
+    let journal = levers.journal(&state, &store).await;
+    journal.write(login(1)).await.unwrap();
+    let mut head = None;
+    for _ in 0..500 {
+        // The anchor follows the answer.
+        head = store.head(NODE).await.unwrap();
+        if head.is_some_and(|head| head.seq == 2) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(head.map(|head| head.seq), Some(2));
+
+    lever(&levers.0).store(true, Ordering::SeqCst);
+    assert_eq!(journal.write(login(2)).await, Err(JournalDown));
+    lever(&levers.0).store(false, Ordering::SeqCst);
+    wait_for("notes are refused", || journal.note(login(3)).is_err());
+    let writes = levers.0.writes.load(Ordering::SeqCst);
+    assert_eq!(
+        journal.write(login(4)).await,
+        Err(JournalDown),
+        "the journal came back"
+    );
+    assert_eq!(journal.clone().note(login(5)), Err(JournalDown));
+    assert_eq!(
+        levers.0.writes.load(Ordering::SeqCst),
+        writes,
+        "it wrote behind an error"
+    );
+    assert_eq!(
+        store.head(NODE).await.unwrap(),
+        head,
+        "a head without its records"
+    );
+
+    drop(journal);
+    let journal = state.journal(&store).await;
+    journal.write(login(6)).await.unwrap();
+    verify_state(state.dir.path()).unwrap();
+}
+
+#[tokio::test]
+async fn a_head_waits_for_the_disk() {
+    let state = StateDir::new();
+    let store = state.store();
+    let levers = Levers::default();
+    let journal = levers.journal(&state, &store).await;
+    let head = async || store.head(NODE).await.unwrap().unwrap().seq;
+    assert_eq!(head().await, 1);
+
+    levers.stick(true);
+    let local = LocalSet::new();
+    let writer = journal.clone();
+    let write = local.spawn_local(async move { writer.write(login(1)).await });
+    local
+        .run_until(async {
+            while state.lines().len() < 2 {
+                tokio::task::yield_now().await;
+            }
+            for _ in 0..20 {
+                assert_eq!(head().await, 1, "anchored before it was on disk");
+                assert!(!write.is_finished(), "told before it was on disk");
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            levers.stick(false);
+        })
+        .await;
+    local.await;
+    assert_eq!(write.await.unwrap(), Ok(()));
+    drop(journal);
+    assert_eq!(head().await, 2);
+}
+
+#[tokio::test]
+async fn notes_are_on_disk_soon_and_together() {
+    let state = StateDir::new();
+    let store = state.store();
+    let levers = Levers::default();
+    let journal = levers.journal(&state, &store).await;
+    let before = levers.syncs();
+    for session in 0..100 {
+        journal.note(login(session)).unwrap();
+    }
+    wait_for("a sync", || levers.syncs() > before);
+    assert!(levers.syncs() <= before + 2, "a sync for each note");
+    wait_for("all lines", || state.lines().len() == 101);
+    std::thread::sleep(Duration::from_millis(250));
+    assert_eq!(store.head(NODE).await.unwrap().unwrap().seq, 101);
+}
+
+#[tokio::test]
+async fn a_write_takes_the_notes_before_it_along() {
+    let state = StateDir::new();
+    let store = state.store();
+    let journal = state.journal(&store).await;
+    for session in 0..10 {
+        journal.note(login(session)).unwrap();
+    }
+    journal.write(login(10)).await.unwrap();
+    let lines = state.lines();
+    assert_eq!(lines.len(), 12);
+    for (session, line) in lines[1..].iter().enumerate() {
+        assert!(line.contains(&format!("\"session\":{session},")), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn many_writers_make_one_chain() {
+    let state = StateDir::new();
+    let store = state.store();
+    let levers = Levers::default();
+    let journal = levers.journal(&state, &store).await;
+    let local = LocalSet::new();
+    for writer in 0..64 {
+        let journal = journal.clone();
+        local.spawn_local(async move {
+            for number in 0..10 {
+                journal.write(login(writer * 100 + number)).await.unwrap();
+            }
+        });
+    }
+    local.await;
+    drop(journal);
+    store.head(NODE).await.unwrap();
+    let report = verify_state(state.dir.path()).unwrap();
+    assert_eq!((report.records, report.unanchored), (641, 0));
+    assert!(
+        levers.syncs() < 320,
+        "{} syncs for 640 writes",
+        levers.syncs()
+    );
+}
+
+#[tokio::test]
+async fn a_full_queue_says_so_and_recovers() {
+    let state = StateDir::new();
+    let store = state.store();
+    let levers = Levers::default();
+    let journal = levers.journal(&state, &store).await;
+    levers.stick(true);
+    let mut taken = 0_u64;
+    while journal.note(login(taken)).is_ok() {
+        taken += 1;
+        assert!(taken < 1_000_000, "a queue without a bound");
+    }
+    levers.stick(false);
+    wait_for("room", || journal.note(login(taken)).is_ok());
+    drop(journal);
+    store.head(NODE).await.unwrap();
+    assert_eq!(verify_state(state.dir.path()).unwrap().records, taken + 2);
+}
+
+#[tokio::test]
+async fn two_gates_do_not_write_one_journal() {
+    let state = StateDir::new();
+    let store = state.store();
+    let journal = state.journal(&store).await;
+    let clock = state.clock.clone();
+    let second = JournalFile::open(&state.journal_dir(), NODE, &store, clock).await;
+    assert!(matches!(second, Err(JournalError::Busy { .. })));
+    drop(journal);
+    state.journal(&store).await;
+}
