@@ -24,8 +24,8 @@ canary: setup ## show that nothing runs before it is approved, message by messag
 
 bench: setup ## measure against a direct connection and pgbouncer (about ten minutes)
 	@echo "==> building in release (first time: about ten minutes)"
-	cargo build --release -p portcullis
-	benches/run.sh
+	cargo build --release -p portcullis -p portcullis-benches
+	target/release/bench
 
 lint: setup ## formatting, and clippy without a warning
 	cargo fmt --all --check

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
 use wire::scram::{ITERATIONS, Verifier};
 
 use super::say;
@@ -14,6 +15,9 @@ use crate::serve::chain;
 
 /// How long the gate may take to say that it is ready.
 const READY: Duration = Duration::from_secs(30);
+
+/// How often to look whether the gate still runs.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// How long the gate may take to stop.
 const STOP: Duration = Duration::from_secs(12);
@@ -175,15 +179,36 @@ impl Stage {
                 self.connection(&self.bob, None)
             ),
             format!("  {program} pending"),
-            format!("  {program} show T-1"),
-            format!("  {program} approve T-1"),
+            format!("  {program} show T-4"),
+            format!("  {program} approve T-4"),
             "Ctrl-C here ends it and leaves nothing behind.".to_owned(),
         ]
     }
 
     /// Stays up until the gate ends or somebody interrupts.
     pub(super) fn wait(mut self) -> Result<(), String> {
-        self.gate.wait().map(|_| ()).map_err(|error| chain(&error))
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let runtime = runtime.map_err(|error| format!("could not wait: {error}"))?;
+        runtime.block_on(async {
+            let mut terminate = signal(SignalKind::terminate()).map_err(|it| it.to_string())?;
+            let mut look = tokio::time::interval(LOOK);
+            loop {
+                tokio::select! {
+                    interrupted = tokio::signal::ctrl_c() => {
+                        return interrupted.map_err(|error| error.to_string());
+                    }
+                    _ = terminate.recv() => return Ok(()),
+                    _ = look.tick() => {
+                        let ended = self.gate.try_wait().map_err(|error| chain(&error))?;
+                        if let Some(status) = ended {
+                            return Err(format!("the gate ended with {status}"));
+                        }
+                    }
+                }
+            }
+        })
     }
 }
 

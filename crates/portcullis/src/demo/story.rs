@@ -97,11 +97,22 @@ fn shown_psql(sql: &str) -> String {
     format!("psql acme -c \"{sql}\"")
 }
 
+fn shown_cli(words: &[&str]) -> String {
+    let quoted = words.iter().map(|word| {
+        if word.contains(' ') {
+            format!("'{word}'")
+        } else {
+            (*word).to_owned()
+        }
+    });
+    format!("portcullis {}", quoted.collect::<Vec<_>>().join(" "))
+}
+
 /// One command of bob's.
 fn cli(stage: &Stage, words: &[&str], code: i32, expected: &[&str]) -> Result<(), String> {
     run(
         stage.cli(&stage.bob, words)?,
-        &format!("portcullis {}", words.join(" ")),
+        &shown_cli(words),
         code,
         expected,
     )
@@ -193,14 +204,15 @@ impl Waiting {
     fn start(command: Command, shown: &str) -> Result<Self, String> {
         say(&format!("{COMMAND}$ {shown}{COMMAND:#}"));
         let play = Play::start(command)?;
-        let mut printed = Vec::new();
+        let (mut printed, mut ticket) = (Vec::new(), None);
         while let Some(line) = play.line() {
-            let ticket = line
+            let held = line
                 .split_once("held as ticket ")
-                .and_then(|(_, rest)| rest.split_once(':'))
-                .map(|(ticket, _)| ticket.to_owned());
+                .and_then(|it| it.1.split_once(':'));
+            ticket = held.map(|(ticket, _)| ticket.to_owned()).or(ticket);
+            let whole = line.starts_with("HINT:");
             printed.push(line);
-            if let Some(ticket) = ticket {
+            if whole && let Some(ticket) = ticket {
                 let shown = shown.to_owned();
                 return Ok(Self {
                     play,
