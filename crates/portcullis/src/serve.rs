@@ -2,7 +2,7 @@
 //! SIGTERM. The one line on standard output says where it listens.
 
 use std::error::Error;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -70,11 +70,13 @@ pub fn serve(config: Config, ready: &mut dyn FnMut(std::net::SocketAddr)) -> Exi
 
 /// Starts logging to standard error.
 pub fn start_log(default: &str) {
+    let default = format!("{default},refinery_core=warn");
     let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new(default));
     // A second start, as in a test, keeps the first.
     let _first = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .try_init();
 }

@@ -111,7 +111,10 @@ fn uri(rest: &str) -> Result<Layer, BadConnstring> {
         layer.set("password", decoded(password)?);
     }
     let (places, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (places, _dbname) = places.split_once('/').unwrap_or((places, ""));
+    let (places, dbname) = places.split_once('/').unwrap_or((places, ""));
+    if !dbname.is_empty() {
+        layer.set("dbname", decoded(dbname)?);
+    }
     let mut hosts = Vec::new();
     let mut ports = Vec::new();
     for place in places.split(',') {
