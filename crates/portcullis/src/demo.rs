@@ -3,11 +3,12 @@
 
 mod stage;
 mod story;
+mod voice;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use stage::Stage;
+use voice::say;
 
 use crate::cli::args::DemoArgs;
 use crate::serve;
@@ -30,11 +31,4 @@ fn play(args: &DemoArgs) -> Result<(), String> {
         say(&line);
     }
     stage.wait()
-}
-
-/// One line for whoever watches.
-fn say(line: &str) {
-    let mut out = anstream::stdout();
-    // Whoever started it may not watch; the story goes on.
-    let _told = writeln!(out, "{line}").and_then(|()| out.flush());
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use wire::scram::{ITERATIONS, Verifier};
 
-use super::say;
+use super::voice::say;
 use crate::sandbox::ca::{Certificates, LOCAL_NAMES};
 use crate::sandbox::{self, Capture, Options, Postgres, ServerTls, Watched};
 use crate::serve::chain;

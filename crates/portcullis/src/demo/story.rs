@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
-use super::say;
 use super::stage::Stage;
+use super::voice::say;
 
 /// How long any one step may take.
 const STEP: Duration = Duration::from_mins(1);
