@@ -161,6 +161,9 @@ pub struct JournalDown;
 
 /// Where entries go.
 pub trait Journal {
+    /// Whether entries can be written, as far as is known. Where they cannot, the gate is closed.
+    fn is_open(&self) -> bool;
+
     /// Writes an entry in its turn and does not wait for the disk; at most 100 ms of such entries
     /// can be lost by a crash (DESIGN ruling 25). An error means that nothing may pass.
     fn note(&self, entry: Entry) -> Result<(), JournalDown>;

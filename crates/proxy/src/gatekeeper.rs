@@ -139,6 +139,9 @@ impl<W: World> Gatekeeper<W> {
 
     /// What the rules say of a request, at once; a hold still has to find or open its ticket.
     pub(crate) fn judge(&self, session: u64, request: &Arc<Request>) -> Result<Verdict, Hold> {
+        if !self.journal.is_open() {
+            return Ok(Verdict::Unavailable(Fault::journal_down()));
+        }
         match self.config.policy.judge(request) {
             Judgement::Allow(pass) => Ok(Verdict::Clear(Clearance::Pass(pass))),
             Judgement::Deny(denial) => {

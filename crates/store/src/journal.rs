@@ -188,6 +188,12 @@ impl JournalFile {
 }
 
 impl Journal for JournalFile {
+    /// A disk error ends the thread, for good.
+    fn is_open(&self) -> bool {
+        let running = |thread: &JoinHandle<()>| !thread.is_finished();
+        self.0.thread.as_ref().is_some_and(running)
+    }
+
     fn note(&self, entry: Entry) -> Result<(), JournalDown> {
         self.queue(&entry, None)
     }

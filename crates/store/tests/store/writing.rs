@@ -133,6 +133,10 @@ async fn broken(lever: impl Fn(&Disk) -> &AtomicBool) {
         "the journal came back"
     );
     assert_eq!(journal.clone().note(login(5)), Err(JournalDown));
+    // Its thread has let go of the queue and is about to end.
+    while journal.is_open() {
+        std::thread::yield_now();
+    }
     assert_eq!(
         levers.0.writes.load(Ordering::SeqCst),
         writes,
