@@ -140,7 +140,15 @@ pub fn policy_file(
         tenants: &[],
     };
     let asker = |name| Asker::anywhere(name, &members);
-    let policy = policy(&page, &top, known, || people.iter().map(asker).collect());
+    let sound = page.problems() == 0;
+    let askers = || {
+        if sound {
+            people.iter().map(asker).collect()
+        } else {
+            Vec::new()
+        }
+    };
+    let policy = policy(&page, &top, known, askers);
     let groups = people
         .iter()
         .map(|name| (name.clone(), people::groups_of(name, &members)));
@@ -154,10 +162,12 @@ fn read<'a>(page: &'a Page<'a>, root: &'a DeTable<'a>) -> Option<Config> {
     let tls = listen::tls(&top, &listen);
     top.require("state", "a directory for tickets and journal");
     let state = state(&top);
+    let before = page.problems();
     let mut members = Members::new();
     let people = people::users(&top, &mut members);
     let users: Vec<&str> = people.iter().map(|person| person.name).collect();
     people::groups(&top, &users, &mut members);
+    let sound = page.problems() == before;
     let routes = tenants::tenants(&top);
     check_tenants_of(&top, &people, &routes.names);
     let known = Known {
@@ -166,7 +176,14 @@ fn read<'a>(page: &'a Page<'a>, root: &'a DeTable<'a>) -> Option<Config> {
         tenants: &routes.names,
     };
     let asker = |person| Asker::of(person, &routes.names, &members);
-    let policy = policy(page, &top, known, || people.iter().map(asker).collect());
+    let askers = || {
+        if sound {
+            people.iter().map(asker).collect()
+        } else {
+            Vec::new()
+        }
+    };
+    let policy = policy(page, &top, known, askers);
     let (limits, sessions_max) = limits(&top);
     let (decide_within, use_within) = tickets(&top);
     Some(Config {
@@ -184,7 +201,7 @@ fn read<'a>(page: &'a Page<'a>, root: &'a DeTable<'a>) -> Option<Config> {
     })
 }
 
-/// The policy, if what it says of people can be true. That is asked only of a policy that could be read.
+/// The policy, if what it says of people can be true; that is asked only where all of it could be read.
 fn policy(
     page: &Page<'_>,
     top: &Fields<'_>,

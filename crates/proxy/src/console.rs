@@ -62,7 +62,7 @@ async fn seen<W: World>(
     id: TicketId,
 ) -> Result<Ticket, Fault> {
     let ticket = keeper.tickets.ticket(id).await.map_err(refused)?;
-    authorize(who, Action::See(&ticket)).map_err(|it| Fault::forbidden(&it))?;
+    authorize(who, Action::See(&ticket)).map_err(|_| refused(StoreError::NoSuchTicket(id)))?;
     Ok(ticket)
 }
 

@@ -34,19 +34,19 @@ pub(super) fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Flaw> {
             what,
             path,
             &pem::Error::NoItemsFound,
-            "a PEM certificate",
+            "PEM certificate",
         )),
-        Err(error) => Err(no_pem(what, path, &error, "a PEM certificate")),
+        Err(error) => Err(no_pem(what, path, &error, "PEM certificate")),
     }
 }
 
 /// The server's private key.
 pub(super) fn private_key(path: &Path) -> Result<Arc<dyn SigningKey>, Flaw> {
     let what = "private key file";
-    let expected = "a PEM private key without a passphrase";
+    let thing = "PEM private key without a passphrase";
     let text = private(what, path)?;
-    let key = PrivateKeyDer::from_pem_slice(&text)
-        .map_err(|error| no_pem(what, path, &error, expected))?;
+    let key =
+        PrivateKeyDer::from_pem_slice(&text).map_err(|error| no_pem(what, path, &error, thing))?;
     aws_lc_rs::sign::any_supported_type(&key).map_err(|_| {
         let found = format!(
             "{what} \"{}\" holds a key of an unknown kind",
@@ -132,11 +132,10 @@ fn unreadable(what: &str, path: &Path, error: &io::Error) -> Flaw {
     ))
 }
 
-fn no_pem(what: &str, path: &Path, error: &pem::Error, expected: &str) -> Flaw {
+fn no_pem(what: &str, path: &Path, error: &pem::Error, thing: &str) -> Flaw {
     let path = path.display();
-    let found = match error {
-        pem::Error::NoItemsFound => format!("{what} \"{path}\" holds nothing of the kind"),
-        _ => format!("{what} \"{path}\" is not valid PEM"),
-    };
-    Flaw::found(found).expected(expected)
+    match error {
+        pem::Error::NoItemsFound => Flaw::found(format!("{what} \"{path}\" holds no {thing}")),
+        _ => Flaw::found(format!("{what} \"{path}\" is not valid PEM")),
+    }
 }

@@ -59,17 +59,17 @@ pub(super) const RULE: &[&str] = &[
 
 /// The tables with their keys, as messages name them.
 pub(super) const TABLES: [(&str, &[&str]); 11] = [
-    ("the top level", TOP),
-    ("[tls]", TLS),
-    ("[limits]", LIMITS),
-    ("[hold]", HOLD),
-    ("[tickets]", TICKETS),
-    ("[user.NAME]", USER),
-    ("[group.NAME]", GROUP),
-    ("[tenant.NAME]", TENANT),
-    ("[policy]", POLICY),
-    ("\"default\" of [policy]", NEED),
-    ("[[rule]]", RULE),
+    ("at the top level", TOP),
+    ("in [tls]", TLS),
+    ("in [limits]", LIMITS),
+    ("in [hold]", HOLD),
+    ("in [tickets]", TICKETS),
+    ("in [user.NAME]", USER),
+    ("in [group.NAME]", GROUP),
+    ("in [tenant.NAME]", TENANT),
+    ("in [policy]", POLICY),
+    ("in \"default\" of [policy]", NEED),
+    ("in [[rule]]", RULE),
 ];
 
 /// The one table that has this key, if it is one.

@@ -72,7 +72,7 @@ pub(super) fn tls(top: &Fields<'_>, addresses: &[SocketAddr]) -> Option<ServerTl
         "[tls] with \"certificate\" and \"key\", or with plaintext = true",
     );
     let tls = top.table("tls", keys::TLS)?;
-    let plaintext = tls.boolean("plaintext");
+    let plaintext = tls.boolean("plaintext")?;
     clear_text(&tls, plaintext, addresses);
     let path = |key: &str, expected: &str| tls.text(key, expected).map(|it| tls.page.path(it.text));
     if !tls.has("certificate") && !tls.has("key") && plaintext {
@@ -109,7 +109,7 @@ pub(super) fn tls(top: &Fields<'_>, addresses: &[SocketAddr]) -> Option<ServerTl
 
 /// Clear text stays on this machine unless somebody insists.
 fn clear_text(tls: &Fields<'_>, plaintext: bool, addresses: &[SocketAddr]) {
-    let insecure = tls.boolean("insecure_plaintext");
+    let insecure = tls.boolean("insecure_plaintext").unwrap_or(true);
     let outside: Vec<String> = addresses
         .iter()
         .filter(|address| !address.ip().to_canonical().is_loopback())

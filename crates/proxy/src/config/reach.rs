@@ -90,8 +90,9 @@ pub(super) fn check(page: &Page<'_>, rules: &Rules, members: &Members, askers: &
             .map_or(DEFAULT_RULE, |rule| &*rule.name);
         let others = others(need, members, &PrincipalId::from(*one));
         let found = format!(
-            "rule \"{rule}\" could never be satisfied for user {}: nobody signs for their own \
+            "rule \"{rule}\" could never be satisfied for {} {}: nobody signs for their own \
              request, and group \"{}\" has {}",
+            if users.len() == 1 { "user" } else { "users" },
             all(users.iter().copied()),
             need.group,
             count(others, "other member"),

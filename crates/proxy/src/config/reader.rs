@@ -52,7 +52,12 @@ impl<'a> Page<'a> {
             let span = error.span().unwrap_or_default();
             let here = self.line(&span);
             if here != line {
-                self.flaw(&span, Flaw::found(error.message()));
+                let key = self.text.get(span.clone()).unwrap_or_default();
+                let found = match error.message() {
+                    "duplicate key" => format!("duplicate key \"{key}\""),
+                    message => message.to_owned(),
+                };
+                self.flaw(&span, Flaw::found(found));
             }
             line = here;
         }
@@ -136,8 +141,7 @@ impl<'a> Fields<'a> {
         known: &'static [&'static str],
     ) -> Option<Self> {
         let DeValue::Table(table) = value.get_ref() else {
-            let found = format!("\"{name}\" is {}", kind(value.get_ref()));
-            page.flaw(&value.span(), Flaw::found(found).expected("a table"));
+            page.flaw(&value.span(), wrong_kind(name, value.get_ref(), "a table"));
             return None;
         };
         let fields = Self {
@@ -161,7 +165,7 @@ impl<'a> Fields<'a> {
         };
         let DeValue::Table(tables) = value.get_ref() else {
             let expected = format!("tables [{key}.NAME]");
-            let flaw = wrong_type(key, value.get_ref(), &expected);
+            let flaw = wrong_kind(key, value.get_ref(), &expected);
             self.page.flaw(&value.span(), flaw);
             return Vec::new();
         };
@@ -185,7 +189,7 @@ impl<'a> Fields<'a> {
         };
         let DeValue::Array(tables) = value.get_ref() else {
             let expected = format!("tables [[{key}]]");
-            let flaw = wrong_type(key, value.get_ref(), &expected);
+            let flaw = wrong_kind(key, value.get_ref(), &expected);
             self.page.flaw(&value.span(), flaw);
             return Vec::new();
         };
@@ -204,7 +208,7 @@ impl<'a> Fields<'a> {
                     .expected(either(known.iter().copied()))
             } else if let Some(home) = keys::home(name) {
                 Flaw::found(format!("\"{name}\" stands in the wrong place"))
-                    .expected(format!("it in {home}"))
+                    .expected(format!("it {home}"))
             } else {
                 Flaw::found(format!("unknown key \"{name}\""))
                     .expected(either(known.iter().copied()))
@@ -278,7 +282,7 @@ impl<'a> Fields<'a> {
     /// A string of which only the type may be told.
     pub(super) fn secret(&self, key: &str) -> Option<Text<'a>> {
         let text = self.read(key, "", |value| {
-            let flaw = || Flaw::found(format!("\"{key}\" is {}", kind(value))).expected("a string");
+            let flaw = || wrong_kind(key, value, "a string");
             Some(
                 string(value)
                     .filter(|text| !text.is_empty())
@@ -320,12 +324,14 @@ impl<'a> Fields<'a> {
     }
 
     /// `true` or `false`; the latter where the key is missing.
-    pub(super) fn boolean(&self, key: &str) -> bool {
-        let read = |value: &DeValue<'_>| match value {
+    pub(super) fn boolean(&self, key: &str) -> Option<bool> {
+        if !self.has(key) {
+            return Some(false);
+        }
+        self.read(key, "true or false", |value| match value {
             DeValue::Boolean(value) => Some(Ok(*value)),
             _ => None,
-        };
-        self.read(key, "true or false", read).unwrap_or(false)
+        })
     }
 
     /// A whole number within bounds.
@@ -377,7 +383,7 @@ fn bounded<T: PartialOrd + Copy>(
     if (least..=most).contains(&value) {
         return Ok(value);
     }
-    let bounds = format!("from \"{}\" to \"{}\"", show(least), show(most));
+    let bounds = format!("\"{}\" to \"{}\"", show(least), show(most));
     Err(Flaw::found(format!("\"{key}\" is \"{text}\"")).expected(bounds))
 }
 
@@ -397,6 +403,11 @@ fn wrong_type(key: &str, value: &DeValue<'_>, expected: &str) -> Flaw {
         other => kind(other).to_owned(),
     };
     Flaw::found(format!("\"{key}\" is {found}")).expected(expected)
+}
+
+/// The same without the value, which may be a secret, or hold one.
+fn wrong_kind(key: &str, value: &DeValue<'_>, expected: &str) -> Flaw {
+    Flaw::found(format!("\"{key}\" is {}", kind(value))).expected(expected)
 }
 
 fn kind(value: &DeValue<'_>) -> &'static str {

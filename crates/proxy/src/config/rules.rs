@@ -146,12 +146,11 @@ fn ruling(fields: &Fields<'_>, name: &str, classes: &[Class], known: Known<'_>) 
     let Text { text, span } = fields.text("verdict", &either(VERDICTS))?;
     let with = format!("with verdict \"{text}\"");
     if text != "allow" && classes.contains(&Class::Transaction) {
-        let found = "BEGIN, COMMIT and the like always pass, and are recorded";
-        let expected = "no class \"transaction\" in a rule that holds or denies";
-        fields.page.flaw(
-            &fields.span_of("class"),
-            Flaw::found(found).expected(expected),
-        );
+        let why = "BEGIN, COMMIT and the like always pass";
+        let found = format!("class \"transaction\" cannot be held or denied: {why}");
+        fields
+            .page
+            .flaw(&fields.span_of("class"), Flaw::found(found));
     }
     if text != "hold" {
         fields.refuse("approvals", &with);

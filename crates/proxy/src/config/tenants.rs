@@ -1,5 +1,6 @@
 //! Tenants and the way to their PostgreSQL. It never connects.
 
+use std::path::Path;
 use std::time::Duration;
 
 use pool::{ClientTls, Options, Password, Roots, TlsError};
@@ -187,6 +188,7 @@ fn password(fields: &Fields<'_>) -> Option<Password> {
         fields
             .page
             .flaw(&fields.span_of(second), flaw.expected("one of them"));
+        return None;
     }
     let (read, span) = match first {
         "password" => {
@@ -285,26 +287,21 @@ fn mode(fields: &Fields<'_>) -> Option<Mode> {
 }
 
 fn untrusted(error: &TlsError, roots: &Roots) -> Flaw {
+    let file = |path: &Path| format!("root certificate file \"{}\"", path.display());
     match (error, roots) {
-        (TlsError::NoRoots, Roots::System) => {
-            Flaw::found("this system has no certificates to trust")
-                .expected("\"sslrootcert\" with a PEM file")
-        }
+        (TlsError::NoRoots, Roots::System) => Flaw::found("this system has no root certificates")
+            .expected("\"sslrootcert\" with a PEM file"),
         (TlsError::NoRoots, Roots::File(path)) => {
-            let found = format!(
-                "root certificate file \"{}\" holds nothing of the kind",
-                path.display()
-            );
-            Flaw::found(found).expected("a PEM certificate")
+            Flaw::found(format!("{} holds no PEM certificate", file(path)))
         }
-        (TlsError::Roots { path, why }, _) => {
-            let why = why.split_once(" (os error").map_or(&**why, |(why, _)| why);
-            let why = why.strip_prefix("I/O error: ").unwrap_or(why);
-            let path = path.display();
-            Flaw::found(format!(
-                "could not read root certificate file \"{path}\": {why}"
-            ))
-        }
+        (TlsError::Roots { path, why }, _) => match why.split_once(" (os error") {
+            Some((why, _)) => {
+                let why = why.rsplit(": ").next().unwrap_or(why);
+                Flaw::found(format!("could not read {}: {why}", file(path)))
+            }
+            None => Flaw::found(format!("{} cannot be used", file(path)))
+                .expected("certificates in PEM"),
+        },
         (error, _) => Flaw::found(error.to_string()),
     }
 }

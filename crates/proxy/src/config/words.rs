@@ -51,10 +51,13 @@ fn joined<'a>(words: impl IntoIterator<Item = &'a str>, last: &str) -> String {
     }
 }
 
-/// `1 member`, `2 members`.
+/// `no members`, `1 member`, `2 members`.
 pub(super) fn count(number: usize, noun: &str) -> String {
-    let s = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{s}")
+    match number {
+        0 => format!("no {noun}s"),
+        1 => format!("1 {noun}"),
+        _ => format!("{number} {noun}s"),
+    }
 }
 
 /// Whether `wide` fits every name that `narrow` fits. A star of `narrow` is a character that only a

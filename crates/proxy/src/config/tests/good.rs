@@ -1,0 +1,242 @@
+//! What a sound configuration comes to: places, people, tenants, and which rule decides.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gate::policy::Judgement;
+use gate::{Context, Group, Policy, Principal, Request, TenantId, Work};
+use secrecy::ExposeSecret;
+
+use super::super::{Config, ServerTls};
+use super::{Room, SOUND, policy};
+
+const LARGER: &str = r#"
+listen = ["127.0.0.1:6432", "[::1]:6432"]
+state = "/var/lib/portcullis"
+node = "gate-7"
+limits = { request_bytes_max = "1 MiB", pipeline_max = 7, ahead_bytes_max = "4 KiB", sessions_max = 5, login = "500 s" }
+hold = { heartbeat = "1 min", transaction_budget = "2 h" }
+tickets = { decide_within = "1 d", use_within = "90 min" }
+rule = [{ name = "reads", class = "read", verdict = "allow" }]
+policy.default = { from = "team" }
+
+[tls]
+certificate = "server.crt"
+key = "server.key"
+
+[user]
+alice = { verifier = "VERIFIER", tenants = "shop_*" }
+bob = { verifier = "VERIFIER", groups = "team" }
+carol = { verifier = "VERIFIER", groups = ["team", "audit"] }
+
+[group.team]
+members = "alice"
+
+[tenant."*_eu"]
+host = "eu.example.com"
+user = "eu"
+sslrootcert = "ca.crt"
+
+[tenant."shop_*"]
+host = "db.example.com"
+port = 5433
+database = "s_{tenant}"
+user = "shop"
+password_file = "acme.password"
+sslmode = "require"
+pool_size = 3
+wait = "1 s"
+connect = "2 s"
+
+[tenant.shop_one]
+host = "one.example.com"
+user = "one"
+password = "secret of one"
+sslmode = "disable"
+"#;
+
+fn larger() -> (Room, Config) {
+    let room = Room::new();
+    let verifier = SOUND
+        .lines()
+        .find_map(|line| line.strip_prefix("verifier = "));
+    let text = LARGER.replace("\"VERIFIER\"", verifier.unwrap());
+    let result = room.parse(&text);
+    assert_eq!(result.as_ref().err().map(ToString::to_string), None);
+    (room, result.unwrap())
+}
+
+#[test]
+fn every_key_arrives() {
+    let (room, config) = larger();
+    let seconds = Duration::from_secs;
+    assert_eq!(config.listen.len(), 2);
+    assert_eq!(config.state.to_str(), Some("/var/lib/portcullis"));
+    assert_eq!(config.node, "gate-7");
+    assert_eq!(config.limits.request_bytes_max, 1 << 20);
+    assert_eq!(config.limits.pipeline_max, 7);
+    assert_eq!(config.limits.ahead_bytes_max, 4096);
+    assert_eq!(config.limits.login, seconds(500));
+    assert_eq!(config.limits.heartbeat, seconds(60));
+    assert_eq!(config.limits.budget, seconds(7200));
+    assert_eq!(config.sessions_max, 5);
+    assert_eq!(config.decide_within, seconds(86_400));
+    assert_eq!(config.use_within, seconds(5400));
+    let (certificate, key) = (room.file("server.crt"), room.file("server.key"));
+    assert_eq!(
+        config.tls,
+        ServerTls::On {
+            certificate,
+            key,
+            plaintext: false
+        }
+    );
+    assert!(config.tls.certified_key().unwrap().is_some());
+    assert_eq!(config.policy.needs().count(), 1);
+}
+
+#[test]
+fn groups_come_from_both_places() {
+    let (_, config) = larger();
+    let groups = |name: &str| -> Vec<String> {
+        let groups = &config.user(name).unwrap().groups;
+        groups.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(groups("alice"), ["team"]);
+    assert_eq!(groups("bob"), ["team"]);
+    assert_eq!(groups("carol"), ["audit", "team"]);
+    assert_eq!(config.user("alice").unwrap().tenants, ["shop_*"]);
+    assert!(config.user("dave").is_none());
+}
+
+#[test]
+fn a_tenant_is_an_exact_name_or_the_first_pattern() {
+    let (_, config) = larger();
+    let place = |name: &str| {
+        let options = config.tenant(name)?;
+        Some((options.user, options.database))
+    };
+    let some = |user: &str, database: &str| Some((user.to_owned(), database.to_owned()));
+    assert_eq!(place("shop_one"), some("one", "shop_one"));
+    assert_eq!(place("shop_two"), some("shop", "s_shop_two"));
+    assert_eq!(place("shop_eu"), some("eu", "shop_eu"));
+    assert_eq!(place("Shop_one"), None);
+    assert_eq!(place("shop_{tenant}"), some("shop", "s_shop_{tenant}"));
+    assert_eq!(place("portcullis"), None);
+    assert_eq!(place("acme"), None);
+    assert!(place(&format!("shop_{}", "x".repeat(56))).is_some());
+    assert_eq!(
+        place(&format!("shop_{}", "x".repeat(57))),
+        None,
+        "PostgreSQL would cut it off"
+    );
+}
+
+#[test]
+fn a_tenant_has_its_login_and_its_pool() {
+    let (_, config) = larger();
+    let options = config.tenant("shop_two").unwrap();
+    assert_eq!(
+        (options.host.as_str(), options.port),
+        ("db.example.com", 5433)
+    );
+    assert_eq!(options.password.unwrap().expose_secret(), "secret of acme");
+    assert_eq!(options.size, 3);
+    assert_eq!(
+        (options.wait, options.connect),
+        (Duration::from_secs(1), Duration::from_secs(2))
+    );
+    assert!(config.tenant("x_eu").unwrap().password.is_none());
+    assert!(!format!("{config:?}").contains("secret of"));
+}
+
+#[test]
+fn clear_text_over_the_network_must_be_spelled_out() {
+    let room = Room::new();
+    let text = SOUND.replace("127.0.0.1:0", "0.0.0.0:6432").replace(
+        "plaintext = true",
+        "plaintext = true\ninsecure_plaintext = true",
+    );
+    let config = room.parse(&text).unwrap();
+    assert_eq!(config.tls, ServerTls::Off);
+    assert!(config.tls.certified_key().unwrap().is_none());
+}
+
+#[test]
+fn a_file_that_is_not_there_or_is_no_text() {
+    let room = Room::new();
+    let problems = room.problems(Config::load(&room.file("missing.toml")));
+    let why = "could not read configuration file \"missing.toml\": No such file or directory";
+    assert_eq!(problems, [format!("missing.toml: {why}")]);
+    std::fs::write(room.file("binary.toml"), b"a = 1\nb = \"\xff\"\n").unwrap();
+    let problems = room.problems(Config::load(&room.file("binary.toml")));
+    assert_eq!(problems, ["binary.toml:2:6: invalid UTF-8"]);
+}
+
+/// What the policy makes of a statement: `allow`, or `hold` or `deny` with the rule's name.
+fn verdict(policy: &Policy, user: &str, groups: &[&str], tenant: &str, text: &str) -> String {
+    let principal = Arc::new(Principal {
+        id: user.into(),
+        groups: groups.iter().map(|&group| Group::from(group)).collect(),
+    });
+    let context = Context {
+        tenant: TenantId::from(tenant),
+        system_identifier: Arc::from("1"),
+        principal: principal.id.clone(),
+        role: Arc::from("app"),
+        settings: Arc::new(BTreeMap::new()),
+        state: None,
+        isolation: None,
+        in_transaction: false,
+    };
+    let request = Arc::new(Request {
+        principal,
+        context,
+        work: Work::Query(text.into()),
+        readings: vec![Arc::new(sql::read(text))],
+        client: Arc::from("here"),
+    });
+    match policy.judge(&request) {
+        Judgement::Allow(pass) => format!("allow: {}", pass.rule()),
+        Judgement::Hold(hold) => format!("hold: {}", hold.rule),
+        Judgement::Deny(denial) => format!("deny: {}", denial.rule),
+    }
+}
+
+#[test]
+fn the_first_rule_that_fits_decides() {
+    let text = r#"
+        group = { team = { members = ["alice", "bob"] }, dba = { members = "bob" } }
+        policy.default = { from = "team" }
+        rule = [
+            { name = "one", class = "read", tenant = "acme*", verdict = "allow" },
+            { name = "two", class = ["read", "write"], user = "a*", verdict = "hold", from = "dba" },
+            { name = "three", class = "write", verdict = "deny", message = "no" },
+            { name = "four", group = "dba", class = "ddl", verdict = "allow" },
+        ]
+    "#;
+    let policy = policy(text).unwrap();
+    for (user, groups, tenant, statement, said) in [
+        ("alice", &[][..], "acme_2", "SELECT 1", "allow: one"),
+        ("alice", &[], "shop", "SELECT 1", "hold: two"),
+        ("bob", &[], "shop", "SELECT 1", "hold: default"),
+        ("alice", &[], "acme", "DELETE FROM t", "hold: two"),
+        ("bob", &["dba"], "acme", "DELETE FROM t", "deny: three"),
+        ("bob", &["dba"], "acme", "CREATE TABLE t ()", "allow: four"),
+        (
+            "alice",
+            &["team"],
+            "acme",
+            "CREATE TABLE t ()",
+            "hold: default",
+        ),
+        ("bob", &[], "acme", "SELECT 1; SELECT 2", "hold: default"),
+    ] {
+        assert_eq!(
+            verdict(&policy, user, groups, tenant, statement),
+            said,
+            "{user} {statement}"
+        );
+    }
+}
