@@ -183,15 +183,12 @@ impl Policy {
         let anything = matches!(self.decide(who, tenant, Class::Opaque), (_, Decided::Allow));
         let mut rule: Arc<str> = Arc::from("transaction control");
         let mut hold = Gathered::default();
-        let mut reads_only = true;
-        let (mut controls, mut others) = (false, false);
+        let mut kinds = Kinds::default();
         for statement in request.statements() {
+            kinds.add(statement.class);
             if statement.class == Class::Transaction {
-                controls = true;
                 continue;
             }
-            others = true;
-            reads_only &= statement.class == Class::Read;
             match self.decide(who, tenant, statement.class) {
                 (name, Decided::Allow) => rule = name,
                 (name, Decided::Hold(need)) => hold.add(name, need, statement),
@@ -208,11 +205,8 @@ impl Policy {
         if hold.rule.is_none() && !anything {
             if !request.single() {
                 hold.shape("several statements in one query string", &self.default);
-            } else if controls && others && reads_only {
-                hold.shape(
-                    "transaction control among reads of one batch",
-                    &self.default,
-                );
+            } else if kinds.reads && kinds.unfenceable {
+                hold.shape("a read beside what no fence can go around", &self.default);
             }
         }
         match hold.rule {
@@ -229,8 +223,7 @@ impl Policy {
             None => Judgement::Allow(Pass {
                 request: Arc::clone(request),
                 rule,
-                // A fence around a COMMIT would be one around nothing, and end what it stands in.
-                fenced: reads_only && !anything && (others || !controls),
+                fenced: kinds.reads && !anything,
             }),
         }
     }
@@ -254,6 +247,26 @@ impl Policy {
     }
 }
 
+/// What a fence has to do with: whether something must stand in one, and whether something cannot.
+#[derive(Default)]
+struct Kinds {
+    reads: bool,
+    unfenceable: bool,
+}
+
+impl Kinds {
+    fn add(&mut self, class: Class) {
+        match class {
+            // What is read may hide a write behind it: a view, an operator (hazards V15).
+            Class::Read | Class::CopyOut => self.reads = true,
+            // Harmless settings take effect in a READ ONLY transaction as well.
+            Class::Session => {}
+            // A COMMIT would end the fence that it stands in, and a write could not run there.
+            _ => self.unfenceable = true,
+        }
+    }
+}
+
 enum Decided<'a> {
     Allow,
     Hold(&'a Need),
@@ -273,9 +286,8 @@ impl Gathered {
         self.rule.get_or_insert(rule);
         let approvals = self.needs.entry(need.group.clone()).or_default();
         *approvals = need.approvals.max(*approvals);
-        let why = format!("{}: {}", statement.class, statement.why);
-        if !self.why.contains(&why) {
-            self.why.push(why);
+        if !self.why.contains(&statement.why) {
+            self.why.push(statement.why.clone());
         }
     }
 

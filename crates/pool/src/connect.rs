@@ -54,6 +54,24 @@ pub enum ConnectError {
     Refused(String),
 }
 
+impl ConnectError {
+    /// Whether it may be gone in a moment, as while a server restarts. Nobody's mistake, that is.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Io(error) => matches!(
+                error.kind(),
+                io::ErrorKind::ConnectionRefused
+                    | io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::BrokenPipe
+                    | io::ErrorKind::UnexpectedEof
+            ),
+            // It starts up, or shuts down.
+            Self::Refused(said) => said.starts_with("57P03"),
+            _ => false,
+        }
+    }
+}
+
 impl From<wire::WireError> for ConnectError {
     fn from(_: wire::WireError) -> Self {
         Self::Protocol

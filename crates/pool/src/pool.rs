@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use gate::Settings;
@@ -15,6 +16,9 @@ use crate::connect::{ConnectError, Greeting, connect};
 use crate::dial::Dial;
 use crate::options::Options;
 use crate::upstream::Upstream;
+
+/// How long to wait before a server that is down is tried again.
+const RETRY: Duration = Duration::from_millis(500);
 
 /// Why no connection could be had. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
@@ -110,10 +114,10 @@ impl<D: Dial> Pool<D> {
         })
     }
 
-    /// A connection, after a wait of at most `Options::wait` for a place and `Options::connect` for
-    /// a login. Dropping the future gives the place up.
+    /// A connection, after a wait of at most `Options::wait` for a place, as much for a server that
+    /// is down, and `Options::connect` for a login. Dropping the future gives the place up.
     pub async fn checkout(self: &Rc<Self>) -> Result<Lease<D>, CheckoutError> {
-        let slot = self.slot().await?;
+        let mut slot = self.slot().await?;
         if let Some(upstream) = self.take_idle() {
             return Ok(Lease {
                 pool: Rc::clone(self),
@@ -122,23 +126,49 @@ impl<D: Dial> Pool<D> {
                 spoiled: false,
             });
         }
-        let (upstream, greeting) = self.connect().await?;
-        self.learn(greeting)?;
-        Ok(Lease {
-            pool: Rc::clone(self),
-            upstream,
-            slot,
-            spoiled: false,
-        })
+        let deadline = tokio::time::Instant::now() + self.options.wait;
+        loop {
+            match self.open(slot).await {
+                Err((CheckoutError::Connect(error), returned))
+                    if error.may_pass() && tokio::time::Instant::now() + RETRY < deadline =>
+                {
+                    slot = returned;
+                    tokio::time::sleep(RETRY).await;
+                }
+                opened => return opened.map_err(|(error, _)| error),
+            }
+        }
     }
 
-    /// What is known of the server; the first caller logs in to find out.
+    /// What is known of the server; the first caller logs in to find out. A login does not wait for
+    /// a server that is down: its own time is short.
     pub async fn facts(self: &Rc<Self>) -> Result<Facts, CheckoutError> {
         if let Some(facts) = self.facts.borrow().clone() {
             return Ok(facts);
         }
-        self.checkout().await?.checkin();
+        let slot = self.slot().await?;
+        self.open(slot).await.map_err(|(error, _)| error)?.checkin();
         self.facts.borrow().clone().ok_or(CheckoutError::Exhausted)
+    }
+
+    /// A new connection in this place; the place comes back where there is none.
+    async fn open(
+        self: &Rc<Self>,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<Lease<D>, (CheckoutError, OwnedSemaphorePermit)> {
+        let opened = self.connect().await.and_then(|(upstream, greeting)| {
+            self.learn(greeting)?;
+            Ok(upstream)
+        });
+        match opened {
+            Ok(upstream) => Ok(Lease {
+                pool: Rc::clone(self),
+                upstream,
+                slot,
+                spoiled: false,
+            }),
+            Err(error) => Err((error, slot)),
+        }
     }
 
     async fn slot(&self) -> Result<OwnedSemaphorePermit, CheckoutError> {

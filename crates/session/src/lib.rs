@@ -8,6 +8,7 @@
 mod batch;
 mod effect;
 mod fault;
+mod heard;
 mod input;
 mod names;
 mod notices;

@@ -12,6 +12,7 @@ use wire::backend::{Status, decode, encode, tag};
 use wire::fields::{Fields, Severity};
 
 use crate::fault::Fault;
+use crate::heard::Heard;
 use crate::talk::Told;
 
 /// The largest upstream message that is looked into or held back whole; rows pass in pieces.
@@ -78,34 +79,6 @@ pub(crate) enum Relayed {
     /// The server ends the connection. Not relayed: the state knows what it means for what was
     /// signed, and the client hears of one end only (hazards R41, R89).
     Fatal(Box<Fields>),
-}
-
-/// What the server said of one segment.
-#[derive(Debug, Default)]
-pub(crate) struct Heard {
-    /// Command tags that the client saw.
-    pub(crate) tags: Vec<String>,
-    /// The error that the client saw, as SQLSTATE and message.
-    pub(crate) error: Option<String>,
-    /// An error in the gate's own part.
-    pub(crate) own_error: Option<Fields>,
-    /// Names whose Parse was accepted.
-    pub(crate) confirmed: Vec<ByteString>,
-}
-
-impl Heard {
-    /// Whether something was refused.
-    pub(crate) fn failed(&self) -> bool {
-        self.error.is_some() || self.own_error.is_some()
-    }
-
-    /// What was said later in the same segment.
-    pub(crate) fn then(mut self, later: Self) -> Self {
-        self.tags.extend(later.tags);
-        self.error = self.error.or(later.error);
-        self.own_error = self.own_error.or(later.own_error);
-        self
-    }
 }
 
 /// The queue of owed replies of one upstream connection.

@@ -103,7 +103,8 @@ impl Session {
                 }
             }
         }
-        if sent && !self.takes_frames() && says_goodbye(&self.io.inbox) {
+        let held = matches!(self.phase, Phase::Talk(_, State::Held(_)));
+        if held && says_goodbye(&self.io.inbox) {
             self.step(now, Input::ClientGone);
         }
         let waits = matches!(
@@ -390,8 +391,9 @@ fn entered(talk: &Talk) -> Entry {
     }
 }
 
-/// Whether a Terminate lies among the messages that wait for their turn: then the client has gone
-/// and what it asked for last is asked for by nobody (hazards R57).
+/// Whether a Terminate lies among the messages that wait behind a held one: then the client has gone
+/// and what it asked for last is asked for by nobody (hazards R57). What is not held runs first, as
+/// it would on a server.
 fn says_goodbye(inbox: &BytesMut) -> bool {
     let mut rest: &[u8] = inbox;
     while let Ok(Some(header)) = wire::frame::header(rest, usize::MAX) {

@@ -13,8 +13,8 @@ use wire::backend::{Status, encode};
 
 use crate::effect::{Disposition, Effect};
 use crate::fault::Fault;
+use crate::heard::Heard;
 use crate::names::{Names, Portals};
-use crate::replies::Heard;
 use crate::transaction::{Spent, Transaction};
 
 /// Limits and intervals of a session; the configuration fills them.

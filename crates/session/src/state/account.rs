@@ -6,7 +6,7 @@ use sql::Control;
 use wire::backend::Status;
 
 use crate::effect::Settlement;
-use crate::replies::Heard;
+use crate::heard::Heard;
 use crate::talk::{Sent, Talk};
 use crate::transaction::{Ended, Spent, Transaction};
 
@@ -63,7 +63,6 @@ impl Accounts {
 /// What came of everything that was sent since the last ReadyForQuery, which said `status`.
 pub(crate) fn ready(status: Status, heard: &Heard, talk: &mut Talk) -> Accounts {
     let session = talk.peer.session;
-    let mut accounts = Accounts::default();
     let failed = heard.failed();
     let turns = std::mem::take(&mut talk.sent);
     if status != Status::Idle && !talk.transaction.has_upstream() {
@@ -71,40 +70,78 @@ pub(crate) fn ready(status: Status, heard: &Heard, talk: &mut Talk) -> Accounts 
         talk.transaction.begun();
         talk.transaction.work();
     }
+    let mut tally = Tally::default();
     let mut tags = heard.tags.iter().filter(|tag| is_control(tag));
-    let mut ended = Ended::default();
-    let mut run = |controls: &[Control], transaction: &mut Transaction| {
-        for (control, tag) in controls.iter().zip(tags.by_ref()) {
-            ended.add(transaction.control(control, tag));
-        }
-    };
     let last = turns.last().map(|it| it.number);
     for it in turns {
         let refused = failed && Some(it.number) == last;
-        run(&it.before, &mut talk.transaction);
+        tally.run(&it.before, &mut tags, &mut talk.transaction);
         let outcome = Outcome {
             tags: heard.tags.clone(),
             error: heard.error.clone().filter(|_| refused),
         };
-        let end = if failed { End::Failed } else { End::Done };
-        accounts.outcome(session, it.number, end, outcome.clone());
-        let event = match (failed, status) {
-            _ if refused => Some(Event::Fail),
-            (false, Status::Idle) => Some(Event::Succeed),
-            (true, Status::Idle) => Some(Event::RollBack),
-            // It ran in a transaction that goes on, if only to its end: that decides.
-            (_, Status::Transaction | Status::Failed) => None,
+        let end = if refused || (failed && status == Status::Idle) {
+            End::Failed
+        } else {
+            End::Done
         };
-        match (it.spent, event) {
-            (Some(spent), Some(event)) => accounts.settle(&[spent], event, Some(outcome)),
-            (Some(spent), None) => talk.transaction.spend(spent),
-            (None, _) => {}
+        tally
+            .accounts
+            .outcome(session, it.number, end, outcome.clone());
+        match it.spent {
+            Some(spent) if refused => tally.settle(&[spent], Event::Fail, outcome),
+            Some(spent) if status == Status::Idle => tally.open.push((spent, outcome)),
+            // It ran in a transaction that goes on, if only to its end: that decides.
+            Some(spent) => talk.transaction.spend(spent),
+            None => {}
         }
-        run(&it.after, &mut talk.transaction);
+        tally.run(&it.after, &mut tags, &mut talk.transaction);
     }
-    ended.add(talk.transaction.settle(status));
+    tally.close(!failed);
+    tally.ended.add(talk.transaction.settle(status));
     let prepared = heard.tags.iter().any(|tag| tag == "PREPARE TRANSACTION");
-    accounts.ended(session, &ended, prepared)
+    tally.accounts.ended(session, &tally.ended, prepared)
+}
+
+/// Goes through what was sent, in order, to find what became of it.
+#[derive(Default)]
+struct Tally {
+    accounts: Accounts,
+    ended: Ended,
+    /// Spent since the last COMMIT or ROLLBACK, by statements whose transaction is over.
+    open: Vec<(Spent, Outcome)>,
+}
+
+impl Tally {
+    /// Transaction control ran, as far as the server has said so.
+    fn run<'a>(
+        &mut self,
+        controls: &[Control],
+        tags: &mut impl Iterator<Item = &'a String>,
+        transaction: &mut Transaction,
+    ) {
+        for (control, tag) in controls.iter().zip(tags) {
+            if matches!(control, Control::Commit { .. } | Control::Rollback { .. }) {
+                self.close(tag == "COMMIT");
+            }
+            self.ended.add(transaction.control(control, tag));
+        }
+    }
+
+    fn close(&mut self, committed: bool) {
+        let event = if committed {
+            Event::Succeed
+        } else {
+            Event::RollBack
+        };
+        for (spent, outcome) in std::mem::take(&mut self.open) {
+            self.settle(&[spent], event, outcome);
+        }
+    }
+
+    fn settle(&mut self, spent: &[Spent], event: Event, outcome: Outcome) {
+        self.accounts.settle(spent, event, Some(outcome));
+    }
 }
 
 impl Accounts {
@@ -136,21 +173,28 @@ fn is_control(tag: &str) -> bool {
 /// `status` says. With `give_back` it was the gate that wanted it, so what was spent comes back.
 pub(crate) fn undone(status: Status, give_back: bool, talk: &mut Talk) -> Accounts {
     let session = talk.peer.session;
-    let mut accounts = Accounts::default();
     let heard = std::mem::take(&mut talk.heard);
     let explicit = talk.transaction.has_upstream();
-    let mut spent = Vec::new();
+    let end = if explicit { End::Done } else { End::Failed };
+    let mut tally = Tally::default();
+    let mut tags = heard.tags.iter().filter(|tag| is_control(tag));
     for it in std::mem::take(&mut talk.sent) {
-        let (tags, error) = (heard.tags.clone(), None);
-        accounts.outcome(session, it.number, End::Failed, Outcome { tags, error });
-        if explicit {
-            it.spent
-                .into_iter()
-                .for_each(|it| talk.transaction.spend(it));
-        } else {
-            spent.extend(it.spent);
+        tally.run(&it.before, &mut tags, &mut talk.transaction);
+        let outcome = Outcome {
+            tags: heard.tags.clone(),
+            error: None,
+        };
+        tally
+            .accounts
+            .outcome(session, it.number, end, outcome.clone());
+        match it.spent {
+            Some(spent) if explicit => talk.transaction.spend(spent),
+            Some(spent) => tally.open.push((spent, outcome)),
+            None => {}
         }
+        tally.run(&it.after, &mut tags, &mut talk.transaction);
     }
+    let mut spent: Vec<Spent> = tally.open.into_iter().map(|it| it.0).collect();
     if status == Status::Idle {
         let into = if explicit {
             Transaction::Aborted
@@ -162,6 +206,7 @@ pub(crate) fn undone(status: Status, give_back: bool, talk: &mut Talk) -> Accoun
     } else {
         talk.transaction.settle(status);
     }
+    let mut accounts = tally.accounts.ended(session, &tally.ended, false);
     accounts.transaction_end(session, &spent, TransactionEnd::Rollback);
     let (back, gone): (Vec<_>, Vec<_>) = spent.into_iter().partition(|it| give_back && !it.lasting);
     accounts.settle(&back, Event::Unclaim, None);
@@ -169,8 +214,18 @@ pub(crate) fn undone(status: Status, give_back: bool, talk: &mut Talk) -> Accoun
     accounts
 }
 
-/// The connection to the server, or to the client, is lost: what was sent is in doubt, what was
-/// spent in a transaction that nobody committed is rolled back by the server.
+/// The client or the server is gone, and all that was sent had been answered: what no COMMIT was
+/// heard of is rolled back by the server.
+pub(crate) fn left(talk: &mut Talk) -> Accounts {
+    if talk.heard.failed() {
+        let heard = std::mem::take(&mut talk.heard);
+        return ready(Status::Idle, &heard, talk);
+    }
+    undone(Status::Idle, false, talk)
+}
+
+/// The server is gone, or is left, before it has answered: what was sent is in doubt, what was spent
+/// in a transaction that nobody committed is rolled back by the server.
 pub(crate) fn lost(talk: &mut Talk) -> Accounts {
     let session = talk.peer.session;
     let mut accounts = Accounts::default();

@@ -247,7 +247,7 @@ fn answer(
 }
 
 /// How many steps at the front of a batch are about nothing but the statement that it binds first,
-/// bound and executed once.
+/// bound and executed once; what comes behind does not come back to its portal.
 fn alone(steps: &[Step]) -> Option<usize> {
     let (name, prepared) = steps.iter().find_map(|step| match step {
         Step::Bind {
@@ -267,7 +267,17 @@ fn alone(steps: &[Step]) -> Option<usize> {
     let first = || steps.iter().take_while(own);
     let binds = first().filter(|it| matches!(it, Step::Bind { .. }));
     let executes = first().filter(|it| matches!(it, Step::Execute { .. }));
-    (binds.count() == 1 && executes.count() == 1).then(|| first().count())
+    let once = binds.count() == 1 && executes.count() == 1;
+    let length = first().count();
+    let next = steps.iter().skip(length).find(|step| match step {
+        Step::Bind { portal, .. }
+        | Step::DescribePortal(portal)
+        | Step::ClosePortal(portal)
+        | Step::Execute { portal, .. } => portal == name,
+        Step::Parse(_) | Step::DescribeStatement(_) => false,
+    });
+    let left = next.is_none_or(|step| matches!(step, Step::Bind { .. }));
+    (once && left).then_some(length)
 }
 
 /// A BEGIN that opens a batch, as pgjdbc sends it in front of the first statement: it is answered

@@ -7,7 +7,7 @@ use crate::batch::{Batch, Close};
 use crate::effect::{Disposition, Effect};
 use crate::fault::Fault;
 pub(crate) use crate::state::account::Accounts;
-use crate::state::account::lost;
+use crate::state::account::{left, lost};
 use crate::talk::{Io, Talk};
 use crate::transaction::Transaction;
 
@@ -109,12 +109,22 @@ pub(crate) fn finish(shape: &Shape, talk: &Talk, io: &mut Io) -> Refused {
     Refused::Idle
 }
 
-/// The client is gone, or goes: everything it borrowed goes too. Returns what is left to account.
+/// The client is gone, or goes, while nothing runs: everything it borrowed goes too. Returns what is
+/// left to account.
 pub(crate) fn hang_up(talk: &mut Talk, io: &mut Io) -> Accounts {
-    let accounts = lost(talk);
+    close_upstream(talk, io);
+    left(talk)
+}
+
+/// The same while something runs.
+pub(crate) fn break_off(talk: &mut Talk, io: &mut Io) -> Accounts {
+    close_upstream(talk, io);
+    lost(talk)
+}
+
+fn close_upstream(talk: &mut Talk, io: &mut Io) {
     if talk.leased {
         io.effect(Effect::Checkin(Disposition::Close));
         talk.leased = false;
     }
-    accounts
 }

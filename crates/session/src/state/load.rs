@@ -122,6 +122,11 @@ pub(crate) fn send_steps(steps: &[Step], shape: &Shape, talk: &mut Talk, io: &mu
     for (step, carried) in steps.iter().zip(gate::work::carried(steps)) {
         load_step(step, carried, talk, &mut load);
     }
+    for step in steps {
+        if let Step::ClosePortal(portal) = step {
+            talk.portals.close(portal);
+        }
+    }
     load.close(fence, shape, talk);
     load.send(io)
 }
@@ -134,7 +139,7 @@ fn refetches(step: &Step, talk: &Talk) -> bool {
     }
 }
 
-fn load_step(step: &Step, carried: bool, talk: &mut Talk, load: &mut Load) {
+fn load_step(step: &Step, carried: bool, talk: &Talk, load: &mut Load) {
     let more = |portal: &str, more: More| talk.portals.get(portal).map(|it| (it.right, more));
     let more = match step {
         Step::Parse(statement) => {
@@ -164,9 +169,6 @@ fn load_step(step: &Step, carried: bool, talk: &mut Talk, load: &mut Load) {
     };
     if let Some((right, more)) = more {
         load.cargo.push(Cargo::More(right, more));
-    }
-    if let Step::ClosePortal(portal) = step {
-        talk.portals.close(portal);
     }
 }
 

@@ -206,7 +206,7 @@ impl Login {
             tainted: false,
             intents: 0,
             sent: Vec::new(),
-            heard: crate::replies::Heard::default(),
+            heard: crate::heard::Heard::default(),
         }
     }
 }

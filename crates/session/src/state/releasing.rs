@@ -338,9 +338,14 @@ impl Turn {
     fn stop(mut self, fault: &Fault, talk: &mut Talk, io: &mut Io) -> Next {
         self.leave(self.cancelled && !self.gone, io);
         if self.gone || self.lost {
+            if self.lost {
+                talk.tainted = true;
+            }
             if !self.gone {
                 io.error(&Fault::upstream_lost());
             }
+            // Nothing was sent: the connection is as clean as it was lent.
+            talk.release_lease(io);
             return Next::Close(hang_up(talk, io));
         }
         Next::Refused(refuse(fault, &self.shape, talk, io), self.shape)

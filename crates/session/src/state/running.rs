@@ -10,10 +10,11 @@ use wire::frontend::Frontend;
 
 use crate::effect::Effect;
 use crate::fault::Fault;
+use crate::heard::Heard;
 use crate::input::Input;
-use crate::replies::{Heard, Relayed, Replies};
+use crate::replies::{Relayed, Replies};
 use crate::state::account::{self, Accounts};
-use crate::state::job::{Shape, hang_up};
+use crate::state::job::{Shape, break_off, hang_up};
 use crate::state::load;
 use crate::talk::{Fence, Io, Talk};
 use crate::transaction::Transaction;
@@ -90,7 +91,7 @@ impl Running {
                 Ok(relayed) => relayed,
                 Err(fault) => {
                     io.error(&fault);
-                    return Next::Close(hang_up(talk, io));
+                    return Next::Close(break_off(talk, io));
                 }
             };
             if self.gone {
@@ -149,14 +150,16 @@ impl Running {
                 self.phase = Phase::CopyIn(right);
                 return self.client_gone(talk, io);
             }
+            // The data will never be whole; the session ends as if its client had gone.
             Ok(_) => {
-                self.phase = Phase::Relay;
-                let fault = Fault::protocol("unexpected message during COPY from stdin");
-                return fail(&fault, talk, io);
+                io.error(&Fault::protocol("unexpected message during COPY from stdin").fatal());
+                self.phase = Phase::CopyIn(right);
+                return self.client_gone(talk, io);
             }
             Err(error) => {
-                self.phase = Phase::Relay;
-                return fail(&Fault::malformed(&error), talk, io);
+                io.error(&Fault::malformed(&error));
+                self.phase = Phase::CopyIn(right);
+                return self.client_gone(talk, io);
             }
         };
         load::copy(right, more, io);
@@ -168,7 +171,7 @@ impl Running {
     fn client_gone(mut self, talk: &mut Talk, io: &mut Io) -> Next {
         let signed = talk.sent.iter().any(|it| it.spent.is_some());
         if !signed {
-            return Next::Close(hang_up(talk, io));
+            return Next::Close(break_off(talk, io));
         }
         if let Phase::CopyIn(right) = &self.phase {
             no_more(right.clone(), io);
@@ -202,7 +205,7 @@ impl Running {
                 None => io.error(fault),
             }
         }
-        Next::Close(hang_up(talk, io))
+        Next::Close(break_off(talk, io))
     }
 
     /// A Flush was answered whole, or failed; or a COPY that the client is to end by its Sync.
@@ -283,7 +286,7 @@ impl Running {
 
 fn fail(fault: &Fault, talk: &mut Talk, io: &mut Io) -> Next {
     io.error(&fault.clone().fatal());
-    Next::Close(hang_up(talk, io))
+    Next::Close(break_off(talk, io))
 }
 
 /// Nobody is there any more who could send the data of a COPY.

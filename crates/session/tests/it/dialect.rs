@@ -89,9 +89,11 @@ pub fn hear(bytes: &mut BytesMut) -> Vec<String> {
 fn word(kind: u8, body: &[u8]) -> String {
     match kind {
         tag::READY => format!("Z:{}", char::from(body[0])),
-        tag::COMMAND_COMPLETE => format!("C:{}", decode::command_tag(body).unwrap()),
+        tag::COMMAND_COMPLETE => format!("C:{}", decode::command_tag(body).unwrap_or_default()),
         tag::ERROR | tag::NOTICE => {
-            let fields = decode::fields(body).unwrap();
+            let Ok(fields) = decode::fields(body) else {
+                return "garbled".into();
+            };
             let mut said = format!(
                 "{}:{} {} {}",
                 char::from(kind),
@@ -106,11 +108,11 @@ fn word(kind: u8, body: &[u8]) -> String {
             said
         }
         tag::PARAMETER_STATUS => {
-            let (name, value) = decode::parameter_status(body).unwrap();
+            let (name, value) = decode::parameter_status(body).unwrap_or_default();
             format!("S:{name}={value}")
         }
         tag::DATA_ROW => {
-            let values = decode::data_row_values(body).unwrap();
+            let values = decode::data_row_values(body).unwrap_or_default();
             let texts = values.iter().map(|value| match value {
                 None => "NULL".to_owned(),
                 Some(value) if value.len() > 64 => format!("{} bytes", value.len()),

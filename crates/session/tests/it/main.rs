@@ -5,13 +5,18 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    unreachable_pub,
+    missing_docs,
+    clippy::struct_excessive_bools,
     reason = "tests"
 )]
 
 mod batches;
+mod cargo;
 mod console;
 mod copying;
 mod dialect;
+mod driver;
 mod laws;
 mod leaving;
 mod login;
@@ -20,4 +25,5 @@ mod server;
 mod store;
 mod table;
 mod transactions;
+mod words;
 mod world;

@@ -1,0 +1,32 @@
+//! What was heard from the upstream, for the accounts: tags, errors, names that were accepted.
+
+use bytestring::ByteString;
+use wire::fields::Fields;
+
+/// What the server said of one segment.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    /// Command tags that the client saw.
+    pub(crate) tags: Vec<String>,
+    /// The error that the client saw, as SQLSTATE and message.
+    pub(crate) error: Option<String>,
+    /// An error in the gate's own part.
+    pub(crate) own_error: Option<Fields>,
+    /// Names whose Parse was accepted.
+    pub(crate) confirmed: Vec<ByteString>,
+}
+
+impl Heard {
+    /// Whether something was refused.
+    pub(crate) fn failed(&self) -> bool {
+        self.error.is_some() || self.own_error.is_some()
+    }
+
+    /// What was said later in the same segment.
+    pub(crate) fn then(mut self, later: Self) -> Self {
+        self.tags.extend(later.tags);
+        self.error = self.error.or(later.error);
+        self.own_error = self.own_error.or(later.own_error);
+        self
+    }
+}
