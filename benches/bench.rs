@@ -71,7 +71,10 @@ fn run() -> Result<(), Trouble> {
 
 fn measure(directory: &Path) -> Result<(), Trouble> {
     say("==> starting PostgreSQL and filling pgbench's tables");
-    let options = Options { fsync: false, ..Options::default() };
+    let options = Options {
+        fsync: false,
+        ..Options::default()
+    };
     let postgres = Postgres::start(options)?;
     postgres.sql("postgres", "CREATE DATABASE bench")?;
     let direct = Peer {
@@ -91,7 +94,7 @@ fn measure(directory: &Path) -> Result<(), Trouble> {
     let mut report = String::new();
     for mode in MODES {
         let figures = case(&peers, mode)?;
-        report += &table(&peers, mode, &figures)?;
+        report.push_str(&table(&peers, mode, &figures)?);
     }
     say(&report);
     Ok(())
@@ -100,7 +103,10 @@ fn measure(directory: &Path) -> Result<(), Trouble> {
 fn case(peers: &[Peer], mode: &str) -> Result<Vec<Vec<Figure>>, Trouble> {
     let mut figures = vec![Vec::new(); peers.len()];
     for round in 0..ROUNDS {
-        say(&format!("==> {mode}, {CLIENTS} clients, round {} of {ROUNDS}", round + 1));
+        say(&format!(
+            "==> {mode}, {CLIENTS} clients, round {} of {ROUNDS}",
+            round + 1
+        ));
         for turn in 0..peers.len() {
             let place = (round + turn) % peers.len();
             let (Some(peer), Some(into)) = (peers.get(place), figures.get_mut(place)) else {
@@ -115,11 +121,19 @@ fn case(peers: &[Peer], mode: &str) -> Result<Vec<Vec<Figure>>, Trouble> {
 fn figure(peer: &Peer, mode: &str) -> Result<Figure, Trouble> {
     let (clients, seconds) = (CLIENTS.to_string(), SECONDS.to_string());
     let before = cpu_ticks(peer)?;
-    let printed = pgbench(peer, &["-S", "-n", "-M", mode, "-c", &clients, "-j", "1", "-T", &seconds])?;
+    let printed = pgbench(
+        peer,
+        &[
+            "-S", "-n", "-M", mode, "-c", &clients, "-j", "1", "-T", &seconds,
+        ],
+    )?;
     let ticks = cpu_ticks(peer)? - before;
     let number = |label: &str| {
         let line = printed.lines().find(|line| line.starts_with(label));
-        line.and_then(|line| line.split_whitespace().find_map(|word| word.parse::<f64>().ok()))
+        line.and_then(|line| {
+            line.split_whitespace()
+                .find_map(|word| word.parse::<f64>().ok())
+        })
     };
     let tps = number("tps =").ok_or("pgbench printed no tps")?;
     let done = printed
@@ -127,12 +141,17 @@ fn figure(peer: &Peer, mode: &str) -> Result<Figure, Trouble> {
         .find_map(|line| line.strip_prefix("number of transactions actually processed: "))
         .and_then(|count| count.split('/').next()?.trim().parse::<f64>().ok())
         .ok_or("pgbench printed no number of transactions")?;
-    Ok(Figure { tps, cpu_us: ticks / TICKS * 1e6 / done })
+    Ok(Figure {
+        tps,
+        cpu_us: ticks / TICKS * 1e6 / done,
+    })
 }
 
 /// User and system time of a peer's process, all threads, in clock ticks.
 fn cpu_ticks(peer: &Peer) -> Result<f64, Trouble> {
-    let Some(process) = &peer.process else { return Ok(0.0) };
+    let Some(process) = &peer.process else {
+        return Ok(0.0);
+    };
     let stat = fs::read_to_string(format!("/proc/{}/stat", process.id()))?;
     let fields = stat.rsplit_once(')').ok_or("unreadable /proc/PID/stat")?.1;
     let times = fields.split_whitespace().skip(11).take(2);
@@ -142,7 +161,15 @@ fn cpu_ticks(peer: &Peer) -> Result<f64, Trouble> {
 fn pgbench(peer: &Peer, options: &[&str]) -> Result<String, Trouble> {
     let output = Command::new(tool("pgbench")?)
         .args(options)
-        .args(["-h", "127.0.0.1", "-p", &peer.port.to_string(), "-U", peer.user, peer.database])
+        .args([
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &peer.port.to_string(),
+            "-U",
+            peer.user,
+            peer.database,
+        ])
         .env("PGPASSWORD", &peer.password)
         .env("PGSSLMODE", "disable")
         .output()?;
@@ -158,13 +185,24 @@ fn gate(postgres: &Postgres, directory: &Path) -> Result<Peer, Trouble> {
     let mut command = Command::new(std::env::current_exe()?.with_file_name("portcullis"));
     command
         .args(["try", &postgres.url("bench"), "--listen", "127.0.0.1:0"])
-        .args(["--login", "alice:secret", "--allow-all", "--plain", "--quiet", "--state"])
+        .args([
+            "--login",
+            "alice:secret",
+            "--allow-all",
+            "--plain",
+            "--quiet",
+            "--state",
+        ])
         .arg(directory.join("state"));
     let mut process = Watched::spawn(&command, Capture::Pipe, Capture::Inherit)?;
     let mut ready = String::new();
     let stdout = process.take_stdout().ok_or("the gate has no output")?;
     BufReader::new(stdout).read_line(&mut ready)?;
-    let port = ready.trim().rsplit(':').next().and_then(|port| port.parse().ok());
+    let port = ready
+        .trim()
+        .rsplit(':')
+        .next()
+        .and_then(|port| port.parse().ok());
     Ok(Peer {
         name: "portcullis",
         port: port.ok_or_else(|| format!("the gate said \"{}\"", ready.trim()))?,
@@ -237,14 +275,23 @@ fn tool(name: &str) -> Result<PathBuf, Trouble> {
 fn table(peers: &[Peer], mode: &str, figures: &[Vec<Figure>]) -> Result<String, Trouble> {
     let of = |name: &str, pick: fn(&Figure) -> f64| {
         let place = peers.iter().position(|peer| peer.name == name)?;
-        figures.get(place).map(|rounds| median(rounds.iter().map(pick)))
+        figures
+            .get(place)
+            .map(|rounds| median(rounds.iter().map(pick)))
     };
     let direct = of("direct", |it| it.tps).unwrap_or(f64::NAN);
     let yardstick = of("pgbouncer", |it| it.cpu_us).unwrap_or(f64::NAN);
     let mut text = format!("\nselect-only, {mode}, {CLIENTS} clients, median of {ROUNDS} rounds\n");
-    writeln!(text, "{:<12}{:>10}{:>12}{:>14}{:>14}", "", "tps", "/ direct", "CPU us/query", "/ pgbouncer")?;
+    writeln!(
+        text,
+        "{:<12}{:>10}{:>12}{:>14}{:>14}",
+        "", "tps", "/ direct", "CPU us/query", "/ pgbouncer"
+    )?;
     for (peer, rounds) in peers.iter().zip(figures) {
-        let (tps, cpu) = (median(rounds.iter().map(|it| it.tps)), median(rounds.iter().map(|it| it.cpu_us)));
+        let (tps, cpu) = (
+            median(rounds.iter().map(|it| it.tps)),
+            median(rounds.iter().map(|it| it.cpu_us)),
+        );
         write!(text, "{:<12}{tps:>10.0}{:>12.2}", peer.name, tps / direct)?;
         if peer.process.is_some() {
             write!(text, "{cpu:>14.1}{:>14.2}", cpu / yardstick)?;

@@ -27,6 +27,8 @@ const TENANTS: [&str; 2] = ["acme", "globex"];
 
 const SCHEMA: &str = include_str!("tenants.sql");
 
+const GATE: &str = include_str!("gate.toml");
+
 /// One of the people: alice asks, bob decides; carol is there so that somebody can sign for bob.
 pub(super) struct Person {
     pub(super) name: &'static str,
@@ -283,29 +285,20 @@ fn configuration(
     logins: &[(&str, String)],
     people: [&Person; 3],
 ) -> Result<String, String> {
-    let mut text = String::from(
-        "listen = \"127.0.0.1:0\"\nstate = \"state\"\n\n[tls]\ncertificate = \"server.pem\"\nkey = \"server.key\"\n",
-    );
+    let mut parts = vec![GATE.to_owned()];
     for person in people {
         let verifier = verifier(&person.password)?;
-        text += &format!("\n[user.{}]\nverifier = \"{verifier}\"\n", person.name);
+        parts.push(format!("[user.{}]\nverifier = \"{verifier}\"", person.name));
     }
-    text.push_str("\n[group.dba]\nmembers = [\"bob\", \"carol\"]\n");
     for (tenant, password) in logins {
-        text += &format!(
-            "\n[tenant.{tenant}]\nhost = \"127.0.0.1\"\nport = {}\nuser = \"{tenant}_gate\"\n\
-             password = \"{password}\"\nsslrootcert = \"{}\"\n",
+        parts.push(format!(
+            "[tenant.{tenant}]\nhost = \"127.0.0.1\"\nport = {}\nuser = \"{tenant}_gate\"\n\
+             password = \"{password}\"\nsslrootcert = \"{}\"",
             postgres.port(),
             root.display()
-        );
+        ));
     }
-    text.push_str(
-        "\n[policy]\ndefault = { approvals = 1, from = \"dba\" }\n\n\
-         [[rule]]\nname = \"reads\"\nclass = [\"read\", \"session\"]\nverdict = \"allow\"\n\n\
-         [[rule]]\nname = \"no schema changes\"\nclass = \"ddl\"\nverdict = \"deny\"\n\
-         message = \"schema changes go through migrations\"\n",
-    );
-    Ok(text)
+    Ok(parts.join("\n\n") + "\n")
 }
 
 fn verifier(password: &str) -> Result<Verifier, String> {
