@@ -24,6 +24,7 @@
     reason = "this is all test code: a panic is how a test says no, and deadlines read the clock"
 )]
 
+pub mod canary;
 mod cli;
 mod database;
 mod gate;
@@ -31,6 +32,7 @@ mod lines;
 mod login;
 mod process;
 pub mod raw;
+pub mod stage;
 
 pub use cli::{cli, portcullis_binary, psql};
 pub use database::{Database, Role, database, options, postgres, upstream_root_cert};

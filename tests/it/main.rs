@@ -2,9 +2,29 @@
 
 #![allow(
     clippy::disallowed_methods,
+    clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "this is all test code: a panic is how a test says no, and deadlines read the clock"
 )]
 
+mod bad_input;
+mod binding;
+mod canary;
+mod clients;
+mod commands;
+mod console;
+mod drivers;
+mod extended;
+mod hold;
+mod limits;
+mod login;
+mod policy;
+mod relay;
 mod sandbox;
+mod stage;
+mod tickets;
+mod transactions;
+mod try_it;
+mod upstream;

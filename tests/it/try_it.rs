@@ -36,14 +36,14 @@ impl Trial {
     }
 
     fn login(&self, user: &str, password: &str) -> Login {
-        let mut login = self.database.login(&self.database.write);
-        login.host = "127.0.0.1".to_owned();
-        login.port = self.port;
-        login.user = user.to_owned();
-        login.password = password.to_owned();
         let root = self.state.path().join("tls/ca.pem");
-        login.root_cert = root.exists().then_some(root);
-        login
+        let gate = Login {
+            host: "127.0.0.1".to_owned(),
+            port: self.port,
+            root_cert: root.exists().then_some(root),
+            ..self.database.login(&self.database.write)
+        };
+        gate.person(user, password)
     }
 
     fn note(&self) -> String {

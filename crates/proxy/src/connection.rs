@@ -2,7 +2,6 @@
 //! and tells it what happened; it never looks into a message.
 
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,25 +15,16 @@ use session::{
     Admission, Destination, Disposition, Effect, Fault, Input, Leased, Session, Settlement, Verdict,
 };
 use sql::Reading;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::mpsc;
 
 use crate::console;
 use crate::gatekeeper::{Gatekeeper, checkout_fault};
 use crate::registry::{Mail, Place};
+use crate::socket::{OUT_BYTES_MAX, Socket, UNSENT_BYTES_MAX, read};
 use crate::world::World;
-
-/// Bytes for a client that may wait in memory; above it the upstream is not read (hazards R55).
-const OUT_BYTES_MAX: usize = 256 * 1024;
-
-/// Bytes for an upstream that may wait; above it the client is not read.
-const UNSENT_BYTES_MAX: usize = 256 * 1024;
 
 /// How long a client may take to read the last it is told.
 const GOODBYE: Duration = Duration::from_secs(5);
-
-/// How much is read from a client at once.
-const READ_BYTES: usize = 8 * 1024;
 
 /// The answer to an effect that took its time.
 enum Answer<W: World> {
@@ -56,13 +46,15 @@ pub(crate) struct Connection<W: World, S> {
     tenant: Option<TenantId>,
     lease: Option<Lease<W::Dial>>,
     pending: Option<Pending<W>>,
+    /// What is pending is a place in the pool's queue, which can be given up.
+    queued: bool,
     alarm: Option<(Instant, Pin<Box<tokio::time::Sleep>>)>,
     client_gone: bool,
     closing: bool,
     goodbye: Option<Instant>,
 }
 
-impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Connection<W, S> {
+impl<W: World, S: Socket> Connection<W, S> {
     pub(crate) fn new(
         keeper: Rc<Gatekeeper<W>>,
         client: S,
@@ -81,6 +73,7 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Connection<W, S> {
             tenant: None,
             lease: None,
             pending: None,
+            queued: false,
             alarm: None,
             client_gone: false,
             closing: false,
@@ -100,7 +93,8 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Connection<W, S> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             self.perform_effects();
-            let mut moved = self.poll_mail(cx);
+            let mut moved = self.notice_hangup();
+            moved |= self.poll_mail(cx);
             moved |= self.poll_pending(cx);
             moved |= self.poll_alarm(cx);
             moved |= self.poll_upstream(cx);
@@ -126,15 +120,26 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Connection<W, S> {
         self.pending.is_none()
     }
 
+    /// Somebody who sent much ahead is not read while they wait, and may have gone behind it. Looked
+    /// for at each step: what they asked for must not run any more (hazards R57).
+    fn notice_hangup(&mut self) -> bool {
+        let unread = !self.client_gone && !self.closing && !self.session.wants_client();
+        let gone = unread && self.client.has_hung_up();
+        if gone {
+            self.client_left();
+        }
+        gone
+    }
+
     fn poll_mail(&mut self, cx: &mut Context<'_>) -> bool {
         let Poll::Ready(Some(mail)) = self.mail.poll_recv(cx) else {
             return false;
         };
-        self.tell(match mail {
-            Mail::Cancel => Input::Cancel,
-            Mail::News(ticket, news) => Input::News(ticket, news),
-            Mail::Drain => Input::Drain,
-        });
+        match mail {
+            Mail::Cancel => self.stop_waiting(Input::Cancel),
+            Mail::News(ticket, news) => self.tell(Input::News(ticket, news)),
+            Mail::Drain => self.tell(Input::Drain),
+        }
         true
     }
 
@@ -145,7 +150,7 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Connection<W, S> {
         let Poll::Ready(answer) = pending.as_mut().poll(cx) else {
             return false;
         };
-        self.pending = None;
+        (self.pending, self.queued) = (None, false);
         match answer {
             Answer::Input(input) => self.tell(input),
             Answer::Lease(leased) => self.leased(leased),
@@ -228,13 +233,12 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Connection<W, S> {
                 }
             }
         }
+        // Each time, not only behind a write: TLS may still have bytes that a full socket left to it.
+        if let Poll::Ready(Err(_)) = Pin::new(&mut self.client).poll_flush(cx) {
+            self.client_left();
+            return true;
+        }
         if wrote {
-            if matches!(
-                Pin::new(&mut self.client).poll_flush(cx),
-                Poll::Ready(Err(_))
-            ) {
-                self.client_left();
-            }
             let out = self.session.output();
             if out.capacity() > OUT_BYTES_MAX {
                 *out = BytesMut::new();
@@ -268,7 +272,16 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Connection<W, S> {
     fn client_left(&mut self) {
         self.client_gone = true;
         self.session.output().clear();
-        self.tell(Input::ClientGone);
+        self.stop_waiting(Input::ClientGone);
+    }
+
+    /// Nobody wants what the session waits for any more: nor its place in a queue (hazards R50).
+    fn stop_waiting(&mut self, why: Input<'_>) {
+        self.tell(why);
+        if std::mem::take(&mut self.queued) {
+            self.pending = None;
+            self.tell(Input::Leased(Err(Fault::cancelled(None))));
+        }
     }
 
     /// Carries effects out in order; one that takes its time stops those behind it.
@@ -382,10 +395,11 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Connection<W, S> {
         let Some(pool) = self.pool.clone() else {
             return self.tell(Input::Leased(Err(Fault::no_upstream(""))));
         };
-        match pool.try_checkout() {
-            Some(lease) => self.leased(Ok(lease)),
-            None => self.later(async move { Answer::Lease(pool.checkout().await) }),
+        if let Some(lease) = pool.try_checkout() {
+            return self.leased(Ok(lease));
         }
+        self.queued = true;
+        self.later(async move { Answer::Lease(pool.checkout().await) });
     }
 
     fn leased(&mut self, leased: Result<Lease<W::Dial>, CheckoutError>) {
@@ -429,15 +443,10 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Connection<W, S> {
         }
     }
 
-    fn settle(&mut self, settlement: Settlement) {
+    fn settle(&mut self, it: Settlement) {
         let tickets = self.keeper.tickets.clone();
         self.later(async move {
-            let Settlement {
-                claims,
-                event,
-                outcome,
-            } = settlement;
-            let settled = tickets.settle(claims, event, outcome).await;
+            let settled = tickets.settle(it.claims, it.event, it.outcome).await;
             if let Err(error) = &settled {
                 tracing::error!("a claim could not be settled: {error}");
             }
@@ -477,16 +486,4 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Connection<W, S> {
             view.ticket = ticket;
         });
     }
-}
-
-/// Reads once into the spare room of `into`. Cancel safe.
-fn read<S: AsyncRead + Unpin>(
-    from: &mut S,
-    into: &mut BytesMut,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<usize>> {
-    into.reserve(READ_BYTES);
-    let future = from.read_buf(into);
-    tokio::pin!(future);
-    future.poll(cx)
 }

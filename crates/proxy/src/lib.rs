@@ -11,6 +11,7 @@ mod gatekeeper;
 mod listener;
 mod negotiate;
 mod registry;
+mod socket;
 mod tls;
 pub mod world;
 

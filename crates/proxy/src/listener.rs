@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use session::{Fault, Peer, Session};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::connection::Connection;
 use crate::gatekeeper::Gatekeeper;
 use crate::negotiate::{Client, Encryption, Opening, negotiate, turn_away};
 use crate::registry::View;
+use crate::socket::Socket;
 use crate::world::World;
 
 /// How long to wait before accepting again when that failed.
@@ -54,7 +54,7 @@ fn prepare(socket: &TcpStream) {
     }
 }
 
-async fn serve<W: World, S: AsyncRead + AsyncWrite + Unpin + 'static>(
+async fn serve<W: World, S: Socket + 'static>(
     socket: S,
     address: SocketAddr,
     keeper: Rc<Gatekeeper<W>>,
@@ -74,7 +74,7 @@ async fn serve<W: World, S: AsyncRead + AsyncWrite + Unpin + 'static>(
     }
 }
 
-async fn session<W: World, S: AsyncRead + AsyncWrite + Unpin>(
+async fn session<W: World, S: Socket>(
     client: Client<S>,
     startup: &wire::startup::Startup,
     inbox: &[u8],

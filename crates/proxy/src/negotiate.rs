@@ -14,6 +14,8 @@ use wire::startup::{self, Startup, StartupPacket};
 
 use session::Fault;
 
+use crate::socket::Socket;
+
 /// What a connection turned out to be.
 pub(crate) enum Opening<S> {
     /// Somebody wants to talk; what they sent behind the startup packet comes with it.
@@ -43,6 +45,15 @@ pub(crate) enum Client<S> {
 impl<S> Client<S> {
     pub(crate) fn is_tls(&self) -> bool {
         matches!(self, Self::Tls(_))
+    }
+}
+
+impl<S: Socket> Socket for Client<S> {
+    fn has_hung_up(&self) -> bool {
+        match self {
+            Self::Plain(socket) => socket.has_hung_up(),
+            Self::Tls(tls) => tls.get_ref().0.has_hung_up(),
+        }
     }
 }
 

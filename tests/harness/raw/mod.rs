@@ -18,11 +18,11 @@ pub use messages::{
     bind, bind_values, cancel_request, close, describe, execute, execute_rows, flush, frame, parse,
     query, ssl_request, startup, sync, terminate,
 };
-pub use transport::End;
+pub use transport::{End, trusting};
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 
@@ -126,9 +126,11 @@ impl Raw {
     /// Frames up to and with the first that has this tag.
     #[track_caller]
     pub fn frames_until(&mut self, tag: u8) -> Vec<Frame> {
+        // One deadline for all: a hold's heartbeats would put off one for each.
+        let deadline = Instant::now() + DEADLINE;
         let mut frames = Vec::new();
         loop {
-            match self.frame_within(DEADLINE) {
+            match self.frame_within(deadline.saturating_duration_since(Instant::now())) {
                 Ok(frame) => frames.push(frame),
                 Err(end) => panic!(
                     "{end:?} before a {:?}; until then {:?}",

@@ -49,17 +49,7 @@ impl Transport {
 
     #[track_caller]
     pub(super) fn handshake(&mut self, root_cert: &Path, name: &str) {
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(root_cert).unwrap() {
-            roots.add(certificate.unwrap()).unwrap();
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"postgresql".to_vec()];
+        let config = trusting(root_cert);
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let connection = ClientConnection::new(Arc::new(config), name).unwrap();
         let socket = self.socket.try_clone().unwrap();
@@ -133,6 +123,22 @@ impl Transport {
         }
         Ok(())
     }
+}
+
+/// TLS that trusts this certificate alone.
+pub fn trusting(root_cert: &Path) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(root_cert).unwrap() {
+        roots.add(certificate.unwrap()).unwrap();
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"postgresql".to_vec()];
+    config
 }
 
 /// Time-outs and interrupts are looked at again by the deadline; the rest is an end.

@@ -309,3 +309,8 @@ pub(crate) fn rollback(talk: &Talk, io: &mut Io) -> Replies {
 pub(crate) fn copy(right: gate::Right, more: More, io: &mut Io) {
     io.effect(Effect::Load(vec![Cargo::More(right, more)]));
 }
+
+/// Has the server say what it has not said yet.
+pub(crate) fn flush(io: &mut Io) {
+    io.effect(Effect::Load(vec![Cargo::Flush]));
+}
