@@ -1,7 +1,6 @@
 //! The sandbox: servers start, speak TLS, stop, come back, and leave nothing behind.
 
 use std::fs;
-use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -13,9 +12,6 @@ use harness::raw::{self, Raw};
 use harness::sandbox::ca::{Certificates, LOCAL_NAMES};
 use harness::sandbox::{Capture, Postgres, Shutdown, Watched};
 use harness::{DEADLINE, Program, database, options, postgres, psql};
-
-/// Set for the test that is run again as a program of its own, to be killed.
-const VICTIM: &str = "HARNESS_VICTIM";
 
 #[test]
 fn a_test_gets_a_database_and_roles_of_its_own() {
@@ -157,7 +153,7 @@ fn a_setting_that_is_wrong_is_told_in_the_servers_words() {
 
 #[test]
 fn kill_9_of_the_owner_leaves_nothing() {
-    let mut owner = rerun("sandbox::victim_starts_a_server_and_a_child");
+    let mut owner = Program::new(Command::new(env!("CARGO_BIN_EXE_victim"))).spawn(&[]);
     let line = owner.stdout().wait_for("victim ");
     let mut words = line.split_once("victim ").unwrap().1.split(' ');
     let mut number = || -> u32 { words.next().unwrap().parse().unwrap() };
@@ -173,25 +169,6 @@ fn kill_9_of_the_owner_leaves_nothing() {
     eventually("the server ends", || !lives(server));
     eventually("the watched child ends", || !lives(child));
     assert!(!answers(u16::try_from(port).unwrap()));
-}
-
-/// Not a test: the program that `kill_9_of_the_owner_leaves_nothing` kills.
-#[test]
-#[ignore = "run by another test, as a program to be killed"]
-fn victim_starts_a_server_and_a_child() {
-    if std::env::var_os(VICTIM).is_none() {
-        return;
-    }
-    let server = Postgres::start(options()).unwrap();
-    let child = Watched::spawn(sleeper(), Capture::Null, Capture::Null).unwrap();
-    println!(
-        "victim {} {} {} {}",
-        server.port(),
-        server.id().unwrap(),
-        child.id(),
-        server.directory().display()
-    );
-    let _until_killed = std::io::stdin().read(&mut [0]);
 }
 
 #[test]
@@ -260,13 +237,6 @@ fn sleeper() -> &'static Command {
         command.arg("600");
         command
     })
-}
-
-/// Runs one test of this binary as a program of its own.
-fn rerun(test: &str) -> harness::Process {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.env(VICTIM, "yes");
-    Program::new(command).spawn(&[test, "--exact", "--ignored", "--nocapture"])
 }
 
 fn answers(port: u16) -> bool {

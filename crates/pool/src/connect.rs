@@ -18,7 +18,8 @@ use wire::{CancelKey, frontend, startup};
 
 use crate::dial::Dial;
 use crate::options::Options;
-use crate::upstream::{Stream, Upstream};
+use crate::stream::Stream;
+use crate::upstream::Upstream;
 
 /// The largest message of a login.
 const LOGIN_MESSAGE_MAX: usize = 64 * 1024;
@@ -133,7 +134,7 @@ pub(crate) async fn open<D: Dial>(
     let tls = TlsConnector::from(Arc::clone(config))
         .connect(name, socket)
         .await?;
-    Ok(Stream::Tls(Box::new(tls)))
+    Ok(Stream::Tls(Box::new(tls.into())))
 }
 
 /// A connection that has not logged in yet.

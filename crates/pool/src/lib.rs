@@ -10,6 +10,7 @@ mod dial;
 mod encode;
 mod options;
 mod pool;
+mod stream;
 mod tls;
 mod upstream;
 
@@ -18,5 +19,6 @@ pub use connect::ConnectError;
 pub use dial::{Dial, TcpDial};
 pub use options::{Options, Password};
 pub use pool::{CheckoutError, Facts, Figures, Lease, Pool};
+pub use stream::Stream;
 pub use tls::{ClientTls, Roots, TlsError};
 pub use upstream::Upstream;

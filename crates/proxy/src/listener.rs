@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use pool::Stream;
 use session::{Fault, Peer, Session};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::connection::Connection;
 use crate::gatekeeper::Gatekeeper;
-use crate::negotiate::{Client, Encryption, Opening, negotiate, turn_away};
+use crate::negotiate::{Encryption, Opening, negotiate, turn_away};
 use crate::registry::View;
 use crate::socket::Socket;
 use crate::world::World;
@@ -75,7 +76,7 @@ async fn serve<W: World, S: Socket + 'static>(
 }
 
 async fn session<W: World, S: Socket>(
-    client: Client<S>,
+    client: Stream<S>,
     startup: &wire::startup::Startup,
     inbox: &[u8],
     address: SocketAddr,

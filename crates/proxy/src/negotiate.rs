@@ -2,24 +2,19 @@
 //! for each kind of encryption, and not a byte may have come before a handshake (hazards R6, R11).
 
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use pool::Stream;
+use session::Fault;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 use wire::CancelKey;
 use wire::startup::{self, Startup, StartupPacket};
-
-use session::Fault;
-
-use crate::socket::Socket;
 
 /// What a connection turned out to be.
 pub(crate) enum Opening<S> {
     /// Somebody wants to talk; what they sent behind the startup packet comes with it.
-    Session(Box<Client<S>>, Startup, BytesMut),
+    Session(Box<Stream<S>>, Startup, BytesMut),
     /// Somebody wants something cancelled. Nothing is ever answered (hazards R52).
     Cancel(CancelKey),
     /// Nobody, or nobody who may: it was told why, if it could be.
@@ -36,33 +31,12 @@ pub(crate) struct Encryption {
     pub(crate) plaintext: bool,
 }
 
-/// A client's socket, with or without TLS around it.
-pub(crate) enum Client<S> {
-    Plain(S),
-    Tls(Box<TlsStream<S>>),
-}
-
-impl<S> Client<S> {
-    pub(crate) fn is_tls(&self) -> bool {
-        matches!(self, Self::Tls(_))
-    }
-}
-
-impl<S: Socket> Socket for Client<S> {
-    fn has_hung_up(&self) -> bool {
-        match self {
-            Self::Plain(socket) => socket.has_hung_up(),
-            Self::Tls(tls) => tls.get_ref().0.has_hung_up(),
-        }
-    }
-}
-
 /// Reads up to the startup packet. Dropping the future drops the connection.
 pub(crate) async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
     socket: S,
     encryption: &Encryption,
 ) -> io::Result<Opening<S>> {
-    let mut client = Client::Plain(socket);
+    let mut client = Stream::Plain(socket);
     let mut inbox = BytesMut::new();
     let (mut may_ask_tls, mut may_ask_gss) = (true, true);
     loop {
@@ -101,14 +75,14 @@ pub(crate) async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 async fn answer_tls<S: AsyncRead + AsyncWrite + Unpin>(
-    client: Client<S>,
+    client: Stream<S>,
     encryption: &Encryption,
-) -> io::Result<Client<S>> {
+) -> io::Result<Stream<S>> {
     match (client, &encryption.acceptor) {
-        (Client::Plain(mut socket), Some(acceptor)) => {
+        (Stream::Plain(mut socket), Some(acceptor)) => {
             socket.write_all(b"S").await?;
             socket.flush().await?;
-            Ok(Client::Tls(Box::new(acceptor.accept(socket).await?)))
+            Ok(Stream::Tls(Box::new(acceptor.accept(socket).await?.into())))
         }
         (mut client, _) => {
             client.write_all(b"N").await?;
@@ -118,7 +92,7 @@ async fn answer_tls<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 async fn next_packet<S: AsyncRead + AsyncWrite + Unpin>(
-    client: &mut Client<S>,
+    client: &mut Stream<S>,
     inbox: &mut BytesMut,
 ) -> io::Result<Result<Option<StartupPacket>, Fault>> {
     loop {
@@ -135,7 +109,7 @@ async fn next_packet<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// Says why and closes.
 pub(crate) async fn turn_away<S: AsyncRead + AsyncWrite + Unpin>(
-    mut client: Client<S>,
+    mut client: Stream<S>,
     fault: &Fault,
 ) -> io::Result<Opening<S>> {
     let mut out = BytesMut::new();
@@ -143,44 +117,4 @@ pub(crate) async fn turn_away<S: AsyncRead + AsyncWrite + Unpin>(
     client.write_all_buf(&mut out).await?;
     client.shutdown().await?;
     Ok(Opening::Nobody)
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Client<S> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
-            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
-        }
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Client<S> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(socket) => Pin::new(socket).poll_write(cx, buf),
-            Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(socket) => Pin::new(socket).poll_flush(cx),
-            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
-            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
-        }
-    }
 }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use futures_util::FutureExt;
+use pool::Stream;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, Ready};
 use tokio::net::TcpStream;
 
@@ -31,6 +32,12 @@ impl Socket for TcpStream {
         ready
             .and_then(Result::ok)
             .is_some_and(Ready::is_read_closed)
+    }
+}
+
+impl<S: Socket> Socket for Stream<S> {
+    fn has_hung_up(&self) -> bool {
+        self.socket().has_hung_up()
     }
 }
 

@@ -1,8 +1,6 @@
 //! What becomes of a ticket that a crash left executing, for everything that the journal can say
 //! of it (DESIGN ruling 1). It never runs a statement.
 
-use std::time::Instant;
-
 use gate::audit::{End, TransactionEnd};
 use gate::ticket::ClaimId;
 use gate::tickets::{NewTicket, Opened, StoreError, Tickets as _, Word};
@@ -219,67 +217,4 @@ async fn what_was_put_back_can_be_claimed_again() {
             state: State::Executing
         })
     );
-}
-
-/// Not a test of anything: what one signed statement costs on this disk.
-#[tokio::test]
-#[ignore = "a measurement: cargo test -p store -- --ignored --nocapture"]
-async fn cost_of_a_claim_and_its_intent() {
-    const ROUNDS: usize = 500;
-    let state = StateDir::new();
-    let store = state.store();
-    let journal = state.journal(&store).await;
-    let mut tickets = Vec::new();
-    for round in 0..ROUNDS {
-        let text = format!("delete from t where id = {round}");
-        let new = asked_by("alice", &text, &[("dba", 1)]);
-        let Opened::Pending(ticket) = store.open(new).await.unwrap() else {
-            panic!()
-        };
-        let groups = vec!["dba".into()];
-        let word = Word {
-            by: "bob".into(),
-            groups,
-            approve: true,
-            comment: None,
-        };
-        store.decide(ticket.id, word).await.unwrap();
-        tickets.push((ticket.id, Digest::of(text.as_bytes())));
-    }
-    let (mut claims, mut intents, mut settles) = (Vec::new(), Vec::new(), Vec::new());
-    for (number, (ticket, digest)) in tickets.into_iter().enumerate() {
-        let start = now();
-        let claim = store.claim(ticket, digest).await.unwrap();
-        claims.push(start.elapsed());
-        let start = now();
-        journal
-            .write(intent(1, number as u64, Some((ticket, claim))))
-            .await
-            .unwrap();
-        intents.push(start.elapsed());
-        let start = now();
-        store
-            .settle(vec![(ticket, claim)], Event::Succeed, None)
-            .await
-            .unwrap();
-        settles.push(start.elapsed());
-    }
-    for (name, mut times) in [("claim", claims), ("intent", intents), ("settle", settles)] {
-        times.sort();
-        println!(
-            "{name}: median {:?}, p99 {:?}",
-            times[ROUNDS / 2],
-            times[ROUNDS * 99 / 100]
-        );
-    }
-    let start = now();
-    for session in 0..5_000 {
-        journal.note(crate::support::login(session)).unwrap();
-    }
-    println!("note: {:?} each", start.elapsed() / 5_000);
-}
-
-#[expect(clippy::disallowed_methods, reason = "a measurement")]
-fn now() -> Instant {
-    Instant::now()
 }
