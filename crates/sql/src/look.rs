@@ -238,6 +238,10 @@ impl Look {
                 self.reads.push(Named { relation, place });
             }
             _ => {
+                // An UPDATE of this view is a SET of whatever it names (hazards V12).
+                if relation.name == "pg_settings" {
+                    self.raise(Class::Admin, || "changes settings (pg_settings)".to_owned());
+                }
                 if !self.writes.contains(&relation) {
                     self.writes.push(relation);
                 }
@@ -278,6 +282,18 @@ impl Look {
                     self.unknown(|| {
                         format!("samples by unknown method {}", names::written(&parts))
                     });
+                }
+            }
+            "ColumnRef" | "AIndirection" => {
+                let parts = self.named_by(frame);
+                // Of `schema.table.name` only the last can be a function; alone it is a column.
+                let fields = match parts.as_slice() {
+                    [_, .., last] if frame.kind == "ColumnRef" => std::slice::from_ref(last),
+                    [..] if frame.kind == "ColumnRef" => &[],
+                    fields => fields,
+                };
+                if let Some(name) = fields.iter().find(|it| names::calls_as_attribute(it)) {
+                    self.unknown(|| format!("may call function {name}() in attribute notation"));
                 }
             }
             "RangeVar" => self.relation(),

@@ -66,7 +66,7 @@ const HIDING: &[(&str, Class)] = &[
     ("SET client_encoding = 'LATIN1'", Class::Admin),
     ("SET NAMES 'BIG5'", Class::Admin),
     ("SET NAMES DEFAULT", Class::Admin),
-    ("UPDATE pg_settings SET setting = 'x'", Class::Write),
+    ("UPDATE pg_settings SET setting = 'x'", Class::Admin),
     ("SELECT dblink('', 'delete from t')", Class::Opaque),
     (
         "SELECT * FROM dblink('', 'select 1') AS t(a int)",
@@ -428,4 +428,29 @@ fn statements_and_where_they_stand() {
         sql::read("SELECT 1; DELETE FROM t; COMMIT").class(),
         Some(Class::Write)
     );
+}
+
+/// Attribute notation calls any function of one argument: `(a).f` and `a.f` are `f(a)`.
+#[test]
+fn attribute_notation_calls_functions() {
+    for text in [
+        "SELECT ('f').pg_read_file",
+        "SELECT (1).pg_advisory_lock",
+        "SELECT (4711).pg_terminate_backend",
+        "SELECT ('DELETE FROM t').dblink_exec",
+        "SELECT ('SELECT 1').ts_stat",
+        "SELECT x.ts_stat FROM unnest(ARRAY['SELECT 1']) x",
+        "SELECT (SELECT x.nextval) FROM unnest(ARRAY['s']) x",
+        "SELECT 1 FROM t WHERE ((t.a).lo_unlink) = 1",
+        "SELECT 1 ORDER BY ('f').pg_read_binary_file",
+    ] {
+        assert_eq!(sql::read(text).class(), Some(Class::Opaque), "{text}");
+    }
+    for text in [
+        "SELECT (x).n FROM information_schema._pg_expandarray(ARRAY[1]) x",
+        "SELECT pg_catalog.pg_class.relname FROM pg_catalog.pg_class",
+        "SELECT t.date, t.name, t.format FROM t",
+    ] {
+        assert_eq!(sql::read(text).class(), Some(Class::Read), "{text}");
+    }
 }

@@ -69,13 +69,43 @@ pub(crate) fn holds_name(kind: &str, field: &str) -> bool {
             | ("SortBy", "use_op")
             | ("TypeName", "names")
             | ("RangeTableSample", "method")
+            | ("ColumnRef", "fields")
+            | ("AIndirection", "indirection")
     )
+}
+
+/// Whether `a.NAME` and `(a).NAME` may be a call of a built-in function that a read may not call:
+/// attribute notation calls any function of one argument (the manual, section 8.16.5). These are the
+/// volatile and stable ones of `pg_proc` that do more than convert, by name or by family. A user's own
+/// function cannot be told from a column here; what it may do is for the server's fence.
+pub(crate) fn calls_as_attribute(name: &str) -> bool {
+    const FAMILIES: [&str; 5] = ["pg_", "lo_", "dblink", "binary_upgrade_", "brin_"];
+    const NAMES: [&str; 8] = [
+        "amvalidate",
+        "currval",
+        "gin_clean_pending_list",
+        "nextval",
+        "setseed",
+        "ts_stat",
+        "txid_status",
+        "xpath_table",
+    ];
+    FAMILIES.iter().any(|family| name.starts_with(family))
+        || name.ends_with("_validator")
+        || NAMES.contains(&name)
 }
 
 /// The kinds of `holds_name`.
 pub(crate) fn owns_names(kind: &str) -> bool {
     matches!(
         kind,
-        "FuncCall" | "AExpr" | "SubLink" | "SortBy" | "TypeName" | "RangeTableSample"
+        "FuncCall"
+            | "AExpr"
+            | "SubLink"
+            | "SortBy"
+            | "TypeName"
+            | "RangeTableSample"
+            | "ColumnRef"
+            | "AIndirection"
     )
 }
