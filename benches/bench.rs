@@ -224,7 +224,7 @@ fn pgbouncer(postgres: &Postgres, directory: &Path) -> Result<Peer, Trouble> {
             "[databases]\nbench = host=127.0.0.1 port={upstream} user=postgres password={password}\n\
              [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
              auth_type = any\npool_mode = transaction\ndefault_pool_size = 32\n\
-             max_prepared_statements = 100\nlog_connections = 0\nlog_disconnections = 0\n\
+             log_connections = 0\nlog_disconnections = 0\n\
              ignore_startup_parameters = extra_float_digits\n"
         ),
     )?;

@@ -98,7 +98,7 @@ pub enum Own {
     Poison,
     /// In a segment: opens a READ ONLY transaction around one unsigned read.
     FenceOpen,
-    /// In a segment: ends it.
+    /// In a segment: ends it. Rolled back, so that a setting that a function changed goes with it.
     FenceClose,
     /// In a segment: fences an unsigned read inside a read-write transaction (hazards V27).
     SavepointOpen,
@@ -117,11 +117,10 @@ impl Own {
         let of = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
         match self {
             Self::Begin(begin) => vec![begin.sql()],
-            Self::Rollback | Self::LookClose => of(&["ROLLBACK"]),
+            Self::Rollback | Self::FenceClose | Self::LookClose => of(&["ROLLBACK"]),
             Self::Poison => of(&["SELECT 1 OPERATOR(pg_catalog./) 0 AS portcullis_denied"]),
             Self::Settings(_) => of(&["RESET ALL", "SELECT pg_catalog.set_config($1, $2, false)"]),
             Self::FenceOpen => of(&["BEGIN READ ONLY"]),
-            Self::FenceClose => of(&["COMMIT"]),
             Self::SavepointOpen => of(&[
                 "SAVEPOINT portcullis_fence",
                 "SET LOCAL transaction_read_only = on",

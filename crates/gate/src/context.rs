@@ -47,6 +47,12 @@ pub struct Context {
 }
 
 impl Context {
+    /// The settings that can change what a text means, such as search_path.
+    pub fn meaningful_settings(&self) -> impl Iterator<Item = (&String, &String)> {
+        let all = self.settings.iter();
+        all.filter(|(name, _)| !NOT_MEANING.contains(&name.as_str()))
+    }
+
     pub(crate) fn gather(&self, into: &mut Gather) {
         for field in [
             self.tenant.as_str(),
@@ -56,12 +62,8 @@ impl Context {
         ] {
             into.field(field.as_bytes());
         }
-        let meaning = || {
-            let all = self.settings.iter();
-            all.filter(|(name, _)| !NOT_MEANING.contains(&name.as_str()))
-        };
-        into.number(meaning().count() as u64);
-        for (name, value) in meaning() {
+        into.number(self.meaningful_settings().count() as u64);
+        for (name, value) in self.meaningful_settings() {
             into.field(name.as_bytes());
             into.field(value.as_bytes());
         }

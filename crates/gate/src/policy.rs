@@ -259,9 +259,8 @@ impl Kinds {
         match class {
             // What is read may hide a write behind it: a view, an operator (hazards V15).
             Class::Read | Class::CopyOut => self.reads = true,
-            // Harmless settings take effect in a READ ONLY transaction as well.
-            Class::Session => {}
-            // A COMMIT would end the fence that it stands in, and a write could not run there.
+            // The fence is rolled back: a setting would go with it, a COMMIT would end the fence that
+            // it stands in, and a write could not run there.
             _ => self.unfenceable = true,
         }
     }

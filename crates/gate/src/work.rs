@@ -124,8 +124,9 @@ impl Work {
             .collect()
     }
 
-    /// Adds every byte that decides what runs: texts, types, formats, values, row limits. Portal
-    /// names are left out: they name an answer, not a deed.
+    /// Adds everything that decides what runs: texts, types, formats, values, and which of them is
+    /// executed when and how far. Portals count by what was bound to them; their names, and what is
+    /// only described, do not.
     pub(crate) fn gather(&self, into: &mut Gather) {
         match self {
             Self::Query(text) => {
@@ -134,21 +135,45 @@ impl Work {
             }
             Self::Batch(steps) => {
                 into.number(2);
+                let mut portals = Vec::new();
                 for step in steps {
-                    gather_step(step, into);
+                    gather_step(step, &mut portals, into);
                 }
             }
         }
     }
 }
 
-fn gather_step(step: &Step, into: &mut Gather) {
-    let Step::Bind {
-        statement, values, ..
-    } = step
-    else {
-        return;
+/// `portals` are the names of the portals bound so far, in order.
+fn gather_step<'a>(step: &'a Step, portals: &mut Vec<&'a str>, into: &mut Gather) {
+    let place = |name: &str, portals: &[&str]| {
+        let bound = portals.iter().rposition(|it| *it == name);
+        bound.map_or(u64::MAX, |place| place as u64)
     };
+    match step {
+        Step::Bind {
+            portal,
+            statement,
+            values,
+        } => {
+            portals.push(portal);
+            into.number(1);
+            gather_bind(statement, values, into);
+        }
+        Step::Execute { portal, max_rows } => {
+            into.number(2);
+            into.number(place(portal, portals));
+            into.field(&max_rows.to_be_bytes());
+        }
+        Step::ClosePortal(portal) => {
+            into.number(3);
+            into.number(place(portal, portals));
+        }
+        Step::Parse(_) | Step::DescribeStatement(_) | Step::DescribePortal(_) => {}
+    }
+}
+
+fn gather_bind(statement: &Prepared, values: &Values, into: &mut Gather) {
     into.field(statement.text.as_bytes());
     into.number(statement.types.len() as u64);
     for oid in &statement.types {

@@ -25,6 +25,19 @@ fn one(text: &str, types: &[u32], values: Values) -> Asks {
     Asks::work(Work::Batch(vec![bind("", text, types, values)]))
 }
 
+/// Two statements that are bound, and which of them is executed how far.
+fn two(executes: &[(&'static str, i32)]) -> Asks {
+    let mut steps = vec![
+        bind("a", "INSERT INTO audit VALUES (1)", &[], Values::default()),
+        bind("b", "DELETE FROM t", &[], Values::default()),
+    ];
+    steps.extend(executes.iter().map(|(portal, max_rows)| Step::Execute {
+        portal: (*portal).into(),
+        max_rows: *max_rows,
+    }));
+    Asks::work(Work::Batch(steps))
+}
+
 fn several(asks: Asks, change: impl FnOnce(&mut gate::Context)) -> Asks {
     let mut asks = asks;
     change(&mut asks.context);
@@ -70,6 +83,11 @@ fn works() -> Vec<(&'static str, Asks)> {
             "result format",
             one("SELECT 1", &[], values(&[Some("a")], &[], &[1])),
         ),
+        ("executed", two(&[("a", 0), ("b", 0)])),
+        ("in other order", two(&[("b", 0), ("a", 0)])),
+        ("one alone", two(&[("b", 0)])),
+        ("one twice", two(&[("a", 0), ("a", 0)])),
+        ("so far", two(&[("a", 1), ("b", 0)])),
         ("twice", Asks::batch(&["SELECT 1", "SELECT 1"])),
         ("joined", Asks::batch(&["SELECT 1SELECT 1"])),
     ]

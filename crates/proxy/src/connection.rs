@@ -332,7 +332,6 @@ impl<W: World, S: Socket> Connection<W, S> {
     fn lookup(&mut self, user: &str, database: &str) {
         let account = self.keeper.account(user, database);
         if let Some(Destination::Tenant(tenant)) = &account.destination {
-            self.pool = self.keeper.pool(tenant);
             self.tenant = Some(tenant.clone());
         }
         self.place.show(|view| {
@@ -343,7 +342,10 @@ impl<W: World, S: Socket> Connection<W, S> {
     }
 
     fn admit(&mut self) {
-        let (Some(pool), Some(tenant)) = (self.pool.clone(), self.tenant.clone()) else {
+        // Only now, when somebody has proven who they are, is a pool made.
+        let tenant = self.tenant.clone();
+        self.pool = tenant.as_ref().and_then(|it| self.keeper.pool(it));
+        let (Some(pool), Some(tenant)) = (self.pool.clone(), tenant) else {
             return self.tell(Input::Admitted(Err(Fault::no_tenant(""))));
         };
         self.later(async move {
@@ -360,10 +362,16 @@ impl<W: World, S: Socket> Connection<W, S> {
     }
 
     fn read_texts(&mut self, texts: Vec<bytestring::ByteString>) {
-        let known: Option<Vec<Arc<Reading>>> = texts
-            .iter()
-            .map(|text| self.keeper.reader.read_here(text))
-            .collect();
+        let here = texts.iter().map(|text| text.len()).sum::<usize>() <= sql::HERE_BYTES_MAX;
+        let reader = &self.keeper.reader;
+        let read = |text| {
+            if here {
+                reader.read_here(text)
+            } else {
+                reader.known(text)
+            }
+        };
+        let known: Option<Vec<Arc<Reading>>> = texts.iter().map(read).collect();
         if let Some(readings) = known {
             return self.tell(Input::Readings(readings));
         }

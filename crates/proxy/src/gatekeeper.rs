@@ -320,7 +320,22 @@ fn new_ticket(hold: Hold) -> NewTicket {
         role: request.context.role.to_string(),
         in_transaction: request.context.in_transaction,
         client: request.client.to_string(),
-        why: hold.why,
+        why: circumstances(request).fold(hold.why, |why, more| why + "; " + &more),
         needs: hold.needs,
     }
+}
+
+/// What of the context can change what the text means: whoever signs must see it.
+fn circumstances(request: &Request) -> impl Iterator<Item = String> {
+    let context = &request.context;
+    let settings = context
+        .meaningful_settings()
+        .map(|(name, value)| format!("with {name} = '{value}'"));
+    let isolation = context
+        .isolation
+        .map(|it| format!("isolation {}", gate::context::isolation_name(it)));
+    let state = context
+        .state
+        .map(|_| "after statements that changed the session".to_owned());
+    settings.chain(isolation).chain(state)
 }

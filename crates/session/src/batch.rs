@@ -11,6 +11,9 @@ use wire::frontend::{Bind, Frontend, Parse, Target};
 use crate::fault::Fault;
 use crate::talk::Talk;
 
+/// What the prepared statements of one session may take in all.
+const STATEMENTS_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// How a batch was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Close {
@@ -42,6 +45,20 @@ impl Batch {
         self.steps
             .iter()
             .any(|step| matches!(step, Step::Bind { .. }))
+    }
+
+    /// Whether it fetches from a portal of an earlier batch. Beside a Bind that would run in the fence
+    /// of what is bound, and be decided by nobody.
+    pub(crate) fn fetches_older(&self) -> bool {
+        let mut bound: Vec<&ByteString> = Vec::new();
+        self.steps.iter().any(|step| match step {
+            Step::Bind { portal, .. } => {
+                bound.push(portal);
+                false
+            }
+            Step::Execute { portal, .. } => !bound.contains(&portal),
+            _ => false,
+        })
     }
 
     /// Adds one message, of so many bytes.
@@ -99,10 +116,10 @@ impl Batch {
             text: parse.text,
             types: parse.types,
         });
-        if !talk
-            .names
-            .insert(parse.name.clone(), Arc::clone(&statement))
-        {
+        if talk.names.bytes() + statement.text.len() > STATEMENTS_BYTES_MAX {
+            return Err(Fault::statements_too_large(STATEMENTS_BYTES_MAX));
+        }
+        if !talk.names.insert(&parse.name, Arc::clone(&statement)) {
             return Err(Fault::duplicate_statement(&parse.name));
         }
         self.named.push((self.steps.len(), parse.name));

@@ -216,6 +216,41 @@ impl Fault {
             .fatal()
     }
 
+    /// More batches in one segment than the gate keeps account of.
+    pub fn segment_too_long(max: usize) -> Self {
+        let message = format!("more than {max} batches before a Sync");
+        Self::new(Blame::Client, SqlState::PROGRAM_LIMIT_EXCEEDED, message)
+            .hint("Send a Sync more often.")
+    }
+
+    /// More prepared statements than the gate keeps.
+    pub fn statements_too_large(max: usize) -> Self {
+        let message = format!("prepared statements of more than {max} bytes in all");
+        Self::new(Blame::Client, SqlState::PROGRAM_LIMIT_EXCEEDED, message)
+            .hint("Close those that are not needed any more.")
+    }
+
+    /// A fetch from an earlier portal in a batch that binds.
+    pub fn fetch_beside_bind() -> Self {
+        Self::new(
+            Blame::Client,
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "a batch that binds cannot fetch from a portal of an earlier one",
+        )
+        .hint("Send a Sync or a Flush in between.")
+    }
+
+    /// A read and something else in one segment, outside a transaction.
+    pub fn mixed_segment() -> Self {
+        Self::new(
+            Blame::Client,
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "an unsigned read and another statement cannot share a segment",
+        )
+        .detail("The read runs in a READ ONLY transaction of its own.")
+        .hint("Send a Sync in between.")
+    }
+
     /// A statement in a transaction that failed.
     pub fn failed_transaction() -> Self {
         let message =

@@ -12,7 +12,11 @@ use gate::{Prepared, Right};
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     statements: HashMap<ByteString, Named>,
+    bytes: usize,
 }
+
+/// What one name costs besides its text, roughly.
+const NAME_BYTES: usize = 256;
 
 #[derive(Debug)]
 struct Named {
@@ -29,17 +33,18 @@ impl Names {
 
     /// Gives a statement its name; it counts for good only once [`Names::confirm`] is called. The
     /// unnamed statement is replaced silently, another name must be free.
-    pub(crate) fn insert(&mut self, name: ByteString, statement: Arc<Prepared>) -> bool {
-        if !name.is_empty() && self.statements.contains_key(&name) {
+    pub(crate) fn insert(&mut self, name: &ByteString, statement: Arc<Prepared>) -> bool {
+        if !name.is_empty() && self.statements.contains_key(name) {
             return false;
         }
-        self.statements.insert(
-            name,
-            Named {
-                statement,
-                confirmed: false,
-            },
-        );
+        self.bytes += weight(name, &statement);
+        let named = Named {
+            statement,
+            confirmed: false,
+        };
+        if let Some(old) = self.statements.insert(name.clone(), named) {
+            self.bytes -= weight(name, &old.statement);
+        }
         true
     }
 
@@ -50,15 +55,31 @@ impl Names {
         }
     }
 
+    /// Bytes that all names and their texts take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Closing what does not exist is no error.
     pub(crate) fn close(&mut self, name: &str) {
-        self.statements.remove(name);
+        if let Some(old) = self.statements.remove(name) {
+            self.bytes -= weight(name, &old.statement);
+        }
     }
 
     /// Forgets what the server never accepted; called when a batch ended in an error.
     pub(crate) fn forget_unconfirmed(&mut self) {
-        self.statements.retain(|_, named| named.confirmed);
+        self.statements.retain(|name, named| {
+            if !named.confirmed {
+                self.bytes -= weight(name, &named.statement);
+            }
+            named.confirmed
+        });
     }
+}
+
+fn weight(name: &str, statement: &Prepared) -> usize {
+    NAME_BYTES + name.len() + statement.text.len()
 }
 
 /// Portals that are open upstream, with the right to go on with each.
@@ -66,6 +87,8 @@ impl Names {
 pub(crate) struct Portals {
     open: HashMap<ByteString, Open>,
     last: Option<Open>,
+    /// Something that must be fenced was released: from then on every portal may be one of its.
+    fenced: bool,
 }
 
 /// An open portal.
@@ -80,26 +103,27 @@ pub(crate) struct Open {
 impl Portals {
     /// A portal was bound under this right.
     pub(crate) fn insert(&mut self, name: ByteString, portal: Open) {
+        self.fenced |= portal.fenced;
         self.open.insert(name, portal);
     }
 
     /// Something was released: SQL that it ran may have declared cursors, which the protocol sees
     /// as portals.
     pub(crate) fn released(&mut self, portal: Open) {
+        self.fenced |= portal.fenced;
         self.last = Some(portal);
     }
 
     /// The portal of that name. One that no Bind made can be a cursor that released SQL declared;
-    /// the server knows, and it is fenced in any case.
+    /// the server knows. Whose it really is only the server knows as well, since a Bind may have
+    /// failed: once anything was fenced, everything is.
     pub(crate) fn get(&self, name: &str) -> Option<Open> {
-        let cursor = || {
-            let last = self.last.as_ref().filter(|_| !name.is_empty());
-            last.map(|it| Open {
-                right: it.right.clone(),
-                fenced: true,
-            })
-        };
-        self.open.get(name).cloned().or_else(cursor)
+        let cursor = || self.last.as_ref().filter(|_| !name.is_empty());
+        let found = self.open.get(name).or_else(cursor)?;
+        Some(Open {
+            right: found.right.clone(),
+            fenced: self.fenced || found.fenced,
+        })
     }
 
     /// The right of what was released last.
@@ -116,5 +140,6 @@ impl Portals {
     pub(crate) fn clear(&mut self) {
         self.open.clear();
         self.last = None;
+        self.fenced = false;
     }
 }

@@ -192,9 +192,7 @@ impl Talk {
             let mut chain = self
                 .pinned
                 .map_or_else(Vec::new, |it| it.as_bytes().to_vec());
-            for text in request.work.texts() {
-                chain.extend_from_slice(Digest::of(text.as_bytes()).as_bytes());
-            }
+            chain.extend_from_slice(request.digest().as_bytes());
             self.pinned = Some(Digest::of(&chain));
         }
     }

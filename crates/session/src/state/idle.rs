@@ -13,6 +13,9 @@ use crate::replies::{close_complete, relay_unasked};
 use crate::state::job::{Accounts, Labels, Refused, Shape, finish, hang_up, refuse};
 use crate::talk::{Io, Talk};
 
+/// Batches that one segment may have before its Sync.
+const SEGMENT_TURNS_MAX: usize = 100;
+
 /// Nothing is asked and nothing is owed, but for an extended segment that may be open upstream.
 #[derive(Debug, Default)]
 pub(crate) struct Idle {
@@ -122,6 +125,17 @@ impl Idle {
             };
         }
         let decide = self.batch.binds();
+        let refusal = if talk.sent.len() >= SEGMENT_TURNS_MAX {
+            Some(Fault::segment_too_long(SEGMENT_TURNS_MAX))
+        } else if decide && self.batch.fetches_older() {
+            Some(Fault::fetch_beside_bind())
+        } else {
+            None
+        };
+        if let Some(fault) = refusal {
+            let (shape, _) = Shape::of(self.batch, close);
+            return Next::Refused(refuse(&fault, &shape, talk, io), shape);
+        }
         let (shape, steps) = Shape::of(self.batch, close);
         if decide {
             Next::Ask(Work::Batch(steps), shape)

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use gate::cargo::More;
-use gate::{Authority, Cargo, Form, Look, Own, Released, Step, Work};
-use sql::{Class, Control};
+use gate::{Authority, Cargo, Form, Look, Own, Released, Request, Step, Work};
+use sql::{Class, Control, Reading, Statement};
 
 use crate::batch::Close;
 use crate::effect::Effect;
@@ -25,12 +25,10 @@ pub(crate) fn send(
     io: &mut Io,
 ) -> Replies {
     let request = Arc::clone(released.request());
-    let fence = match (fenced, talk.transaction.has_upstream()) {
-        (false, _) => Fence::None,
-        (true, true) => Fence::Savepoint,
-        (true, false) => Fence::Transaction,
-    };
+    let fence = fence_for(fenced, talk);
     talk.taint(&request);
+    // What a function changed inside the client's own transaction stays when that commits.
+    talk.tainted |= fence == Fence::Savepoint;
     if request
         .statements()
         .any(|it| it.class != Class::Transaction)
@@ -73,6 +71,47 @@ pub(crate) fn send(
     load.send(io)
 }
 
+/// The fence around a request, here and now.
+fn fence_for(fenced: bool, talk: &Talk) -> Fence {
+    match (fenced, talk.transaction.has_upstream()) {
+        (false, _) => Fence::None,
+        (true, true) => Fence::Savepoint,
+        (true, false) => Fence::Transaction,
+    }
+}
+
+/// Whether a request can go into the open segment. Around a read of its own stands a transaction of
+/// its own, which would take in what was sent before it, or end it.
+pub(crate) fn fits(fenced: bool, talk: &Talk) -> bool {
+    let fence = fence_for(fenced, talk);
+    let alone = |fence: Fence| matches!(fence, Fence::Transaction | Fence::Look);
+    talk.segment
+        .is_none_or(|open| open.fence == fence || !(alone(open.fence) || alone(fence)))
+}
+
+/// The statements in the order in which they are executed; one that is only bound is not.
+fn executed(request: &Request) -> Vec<&Statement> {
+    let Work::Batch(steps) = &request.work else {
+        return request.statements().collect();
+    };
+    let mut bound: Vec<(&str, &Reading)> = Vec::new();
+    let mut readings = request.readings.iter();
+    let mut executed = Vec::new();
+    for step in steps {
+        match step {
+            Step::Bind { portal, .. } => {
+                bound.extend(readings.next().map(|reading| (&**portal, &**reading)));
+            }
+            Step::Execute { portal, .. } => {
+                let found = bound.iter().rev().find(|it| it.0 == &**portal);
+                executed.extend(found.into_iter().flat_map(|it| it.1.statements.iter()));
+            }
+            _ => {}
+        }
+    }
+    executed
+}
+
 /// What the next ReadyForQuery will decide about.
 fn note_sent(released: &Released, number: u64, talk: &mut Talk) {
     let request = released.request();
@@ -86,11 +125,12 @@ fn note_sent(released: &Released, number: u64, talk: &mut Talk) {
     let may_commit = request
         .statements()
         .any(|it| it.class == Class::Opaque || matches!(it.control, Some(Control::Commit { .. })));
-    let first = request
-        .statements()
+    let executed = executed(request);
+    let first = executed
+        .iter()
         .position(|it| it.class != Class::Transaction);
     let controls = |from: usize, to: usize| {
-        let part = request.statements().take(to).skip(from);
+        let part = executed.iter().take(to).skip(from);
         part.filter_map(|it| it.control.clone()).collect()
     };
     let first = first.unwrap_or(usize::MAX);

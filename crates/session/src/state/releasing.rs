@@ -16,7 +16,7 @@ use crate::fault::Fault;
 use crate::input::{Input, Leased};
 use crate::replies::{Relayed, Replies};
 use crate::state::job::{Accounts, Refused, Shape, hang_up, refuse};
-use crate::state::load::{send, send_steps};
+use crate::state::load::{fits, send, send_steps};
 use crate::talk::{Io, Talk};
 use crate::transaction::Transaction;
 
@@ -240,7 +240,12 @@ impl Turn {
             let withdrawn = ticket.filter(|it| self.waits == Some(*it));
             return self.stop(&Fault::cancelled(withdrawn), talk, io);
         }
-        self.leave(false, io);
+        match &what {
+            What::Claim(clearance) if !fits(clearance.fenced(), talk) => {
+                return self.stop(&Fault::mixed_segment(), talk, io);
+            }
+            _ => self.leave(false, io),
+        }
         match what {
             What::Claim(clearance) => {
                 let (request, fenced) = (Arc::clone(clearance.request()), clearance.fenced());

@@ -10,7 +10,7 @@ use crate::replies::{Relayed, Replies};
 use crate::state::account::{self, Accounts};
 use crate::state::job::{Shape, hang_up};
 use crate::state::load;
-use crate::talk::{Io, Talk};
+use crate::talk::{Fence, Io, Talk};
 
 /// A transaction that is being undone. The client has heard the error already.
 #[derive(Debug)]
@@ -34,7 +34,12 @@ impl Unwinding {
     /// After a refusal: with savepoints open the client must be able to go back to one, so there
     /// the transaction only fails; otherwise it is rolled back at once.
     pub(crate) fn refused(shape: Shape, talk: &Talk, io: &mut Io) -> Self {
+        // In a fence of its own there is nothing of the client's to go back to.
+        let fenced = talk
+            .segment
+            .is_some_and(|it| it.fence == Fence::Transaction);
         let poison = talk.transaction.has_savepoints() || !talk.transaction.has_upstream();
+        let poison = poison && !fenced;
         let replies = if poison {
             load::poison(talk, io)
         } else {

@@ -17,6 +17,7 @@ mod console;
 mod copying;
 mod dialect;
 mod driver;
+mod escapes;
 mod laws;
 mod leaving;
 mod login;

@@ -18,13 +18,13 @@ fn held() -> World {
 }
 
 #[test]
-fn an_allowed_read_is_fenced_and_its_tag_waits_for_the_commit() {
+fn an_allowed_read_is_fenced_and_its_tag_waits_for_the_end_of_the_fence() {
     let mut world = World::new();
     world.client(&q("SELECT 1"));
     insta::assert_snapshot!(world.transcript());
     assert_eq!(
         world.server.heard,
-        ["BEGIN READ ONLY", "SELECT 1", "COMMIT"]
+        ["BEGIN READ ONLY", "SELECT 1", "ROLLBACK"]
     );
 }
 
