@@ -10,6 +10,7 @@ use bytes::Bytes;
 use pool::Stream;
 use session::{Fault, Peer, Session};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 
 use crate::connection::Connection;
 use crate::gatekeeper::Gatekeeper;
@@ -17,6 +18,10 @@ use crate::negotiate::{Encryption, Opening, negotiate, turn_away};
 use crate::registry::View;
 use crate::socket::Socket;
 use crate::world::World;
+
+/// Connections beyond the sessions that may be logging in, or be told that there are too many. Above
+/// that the next ones wait in the kernel's queue.
+const HANDSHAKES_MAX: usize = 200;
 
 /// How long to wait before accepting again when that failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -30,13 +35,18 @@ pub(crate) async fn accept<W: World>(
     keeper: Rc<Gatekeeper<W>>,
     encryption: Encryption,
 ) {
+    let permits = Arc::new(Semaphore::new(keeper.config.sessions_max + HANDSHAKES_MAX));
     loop {
+        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
+            return;
+        };
         match listener.accept().await {
             Ok((socket, address)) => {
                 let (keeper, encryption) = (Rc::clone(&keeper), encryption.clone());
                 tokio::task::spawn_local(async move {
                     prepare(&socket);
                     serve(socket, address, keeper, encryption).await;
+                    drop(permit);
                 });
             }
             Err(error) => {
