@@ -165,8 +165,9 @@ pub trait Journal {
     fn is_open(&self) -> bool;
 
     /// Writes an entry in its turn and does not wait for the disk; at most 100 ms of such entries
-    /// can be lost by a crash (DESIGN ruling 25). An error means that nothing may pass.
-    fn note(&self, entry: Entry) -> Result<(), JournalDown>;
+    /// can be lost by a crash (DESIGN ruling 25). An error means that nothing may pass: where the
+    /// journal is still open it is only behind, and the entry can be given again.
+    fn note(&self, entry: &Entry) -> Result<(), JournalDown>;
 
     /// Writes an entry and resolves when it, and all before it, are on disk.
     fn write(&self, entry: Entry) -> impl Future<Output = Result<(), JournalDown>>;

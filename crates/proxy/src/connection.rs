@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 use gate::{Cargo, Clearance, Entry, Journal, Request, TenantId, Tickets, claim};
@@ -20,16 +20,14 @@ use tokio::sync::mpsc;
 use crate::console;
 use crate::gatekeeper::{Gatekeeper, checkout_fault};
 use crate::registry::{Mail, Place};
-use crate::socket::{OUT_BYTES_MAX, Socket, UNSENT_BYTES_MAX, read};
+use crate::socket::{GOODBYE, OUT_BYTES_MAX, Socket, UNSENT_BYTES_MAX, read};
 use crate::world::World;
-
-/// How long a client may take to read the last it is told.
-const GOODBYE: Duration = Duration::from_secs(5);
 
 /// The answer to an effect that took its time.
 enum Answer<W: World> {
     Input(Input<'static>),
     Lease(Result<Lease<W::Dial>, CheckoutError>),
+    Noted(bool),
 }
 
 type Pending<W> = Pin<Box<dyn Future<Output = Answer<W>>>>;
@@ -154,6 +152,8 @@ impl<W: World, S: Socket> Connection<W, S> {
         match answer {
             Answer::Input(input) => self.tell(input),
             Answer::Lease(leased) => self.leased(leased),
+            Answer::Noted(true) => {}
+            Answer::Noted(false) => self.upstream_gone(),
         }
         true
     }
@@ -435,9 +435,11 @@ impl<W: World, S: Socket> Connection<W, S> {
         self.later(async move { Answer::Input(Input::Written(journal.write(entry).await)) });
     }
 
-    fn note(&self, entry: Entry) {
-        if self.keeper.journal.note(entry).is_err() {
-            tracing::error!(session = self.number, "the journal cannot be written");
+    /// Nothing goes up behind an entry that was not written (DESIGN principle 9).
+    fn note(&mut self, entry: Entry) {
+        if self.keeper.journal.note(&entry).is_err() {
+            let keeper = Rc::clone(&self.keeper);
+            self.later(async move { Answer::Noted(keeper.note_late(entry).await) });
         }
     }
 

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gate::audit::Entry;
 use gate::policy::Hold;
@@ -21,6 +22,9 @@ use wire::scram::Verifier;
 use crate::config::Config;
 use crate::registry::Registry;
 use crate::world::World;
+
+/// How long a session waits for a journal that is behind before it looks again.
+const JOURNAL_PAUSE: Duration = Duration::from_millis(1);
 
 /// The database name of the console.
 pub(crate) const CONSOLE: &str = "portcullis";
@@ -152,13 +156,26 @@ impl<W: World> Gatekeeper<W> {
                     rule: Arc::clone(&denial.rule),
                     asked: gate::audit::asked(request),
                 };
-                Ok(match self.journal.note(entry) {
+                Ok(match self.journal.note(&entry) {
                     Ok(()) => Verdict::Denied(denial),
                     Err(_) => Verdict::Unavailable(Fault::journal_down()),
                 })
             }
             Judgement::Hold(hold) => Err(hold),
         }
+    }
+
+    /// Writes an entry in its turn where the journal is behind: waits until there is room, and says
+    /// whether it was written at all. What comes after it must wait as well.
+    pub(crate) async fn note_late(&self, entry: Entry) -> bool {
+        while self.journal.is_open() {
+            if self.journal.note(&entry).is_ok() {
+                return true;
+            }
+            tokio::time::sleep(JOURNAL_PAUSE).await;
+        }
+        tracing::error!("the journal cannot be written: the gate is closed");
+        false
     }
 
     /// Finds an approved ticket for a held request, or opens one and lets the session wait for it.

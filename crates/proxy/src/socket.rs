@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::io;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use futures_util::FutureExt;
@@ -16,6 +17,9 @@ pub(crate) const OUT_BYTES_MAX: usize = 256 * 1024;
 
 /// Bytes for an upstream that may wait; above it the client is not read.
 pub(crate) const UNSENT_BYTES_MAX: usize = 256 * 1024;
+
+/// How long a client may take to read the last it is told.
+pub(crate) const GOODBYE: Duration = Duration::from_secs(5);
 
 /// How much is read from a client at once.
 const READ_BYTES: usize = 8 * 1024;

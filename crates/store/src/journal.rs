@@ -194,8 +194,8 @@ impl Journal for JournalFile {
         self.0.thread.as_ref().is_some_and(running)
     }
 
-    fn note(&self, entry: Entry) -> Result<(), JournalDown> {
-        self.queue(&entry, None)
+    fn note(&self, entry: &Entry) -> Result<(), JournalDown> {
+        self.queue(entry, None)
     }
 
     async fn write(&self, entry: Entry) -> Result<(), JournalDown> {

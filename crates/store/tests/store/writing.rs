@@ -125,14 +125,14 @@ async fn broken(lever: impl Fn(&Disk) -> &AtomicBool) {
     lever(&levers.0).store(true, Ordering::SeqCst);
     assert_eq!(journal.write(login(2)).await, Err(JournalDown));
     lever(&levers.0).store(false, Ordering::SeqCst);
-    wait_for("notes are refused", || journal.note(login(3)).is_err());
+    wait_for("notes are refused", || journal.note(&login(3)).is_err());
     let writes = levers.0.writes.load(Ordering::SeqCst);
     assert_eq!(
         journal.write(login(4)).await,
         Err(JournalDown),
         "the journal came back"
     );
-    assert_eq!(journal.clone().note(login(5)), Err(JournalDown));
+    assert_eq!(journal.clone().note(&login(5)), Err(JournalDown));
     // Its thread has let go of the queue and is about to end.
     while journal.is_open() {
         std::thread::yield_now();
@@ -195,7 +195,7 @@ async fn notes_are_on_disk_soon_and_together() {
     let journal = levers.journal(&state, &store).await;
     let before = levers.syncs();
     for session in 0..100 {
-        journal.note(login(session)).unwrap();
+        journal.note(&login(session)).unwrap();
     }
     wait_for("a sync", || levers.syncs() > before);
     assert!(levers.syncs() <= before + 2, "a sync for each note");
@@ -210,7 +210,7 @@ async fn a_write_takes_the_notes_before_it_along() {
     let store = state.store();
     let journal = state.journal(&store).await;
     for session in 0..10 {
-        journal.note(login(session)).unwrap();
+        journal.note(&login(session)).unwrap();
     }
     journal.write(login(10)).await.unwrap();
     let lines = state.lines();
@@ -256,12 +256,12 @@ async fn a_full_queue_says_so_and_recovers() {
     let _free = Free(levers.clone());
     levers.stick(true);
     let mut taken = 0_u64;
-    while journal.note(login(taken)).is_ok() {
+    while journal.note(&login(taken)).is_ok() {
         taken += 1;
         assert!(taken < 1_000_000, "a queue without a bound");
     }
     levers.stick(false);
-    wait_for("room", || journal.note(login(taken)).is_ok());
+    wait_for("room", || journal.note(&login(taken)).is_ok());
     drop(journal);
     store.head(NODE).await.unwrap();
     assert_eq!(verify_state(state.dir.path()).unwrap().records, taken + 2);
