@@ -102,13 +102,6 @@ impl Fault {
         Self::new(Blame::Client, SqlState::INVALID_AUTHORIZATION, message).fatal()
     }
 
-    /// A protocol version that nobody speaks any more, or not yet.
-    pub fn version(major: u16, minor: u16) -> Self {
-        let message =
-            format!("unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.2");
-        Self::new(Blame::Client, SqlState::FEATURE_NOT_SUPPORTED, message).fatal()
-    }
-
     /// Replication through the gate.
     pub fn replication() -> Self {
         Self::new(
