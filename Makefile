@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test canary bench lint deny setup check
+.PHONY: help demo test canary fuzz regress clients bench lint deny setup check
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,18 @@ test: setup ## build, and run every test against a real PostgreSQL
 canary: setup ## show that nothing runs before it is approved, message by message
 	cargo build -p portcullis
 	cargo run -q -p portcullis-tests --bin canary
+
+regress: setup ## PostgreSQL's own tests through the gate, against the same run straight
+	cargo build -p portcullis
+	cargo run -q -p portcullis-tests --bin regress
+
+fuzz: ## look for inputs that break a law, SECONDS_EACH=60 for each target (needs cargo-fuzz)
+	@bash tests/fuzz/run.sh $(SECONDS_EACH)
+
+clients: setup ## real clients straight, through the gate, and held (MODE= POOL= PARALLEL= ONLY="psql ...")
+	cargo build -p portcullis
+	MODE="$(MODE)" POOL="$(POOL)" PARALLEL="$(PARALLEL)" ONLY="$(ONLY)" \
+		cargo run -q -p portcullis-tests --bin clients
 
 bench: setup ## measure against a direct connection and pgbouncer (about ten minutes)
 	@echo "==> building in release (first time: about ten minutes)"

@@ -26,12 +26,17 @@
 
 pub mod canary;
 mod cli;
+pub mod clients;
+pub mod conversation;
 mod database;
+#[path = "../fuzz/targets/mod.rs"]
+pub mod fuzz;
 mod gate;
 mod lines;
 mod login;
 mod process;
 pub mod raw;
+pub mod regress;
 pub mod stage;
 
 pub use cli::{cli, portcullis_binary, psql};

@@ -183,7 +183,10 @@ fn pools_and_sessions_are_for_operators() {
     let mut alice = stage.psql("alice").env("PGAPPNAME", "probe").start(UPDATE);
     let ticket = held(&mut alice);
     let pools = psql(&stage, "carol", "SHOW POOLS").ok().stdout;
-    let pool = format!("{}|{}|0|0|", stage.database.name, stage.database.write.name);
+    let pool = format!(
+        "{}|{}|2|0|0|",
+        stage.database.name, stage.database.write.name
+    );
     assert!(
         pools.starts_with(&pool),
         "a hold costs no connection: {pools}"

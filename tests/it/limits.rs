@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use harness::Login;
-use harness::raw::{self, Raw};
+use harness::raw::{self, Frame, Raw};
 
 use crate::stage::{Stage, eventually, held, held_raw};
 
@@ -158,13 +158,21 @@ fn ten_megabytes_wait_while_others_are_served() {
     assert!(slowest < Duration::from_secs(5), "bob waited {slowest:?}");
 }
 
+/// The client is told why it is let go, and of the key that says so.
 #[track_caller]
-fn refused(client: &mut Raw, sqlstate: &str) {
+fn refused(client: &mut Raw, sqlstate: &str, key: &str) {
     let frames = client.frames_until_closed();
     let error = frames.iter().find(|frame| frame.tag == b'E');
     let error = error.unwrap_or_else(|| panic!("closed without a word: {frames:?}"));
     assert_eq!(error.sqlstate(), sqlstate, "{}", error.describe());
+    fatal(error, key);
+}
+
+#[track_caller]
+fn fatal(error: &Frame, key: &str) {
     assert_eq!(error.field('S').as_deref(), Some("FATAL"));
+    let hint = error.field('H').unwrap_or_default();
+    assert!(hint.contains(&format!("{key} in [limits]")), "{hint}");
 }
 
 #[test]
@@ -177,11 +185,11 @@ fn a_request_that_is_too_large_is_refused() {
     assert_eq!(raw::tags(&client.query(&fits)), "TDCZ");
     // Only its header: nobody waits for the rest, or makes room for it (hazards R1).
     client.send(b"Q\0\0\x04\x05");
-    refused(&mut client, "08P01");
+    refused(&mut client, "08P01", "request_bytes_max");
 
     let mut client = stage.raw("alice");
     client.send(&[raw::parse("a", &fits), raw::parse("b", &fits)].concat());
-    refused(&mut client, "54000");
+    refused(&mut client, "54000", "request_bytes_max");
 
     let mut client = stage.raw("alice");
     for name in ["a", "b", "c", "d", "e"] {
@@ -189,7 +197,7 @@ fn a_request_that_is_too_large_is_refused() {
     }
     client.is_silent_for(Duration::from_millis(50));
     client.send(&raw::parse("f", "select 1"));
-    refused(&mut client, "54000");
+    refused(&mut client, "54000", "pipeline_max");
     assert_eq!(stage.psql("alice").query("select 1").ok().stdout, "1");
 }
 
@@ -296,4 +304,176 @@ fn a_hundred_held_clients_cost_no_connection() {
     let ticket = held(&mut psql);
     stage.cli("carol").run(&["approve", &ticket]).ok();
     assert_eq!(psql.finish().ok().stdout, "UPDATE 1");
+}
+
+/// A login that must fail.
+#[track_caller]
+fn turned_away(login: &Login, key: &str) {
+    let error = Raw::try_login(login, &[]).unwrap_err();
+    assert_eq!(error.sqlstate(), "53300", "{}", error.describe());
+    fatal(&error, key);
+}
+
+/// A place is free again as soon as the gate knows that somebody left.
+#[track_caller]
+fn let_in(login: &Login) -> Raw {
+    let mut client = None;
+    eventually("there is room again", || {
+        client = Raw::try_login(login, &[]).ok();
+        client.is_some()
+    });
+    client.unwrap()
+}
+
+#[test]
+fn one_session_too_many_is_told_which_limit_it_met() {
+    for key in ["sessions_max", "sessions_per_address_max"] {
+        let stage = Stage::with(|setup| setup.more = format!("[limits]\n{key} = 2\n"));
+        let login = stage.login("alice");
+        let (mut first, _second) = (Raw::login(&login), Raw::login(&login));
+        turned_away(&login, key);
+        // Who is in may still cancel, though that is one more connection.
+        first.send(&raw::query(UPDATE));
+        held_raw(&mut first);
+        let cancel = raw::cancel_request(first.key().0, first.key().1);
+        Raw::connect(stage.gate.address()).send(&cancel);
+        assert_eq!(raw::tags(&first.frames_until(b'Z')), "EZ");
+        drop(first);
+        let_in(&login);
+    }
+}
+
+/// One tenant cannot take the places of all, and nobody learns that it is full who may not use it.
+#[test]
+fn a_tenant_has_its_own_number_of_sessions() {
+    let stage = Stage::with_twin(|setup| {
+        setup.more = "[limits]\nsessions_per_tenant_max = 2\n".to_owned();
+    });
+    let login = stage.login("alice");
+    let (first, _second) = (Raw::login(&login), Raw::login(&login));
+    turned_away(&login, "sessions_per_tenant_max");
+    let stranger = login.person("alice", "wrong");
+    let error = Raw::try_login(&stranger, &[]).unwrap_err();
+    assert_eq!(error.sqlstate(), "28P01");
+    Raw::login(&login.database("twin"));
+    Raw::login(&stage.console("bob"));
+    drop(first);
+    let_in(&login);
+}
+
+/// A result of about 100 MB.
+const HUGE: &str = "select repeat('x', 10000) from generate_series(1, 10000)";
+
+/// How many server connections wait for somebody to read.
+#[track_caller]
+fn stuck(stage: &Stage) -> usize {
+    let role = &stage.database.write.name;
+    let filter = format!("wait_event = 'ClientWrite' and usename = '{role}'");
+    let count = format!("select count(*) from pg_stat_activity where {filter}");
+    stage.database.sql(&count).parse().unwrap()
+}
+
+/// Hazards R55: of what waits for those who never read, the gate keeps little; the rest stays in the server.
+#[test]
+fn fifty_clients_that_never_read_cost_no_memory() {
+    let stage = Stage::with(|setup| setup.tenant = "pool_size = 50\nwait = '60 s'\n".to_owned());
+    let login = stage.login("alice");
+    let mut lazy: Vec<Raw> = (0..50).map(|_| Raw::login(&login)).collect();
+    let before = resident_kib(stage.gate.id());
+    for client in &mut lazy {
+        client.send(&raw::query(HUGE));
+    }
+    eventually("all wait", || stuck(&stage) == 50);
+    let grown = resident_kib(stage.gate.id()).saturating_sub(before);
+    println!("fifty results of 100 MB: {grown} KiB more");
+    assert!(grown < 60_000, "{grown} KiB");
+    assert_eq!(stage.psql_console("bob").query("SHOW VERSION").ok().code, 0);
+}
+
+/// Hazards R56: a write that times out frees both sides.
+#[test]
+fn whoever_never_reads_loses_the_server_connection() {
+    let mut stage = Stage::with(|setup| {
+        setup.more = "[limits]\nslow_reader = '1 s'\n".to_owned();
+        setup.tenant = "pool_size = 2\nwait = '60 s'\n".to_owned();
+    });
+    let mut lazy: Vec<Raw> = (0..4).map(|_| stage.raw("alice")).collect();
+    for client in &mut lazy {
+        client.send(&raw::query(HUGE));
+    }
+    stage.gate.stderr().wait_for("(slow_reader)");
+    // Both places were theirs, and are nobody's in the end.
+    assert_eq!(stage.psql("bob").query("select 1").ok().stdout, "1");
+    eventually("their connections are gone", || stuck(&stage) == 0);
+    for client in &mut lazy {
+        while client.frame_within(harness::DEADLINE).is_ok() {}
+    }
+}
+
+/// Hazards R1, R55: a length is a promise, and nobody pays for it in advance.
+#[test]
+fn what_a_header_claims_takes_no_memory() {
+    let stage = Stage::new();
+    let login = stage.login("alice");
+    let mut clients: Vec<Raw> = (0..100).map(|_| Raw::login(&login)).collect();
+    let before = resident_kib(stage.gate.id());
+    for client in &mut clients {
+        client.send(&[&b"Q\x00\xff\xff\xff"[..], b"select"].concat());
+    }
+    assert_eq!(stage.psql("bob").query("select 1").ok().stdout, "1");
+    let grown = resident_kib(stage.gate.id()).saturating_sub(before);
+    println!("a hundred headers: {grown} KiB more");
+    assert!(grown < 10_000, "{grown} KiB");
+    for client in &mut clients {
+        client.is_silent_for(Duration::from_millis(1));
+    }
+}
+
+/// Hazards R55: a tenant whose clients do not read keeps so much and no more, and who does read goes on.
+#[test]
+fn the_sessions_of_a_tenant_share_what_may_wait() {
+    let stage = Stage::with_twin(|setup| {
+        setup.more =
+            "[limits]\nbuffer_bytes_max = '8 MiB'\ntenant_buffer_bytes_max = '16 MiB'\n".to_owned();
+        setup.tenant = "pool_size = 20\n".to_owned();
+    });
+    let login = stage.login("alice");
+    let mut lazy: Vec<Raw> = (0..15).map(|_| Raw::login(&login)).collect();
+    let before = resident_kib(stage.gate.id());
+    for client in &mut lazy {
+        client.send(&raw::query(HUGE));
+    }
+    eventually("all wait", || stuck(&stage) == 15);
+    let grown = resident_kib(stage.gate.id()).saturating_sub(before);
+    println!("what a tenant keeps: {grown} KiB more");
+    assert!(grown < 50_000, "{grown} KiB");
+    for login in [login.clone(), login.database("twin")] {
+        let rows = Raw::login(&login).query(HUGE).len();
+        assert_eq!(rows, 10_003);
+    }
+    let mut last = lazy.pop().unwrap();
+    drop(lazy);
+    assert_eq!(last.frames_until(b'Z').len(), 10_003);
+}
+
+/// Large requests take turns where a tenant may keep little; none waits for ever for another.
+#[test]
+fn large_requests_of_a_tenant_take_turns() {
+    let stage = Stage::with(|setup| {
+        setup.more = "[limits]\ntenant_buffer_bytes_max = '32 KiB'\n".to_owned();
+    });
+    let login = stage.login("alice");
+    let sql = format!("select length('{}')", "x".repeat(200_000));
+    let message = raw::query(&sql);
+    let (most, rest) = message.split_at(message.len() - 10);
+    let mut clients: Vec<Raw> = (0..8).map(|_| Raw::login(&login)).collect();
+    thread::scope(|scope| {
+        for client in &mut clients {
+            scope.spawn(|| {
+                client.send(most);
+                client.send(rest);
+                assert_eq!(raw::tags(&client.frames_until(b'Z')), "TDCZ");
+            });
+        }
+    });
 }

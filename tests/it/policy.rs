@@ -162,21 +162,17 @@ fn what_does_not_parse_is_held_as_opaque() {
 fn several_statements_in_one_query_are_held_as_one() {
     let stage = Stage::new();
     let mut client = stage.raw("alice");
-    for (sql, tags) in [
-        ("select 1; select 2", "NTDCTDCZ"),
-        (
-            "select 1; update t set note = 'new' where id = 1; select 2",
-            "NTDCCTDCZ",
-        ),
-    ] {
-        client.send(&raw::query(sql));
-        let ticket = held_raw(&mut client);
-        assert_eq!(stage.ticket("bob", &ticket, "statement"), sql);
-        assert_eq!(stage.count("note = 'new'"), "0");
-        stage.approve(&ticket);
-        assert_eq!(raw::tags(&client.frames_until(b'Z')), tags, "{sql}");
-    }
+    let sql = "select 1; update t set note = 'new' where id = 1; select 2";
+    client.send(&raw::query(sql));
+    let ticket = held_raw(&mut client);
+    assert_eq!(stage.ticket("bob", &ticket, "statement"), sql);
+    assert_eq!(stage.count("note = 'new'"), "0");
+    stage.approve(&ticket);
+    assert_eq!(raw::tags(&client.frames_until(b'Z')), "NTDCCTDCZ");
     assert_eq!(stage.count("note = 'new'"), "1");
+    // Nothing but reads: each passes by itself.
+    let answer = client.query("select 1; select 2");
+    assert_eq!(raw::tags(&answer), "TDCTDCZ");
     // A denial in it is one of the whole.
     let answer = client.query("select 1; drop table t");
     assert_eq!(answer[0].sqlstate(), "ZG001");

@@ -278,6 +278,24 @@ pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
+/// A figure of `SHOW POOLS`, added up over the pools of a tenant.
+#[track_caller]
+pub(crate) fn pool_figure(stage: &Stage, tenant: &str, column: &str) -> String {
+    let mut psql = harness::psql(&stage.console("carol"));
+    psql = psql.arg("-x");
+    let shown = psql.query("SHOW POOLS").ok().stdout;
+    let pools = shown.split("\n\n").filter(|pool| {
+        let first = pool.lines().find_map(|it| it.strip_prefix("database|"));
+        first == Some(tenant)
+    });
+    let value = |pool: &str| -> u64 {
+        let mut lines = pool.lines();
+        let value = lines.find_map(|it| it.strip_prefix(&format!("{column}|")));
+        value.expect("a column of SHOW POOLS").parse().unwrap()
+    };
+    pools.map(value).sum::<u64>().to_string()
+}
+
 /// `portcullis`, without a gate to talk to.
 pub(crate) fn portcullis(args: &[&str]) -> harness::Finished {
     let mut command = std::process::Command::new(harness::portcullis_binary());

@@ -87,7 +87,7 @@ fn an_empty_transaction_ends_as_it_should() {
         ("end", "COMMIT I"),
         ("rollback", "ROLLBACK I"),
     ] {
-        assert_eq!(ask(&mut client, "start transaction"), "BEGIN T");
+        assert_eq!(ask(&mut client, "start transaction"), "START TRANSACTION T");
         assert_eq!(ask(&mut client, end), tag);
     }
     assert_eq!(stage.active_upstreams(), 0);
@@ -126,7 +126,12 @@ fn options_of_begin_take_effect() {
         ("begin read write", "read committed", "off"),
         ("begin", "read committed", "off"),
     ] {
-        assert_eq!(ask(&mut client, begin), "BEGIN T");
+        let tag = if begin.starts_with("start") {
+            "START TRANSACTION T"
+        } else {
+            "BEGIN T"
+        };
+        assert_eq!(ask(&mut client, begin), tag);
         let shown = ask(&mut client, "show transaction_isolation");
         assert_eq!(shown, format!("{level:?} SHOW T"), "{begin}");
         let shown = ask(&mut client, "show transaction_read_only");

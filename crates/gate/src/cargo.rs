@@ -10,6 +10,7 @@ use sql::Isolation;
 
 use crate::claim::{Released, Right};
 use crate::context::Settings;
+use crate::surface::Slot;
 use crate::work::Prepared;
 
 /// One thing to load.
@@ -17,6 +18,8 @@ use crate::work::Prepared;
 pub enum Cargo {
     /// A request that may run.
     Released(Released, Form),
+    /// A batch that may run, and for each step where its statement stands.
+    Batch(Released, Vec<Slot>),
     /// More of a request that runs already.
     More(Right, More),
     /// Parse and Describe: nothing runs.
@@ -29,7 +32,7 @@ pub enum Cargo {
     Flush,
 }
 
-/// How a released Query string goes up. An extended batch goes up as it is.
+/// How a released Query string goes up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// As a Query message.
@@ -64,10 +67,12 @@ pub enum More {
 /// Looking: nothing runs (hazards V1, R70).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Look {
-    /// Parse as the unnamed statement.
-    Parse(Arc<Prepared>),
-    /// Describe the unnamed statement.
-    Describe,
+    /// Parse, under the slot's name.
+    Parse(Arc<Prepared>, Slot),
+    /// Describe of the statement in the slot, which the slot may have parsed first.
+    Describe(Arc<Prepared>, Slot),
+    /// Close of the statement in the slot.
+    Close(Slot),
 }
 
 /// How the gate opens a transaction for a client whose BEGIN it answered itself.
@@ -91,6 +96,8 @@ pub enum Own {
     Rollback,
     /// A segment with its own Sync: all settings to their defaults, then these.
     Settings(Arc<Settings>),
+    /// A segment with its own Sync: name and value of each setting that the session has of its own.
+    Probe,
     /// In a segment, as its last: fails whatever the session did before, so that the transaction can
     /// only be rolled back, to a savepoint or whole (DESIGN ruling 4). No client can name something
     /// that makes it succeed. A Query will not do here: behind an open segment it is lost on 18
@@ -108,7 +115,33 @@ pub enum Own {
     LookOpen,
     /// In a segment: ends it.
     LookClose,
+    /// Query: throws away what the session holds (hazards R24).
+    Discard,
+    /// Query: one row of counts of what the session holds all the same; each is 0 where nothing is
+    /// left. Qualified down to operators, so that no search_path decides what it asks (hazards R16).
+    Verify,
 }
+
+/// The portal of what the gate runs inside a client's transaction; closed behind each.
+const OWN_PORTAL: &str = "portcullis";
+
+/// What a session can hold that another would inherit, as PostgreSQL lists it. A Query's own portal
+/// is not visible in `pg_cursors`; whatever lives in the temporary schema depends on it.
+const LEFT_OVER: &str = "SELECT \
+     (SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements) AS statements, \
+     (SELECT pg_catalog.count(*) FROM pg_catalog.pg_cursors) AS cursors, \
+     (SELECT pg_catalog.count(*) FROM pg_catalog.pg_listening_channels()) AS channels, \
+     (SELECT pg_catalog.count(*) FROM pg_catalog.pg_locks \
+       WHERE pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() \
+         AND locktype OPERATOR(pg_catalog.=) 'advisory'::pg_catalog.text) AS locks, \
+     (SELECT pg_catalog.count(*) FROM pg_catalog.pg_depend \
+       WHERE refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass::pg_catalog.oid \
+         AND refobjid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()) AS temporary, \
+     (SELECT pg_catalog.count(*) FROM pg_catalog.pg_settings \
+       WHERE source OPERATOR(pg_catalog.=) 'session'::pg_catalog.text) AS settings, \
+     (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) \
+       WHERE CURRENT_USER OPERATOR(pg_catalog.<>) SESSION_USER \
+          OR SESSION_USER OPERATOR(pg_catalog.<>) pg_catalog.pg_get_userbyid(usesysid)) AS roles";
 
 impl Own {
     /// The SQL, statement by statement. [`Own::Settings`] has one `set_config` for each setting
@@ -120,6 +153,8 @@ impl Own {
             Self::Rollback | Self::FenceClose | Self::LookClose => of(&["ROLLBACK"]),
             Self::Poison => of(&["SELECT 1 OPERATOR(pg_catalog./) 0 AS portcullis_denied"]),
             Self::Settings(_) => of(&["RESET ALL", "SELECT pg_catalog.set_config($1, $2, false)"]),
+            Self::Probe => of(&["SELECT name, setting FROM pg_catalog.pg_settings \
+                 WHERE source OPERATOR(pg_catalog.=) 'session'::pg_catalog.text"]),
             Self::FenceOpen => of(&["BEGIN READ ONLY"]),
             Self::SavepointOpen => of(&[
                 "SAVEPOINT portcullis_fence",
@@ -131,12 +166,31 @@ impl Own {
                 "SET LOCAL lock_timeout = '2s'",
                 "SET LOCAL statement_timeout = '5s'",
             ]),
+            Self::Discard => of(&["DISCARD ALL"]),
+            Self::Verify => of(&[LEFT_OVER]),
+        }
+    }
+
+    /// The portal that it runs in, in a segment; a named one must be closed. Inside a transaction the
+    /// client's unnamed portal may be open, and it goes on.
+    pub fn portal(&self) -> &'static str {
+        match self {
+            Self::SavepointOpen | Self::SavepointClose => OWN_PORTAL,
+            _ => "",
         }
     }
 
     /// Whether it is a Query (or a whole segment) of its own.
     pub fn stands_alone(&self) -> bool {
-        matches!(self, Self::Begin(_) | Self::Rollback | Self::Settings(_))
+        matches!(
+            self,
+            Self::Begin(_)
+                | Self::Rollback
+                | Self::Settings(_)
+                | Self::Probe
+                | Self::Discard
+                | Self::Verify
+        )
     }
 }
 

@@ -24,6 +24,13 @@ const NOT_MEANING: [&str; 8] = [
     "client_encoding",
 ];
 
+/// Those of `settings` that can change what a text means.
+pub(crate) fn meaningful(settings: &Settings) -> impl Iterator<Item = (&String, &String)> {
+    settings
+        .iter()
+        .filter(|(name, _)| !NOT_MEANING.contains(&name.as_str()))
+}
+
 /// All that decides what a text means, besides the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Context {
@@ -49,8 +56,7 @@ pub struct Context {
 impl Context {
     /// The settings that can change what a text means, such as search_path.
     pub fn meaningful_settings(&self) -> impl Iterator<Item = (&String, &String)> {
-        let all = self.settings.iter();
-        all.filter(|(name, _)| !NOT_MEANING.contains(&name.as_str()))
+        meaningful(&self.settings)
     }
 
     pub(crate) fn gather(&self, into: &mut Gather) {

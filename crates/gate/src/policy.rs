@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use sql::{Class, Statement};
 
+use crate::apart::{Apart, apart};
 use crate::principal::{Group, Principal, TenantId};
 use crate::request::Request;
 
@@ -90,6 +91,8 @@ pub enum Judgement {
     Allow(Pass),
     /// It waits for people.
     Hold(Hold),
+    /// Its first part is to be asked for by itself, and then the rest.
+    Apart(Apart),
     /// It never runs.
     Deny(Denial),
 }
@@ -202,10 +205,17 @@ impl Policy {
                 }
             }
         }
-        if hold.rule.is_none() && !anything {
-            if !request.single() {
+        if !anything {
+            let strings = !request.single();
+            let mixed = kinds.reads && kinds.unfenceable;
+            if (strings || mixed || hold.rule.is_some())
+                && let Some(apart) = apart(request, hold.rule.is_none())
+            {
+                return Judgement::Apart(apart);
+            }
+            if hold.rule.is_none() && strings {
                 hold.shape("several statements in one query string", &self.default);
-            } else if kinds.reads && kinds.unfenceable {
+            } else if hold.rule.is_none() && mixed {
                 hold.shape("a read beside what no fence can go around", &self.default);
             }
         }

@@ -6,15 +6,74 @@ use std::sync::Arc;
 use bytes::Bytes;
 use bytestring::ByteString;
 
+use crate::context::{Settings, meaningful};
 use crate::digest::Gather;
 
 /// A statement that Parse named: its text and the parameter types that the client gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prepared {
+    /// The client's own name for it; empty for the unnamed statement. No part of its identity.
+    pub name: ByteString,
+    /// The name that it has upstream where many sessions share a connection; empty for the unnamed.
+    pub shared: ByteString,
     /// The SQL text.
     pub text: ByteString,
     /// Type OIDs of the parameters, as many as the client cared to name.
     pub types: Vec<u32>,
+    /// Whether the text is what the client gave. If not, SQL made it (PREPARE), or nobody did.
+    pub known: bool,
+}
+
+/// In front of the digest in a shared name. A client that names its own so finds nothing there.
+const SHARED_PREFIX: &str = "portcullis_";
+
+impl Prepared {
+    /// A statement as Parse gave it in a session with these settings. What a literal means is
+    /// settled when it is parsed (a date under DateStyle), so the settings are in the shared name.
+    pub fn new(name: ByteString, text: ByteString, types: Vec<u32>, settings: &Settings) -> Self {
+        let shared = if name.is_empty() {
+            ByteString::new()
+        } else {
+            shared_name(&text, &types, settings)
+        };
+        Self {
+            name,
+            shared,
+            text,
+            types,
+            known: true,
+        }
+    }
+
+    /// A statement that no Parse gave: what it does only the server knows, if it knows it at all. To
+    /// people and rules it is the EXECUTE that it amounts to.
+    pub fn unknown(name: &ByteString) -> Self {
+        let quoted = name.replace('"', "\"\"");
+        Self {
+            name: name.clone(),
+            shared: name.clone(),
+            text: format!("EXECUTE \"{quoted}\"").into(),
+            types: Vec::new(),
+            known: false,
+        }
+    }
+}
+
+/// At most 63 bytes, or the server would cut it.
+fn shared_name(text: &str, types: &[u32], settings: &Settings) -> ByteString {
+    let mut gather = Gather::new("prepared statement 1");
+    gather.field(text.as_bytes());
+    gather.number(types.len() as u64);
+    for oid in types {
+        gather.number(u64::from(*oid));
+    }
+    for (name, value) in meaningful(settings) {
+        gather.field(name.as_bytes());
+        gather.field(value.as_bytes());
+    }
+    let digest = gather.finish().to_string();
+    let half = digest.get(..32).unwrap_or_default();
+    format!("{SHARED_PREFIX}{half}").into()
 }
 
 /// The parameters of one execution.
@@ -56,6 +115,8 @@ pub enum Step {
     },
     /// Close of a portal.
     ClosePortal(ByteString),
+    /// Close of a statement, where it stands upstream under the client's own name.
+    CloseStatement(Arc<Prepared>),
 }
 
 /// All that one decision is about.
@@ -67,24 +128,9 @@ pub enum Work {
     Batch(Vec<Step>),
 }
 
-/// For each step, whether a Parse of its statement goes in front of it: upstream every statement is
-/// the unnamed one, and it is parsed anew when another took its place.
-pub fn carried(steps: &[Step]) -> Vec<bool> {
-    let mut unnamed: Option<&Arc<Prepared>> = None;
-    let mut carried = Vec::with_capacity(steps.len());
-    for step in steps {
-        let (needs, parses) = match step {
-            Step::Parse(statement) => (Some(statement), true),
-            Step::DescribeStatement(statement) | Step::Bind { statement, .. } => {
-                (Some(statement), false)
-            }
-            Step::DescribePortal(_) | Step::Execute { .. } | Step::ClosePortal(_) => (None, false),
-        };
-        let there = needs.is_none_or(|it| unnamed.is_some_and(|now| Arc::ptr_eq(now, it)));
-        carried.push(!there && !parses);
-        unnamed = needs.or(unnamed);
-    }
-    carried
+/// Whether something in a batch may run: from Bind on (hazards R70).
+pub fn binds(steps: &[Step]) -> bool {
+    steps.iter().any(|step| matches!(step, Step::Bind { .. }))
 }
 
 /// One thing that would run: a text with its values.
@@ -169,7 +215,10 @@ fn gather_step<'a>(step: &'a Step, portals: &mut Vec<&'a str>, into: &mut Gather
             into.number(3);
             into.number(place(portal, portals));
         }
-        Step::Parse(_) | Step::DescribeStatement(_) | Step::DescribePortal(_) => {}
+        Step::Parse(_)
+        | Step::DescribeStatement(_)
+        | Step::DescribePortal(_)
+        | Step::CloseStatement(_) => {}
     }
 }
 

@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use common::{Asks, bind};
-use gate::work::{Values, carried};
-use gate::{Digest, Prepared, Step, Work};
+use common::{Asks, bind, prepared};
+use gate::work::Values;
+use gate::{Digest, Step, Work};
 use sql::Isolation;
 
 fn values(values: &[Option<&'static str>], formats: &[i16], results: &[i16]) -> Values {
@@ -152,10 +152,7 @@ fn names_of_portals_groups_and_looks_of_things_do_not_count() {
     };
     assert_eq!(of(&named("")), of(&named("c1")));
     let parsed = || {
-        let statement = Arc::new(Prepared {
-            text: "SELECT 1".into(),
-            types: vec![],
-        });
+        let statement = prepared("", "SELECT 1", &[]);
         let bound = Step::Bind {
             portal: "".into(),
             statement: Arc::clone(&statement),
@@ -183,43 +180,10 @@ fn names_of_portals_groups_and_looks_of_things_do_not_count() {
 
 #[test]
 fn what_runs_is_what_is_bound() {
-    let statement = Arc::new(Prepared {
-        text: "SELECT 1".into(),
-        types: vec![],
-    });
+    let statement = prepared("", "SELECT 1", &[]);
     let looked = Work::Batch(vec![Step::Parse(statement)]);
     assert!(looked.pieces().is_empty() && looked.texts().is_empty());
     assert_eq!(Asks::batch(&["SELECT 1", "SELECT 2"]).work.texts().len(), 2);
-}
-
-/// Upstream every statement is the unnamed one: it is parsed anew when another took its place.
-#[test]
-fn a_statement_is_carried_where_it_is_not_the_last_one_parsed() {
-    let prepared = |text: &str| {
-        Arc::new(Prepared {
-            text: text.into(),
-            types: vec![],
-        })
-    };
-    let (a, b) = (prepared("a"), prepared("b"));
-    let bound = |statement: &Arc<Prepared>| Step::Bind {
-        portal: "".into(),
-        statement: Arc::clone(statement),
-        values: Values::default(),
-    };
-    let look = |statement: &Arc<Prepared>| Step::DescribeStatement(Arc::clone(statement));
-    let steps = [
-        bound(&a),
-        Step::Parse(Arc::clone(&b)),
-        bound(&b),
-        look(&a),
-        bound(&a),
-        Step::ClosePortal("".into()),
-        bound(&a),
-        bound(&prepared("a")),
-    ];
-    let expected = [true, false, false, true, false, false, false, true];
-    assert_eq!(carried(&steps), expected);
 }
 
 #[test]

@@ -5,9 +5,10 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{Asks, need, rule};
+use common::{Asks, bind, need, rule};
 use gate::policy::{DEFAULT_RULE, Ruling, glob};
-use gate::{Group, Judgement, Need, Policy};
+use gate::work::Values;
+use gate::{Group, Judgement, Need, Policy, Step, Work};
 use proptest::prelude::*;
 use sql::Class;
 
@@ -17,6 +18,7 @@ fn judged(policy: &Policy, asks: &Asks) -> String {
         Judgement::Allow(pass) if pass.fenced() => format!("allow {} fenced", pass.rule()),
         Judgement::Allow(pass) => format!("allow {}", pass.rule()),
         Judgement::Deny(denial) => format!("deny {}: {}", denial.rule, denial.message),
+        Judgement::Apart(apart) => format!("{apart:?}"),
         Judgement::Hold(hold) => {
             let each = |need: &Need| format!("{}x{}", need.approvals, need.group);
             let needs: Vec<String> = hold.needs.iter().map(each).collect();
@@ -71,7 +73,7 @@ fn the_strictest_statement_wins_and_approvals_add_up() {
 
 #[test]
 fn several_statements_in_one_string_are_read_by_people_unless_anything_may_pass() {
-    let several = Asks::query("SELECT 1; SELECT 2");
+    let several = Asks::query("INSERT INTO t VALUES (1); SELECT 1").in_group("ops");
     assert_eq!(
         judged(&policy(), &several),
         "hold default 1xdba (several statements in one query string)"
@@ -81,6 +83,41 @@ fn several_statements_in_one_string_are_read_by_people_unless_anything_may_pass(
         judged(&Policy::allow_all(), &Asks::query("SELECT")),
         "allow allow all"
     );
+}
+
+/// Reads, and transaction control in front of one statement, lose nothing by being asked for one by
+/// one. What ends a transaction, and what would not be in one with its neighbours, stays together.
+#[test]
+fn what_can_be_taken_apart() {
+    for (text, expected) in [
+        ("SELECT 1; SELECT 2", "Query(8)"),
+        ("BEGIN;SELECT 1", "Query(5)"),
+        ("begin ; INSERT INTO t VALUES (1)", "Query(6)"),
+        ("SAVEPOINT s;INSERT INTO t VALUES (1)", "Query(11)"),
+        ("SELECT 1; COMMIT", "Query(8)"),
+    ] {
+        assert_eq!(judged(&policy(), &Asks::query(text)), expected, "{text}");
+    }
+    for text in [
+        "BEGIN; INSERT INTO t VALUES (1); COMMIT",
+        "INSERT INTO t VALUES (1); SELECT 1",
+        "COMMIT; INSERT INTO t VALUES (1)",
+        "BEGIN; SELEC",
+    ] {
+        let judged = judged(&policy(), &Asks::query(text));
+        assert!(judged.starts_with("hold"), "{text}: {judged}");
+    }
+    let execute = || Step::Execute {
+        portal: "".into(),
+        max_rows: 0,
+    };
+    let savepoint = || bind("", "SAVEPOINT s", &[], Values::default());
+    let read = || bind("", "SELECT 1", &[], Values::default());
+    let batch = |steps: Vec<Step>| judged(&policy(), &Asks::work(Work::Batch(steps)));
+    let in_front = vec![savepoint(), execute(), read(), execute()];
+    assert_eq!(batch(in_front), "Batch(2)");
+    let behind = vec![read(), execute(), savepoint(), execute()];
+    assert!(batch(behind).starts_with("hold"));
 }
 
 /// Hazards R78: transaction control passes, and never in a fence, which it would end.

@@ -18,7 +18,14 @@ pub struct CancelTarget {
 
 impl CancelTarget {
     /// Asks the server to cancel, and waits until it has taken the request: it says so by closing.
+    /// That takes no longer than a login may.
     pub async fn cancel<D: Dial>(&self, dial: &D) -> Result<(), ConnectError> {
+        #[expect(clippy::disallowed_methods, reason = "a cancel is a slow state")]
+        let done = tokio::time::timeout(self.options.connect, self.ask(dial)).await;
+        done.unwrap_or(Err(ConnectError::Timeout))
+    }
+
+    async fn ask<D: Dial>(&self, dial: &D) -> Result<(), ConnectError> {
         let mut stream = open(dial, &self.options).await?;
         let mut out = BytesMut::new();
         startup::encode_cancel(&self.key, &mut out);

@@ -53,9 +53,25 @@ pub enum ConnectError {
     /// The server refused; its words are for the log.
     #[error("server refused the login: {0}")]
     Refused(String),
+    /// The server refused a setting that the login came with.
+    #[error("server refused a setting: {0}")]
+    Settings(String),
 }
 
 impl ConnectError {
+    /// The same, where the settings of the login are what the server refused: 22023 and 42704.
+    fn about(self, settings: &Settings) -> Self {
+        match self {
+            Self::Refused(said)
+                if !settings.is_empty()
+                    && (said.starts_with("22023") || said.starts_with("42704")) =>
+            {
+                Self::Settings(said)
+            }
+            other => other,
+        }
+    }
+
     /// Whether it may be gone in a moment, as while a server restarts. Nobody's mistake, that is.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
@@ -63,11 +79,16 @@ impl ConnectError {
                 error.kind(),
                 io::ErrorKind::ConnectionRefused
                     | io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::ConnectionAborted
+                    | io::ErrorKind::HostUnreachable
+                    | io::ErrorKind::NetworkUnreachable
+                    | io::ErrorKind::TimedOut
                     | io::ErrorKind::BrokenPipe
                     | io::ErrorKind::UnexpectedEof
             ),
-            // It starts up, or shuts down.
-            Self::Refused(said) => said.starts_with("57P03"),
+            Self::Timeout => true,
+            // It starts up, or shuts down; or it has no connection left for us.
+            Self::Refused(said) => said.starts_with("57P03") || said.starts_with("53300"),
             _ => false,
         }
     }
@@ -90,6 +111,7 @@ pub(crate) struct Greeting {
 pub(crate) async fn connect<D: Dial>(
     dial: &D,
     options: &Options,
+    settings: &Settings,
 ) -> Result<(Upstream<D::Socket>, Greeting), ConnectError> {
     let stream = open(dial, options).await?;
     let mut login = Wire {
@@ -97,16 +119,22 @@ pub(crate) async fn connect<D: Dial>(
         inbox: BytesMut::new(),
     };
     let mut out = BytesMut::new();
-    let parameters = [
+    let mut parameters = vec![
         ("user", options.user.as_str()),
         ("database", options.database.as_str()),
-        ("application_name", "portcullis"),
         ("client_encoding", "UTF8"),
     ];
+    let more = options.parameters.iter();
+    parameters.extend(more.map(|(name, value)| (name.as_str(), value.as_str())));
+    let own = settings.iter();
+    parameters.extend(own.map(|(name, value)| (name.as_str(), value.as_str())));
     startup::encode_startup(&parameters, &mut out)?;
     login.send(&mut out).await?;
-    login.authenticate(options).await?;
-    let (mut greeting, key) = login.greeting().await?;
+    let greeted = match login.authenticate(options).await {
+        Ok(()) => login.greeting().await,
+        Err(error) => Err(error),
+    };
+    let (mut greeting, key) = greeted.map_err(|error| error.about(settings))?;
     greeting.system_identifier = login.system_identifier().await?;
     Ok((Upstream::new(login.stream, login.inbox, key), greeting))
 }

@@ -4,20 +4,20 @@
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 use gate::cargo::More;
-use gate::{Cargo, Form, Look, Own, Prepared, Settings, Step, Work};
+use gate::{Cargo, Form, Look, Own, Prepared, Settings, Slot, Step, Work};
 use wire::WireError;
 use wire::frontend::{self, Bind, Target};
 
-/// Upstream every statement is the unnamed one, and so are the gate's own portals.
+/// The unnamed statement and the unnamed portal.
 const UNNAMED: &str = "";
 
 /// Appends what `cargo` is on the wire.
 pub(crate) fn encode(cargo: &Cargo, out: &mut BytesMut) -> Result<(), WireError> {
     match cargo {
         Cargo::Released(released, form) => work(&released.request().work, *form, out),
+        Cargo::Batch(released, slots) => batch(&released.request().work, slots, out),
         Cargo::More(_, it) => more(it, out),
-        Cargo::Look(Look::Parse(statement)) => parse(statement, out),
-        Cargo::Look(Look::Describe) => describe_statement(out),
+        Cargo::Look(it) => look(it, out),
         Cargo::Own(it) => own(it, out),
         Cargo::Sync => {
             frontend::sync(out);
@@ -35,40 +35,39 @@ fn work(work: &Work, form: Form, out: &mut BytesMut) -> Result<(), WireError> {
         (Work::Query(text), Form::Query) => frontend::query(text, out),
         (Work::Query(text), Form::Parse) => {
             frontend::parse(UNNAMED, text, &[], out)?;
-            bind(&[], out)?;
+            bind(UNNAMED, &[], out)?;
             frontend::describe(&Target::Portal(ByteString::new()), out)?;
             frontend::execute(UNNAMED, 0, out)
         }
-        (Work::Batch(steps), _) => {
-            let carried = gate::work::carried(steps);
-            steps
-                .iter()
-                .zip(carried)
-                .try_for_each(|(it, carried)| step(it, carried, out))
-        }
+        // Its slots come with it, in a cargo of its own.
+        (Work::Batch(_), _) => Ok(()),
     }
 }
 
-fn step(step: &Step, carried: bool, out: &mut BytesMut) -> Result<(), WireError> {
+fn batch(work: &Work, slots: &[Slot], out: &mut BytesMut) -> Result<(), WireError> {
+    let Work::Batch(steps) = work else {
+        return Ok(());
+    };
+    steps
+        .iter()
+        .zip(slots)
+        .try_for_each(|(it, slot)| step(it, slot, out))
+}
+
+fn step(step: &Step, slot: &Slot, out: &mut BytesMut) -> Result<(), WireError> {
     match step {
-        Step::Parse(statement) => parse(statement, out),
-        Step::DescribeStatement(statement) => {
-            if carried {
-                parse(statement, out)?;
-            }
-            describe_statement(out)
-        }
+        Step::Parse(statement) => look_parse(statement, slot, out),
+        Step::DescribeStatement(statement) => look_describe(statement, slot, out),
+        Step::CloseStatement(_) => close_statement(&slot.name, out),
         Step::Bind {
             portal,
             statement,
             values,
         } => {
-            if carried {
-                parse(statement, out)?;
-            }
+            prepare(statement, slot, out)?;
             let bind = Bind {
                 portal: portal.clone(),
-                statement: ByteString::new(),
+                statement: slot.name.clone(),
                 formats: values.formats.clone(),
                 values: values.values.clone(),
                 result_formats: values.result_formats.clone(),
@@ -79,6 +78,43 @@ fn step(step: &Step, carried: bool, out: &mut BytesMut) -> Result<(), WireError>
         Step::Execute { portal, max_rows } => frontend::execute(portal, *max_rows, out),
         Step::ClosePortal(portal) => frontend::close(&Target::Portal(portal.clone()), out),
     }
+}
+
+fn look(look: &Look, out: &mut BytesMut) -> Result<(), WireError> {
+    match look {
+        Look::Parse(statement, slot) => look_parse(statement, slot, out),
+        Look::Describe(statement, slot) => look_describe(statement, slot, out),
+        Look::Close(slot) => close_statement(&slot.name, out),
+    }
+}
+
+fn look_parse(statement: &Prepared, slot: &Slot, out: &mut BytesMut) -> Result<(), WireError> {
+    make_room(slot, out)?;
+    frontend::parse(&slot.name, &statement.text, &statement.types, out)
+}
+
+fn look_describe(statement: &Prepared, slot: &Slot, out: &mut BytesMut) -> Result<(), WireError> {
+    prepare(statement, slot, out)?;
+    frontend::describe(&Target::Statement(slot.name.clone()), out)
+}
+
+/// Puts the statement where the step looks for it, if it is not there.
+fn prepare(statement: &Prepared, slot: &Slot, out: &mut BytesMut) -> Result<(), WireError> {
+    make_room(slot, out)?;
+    if slot.carried {
+        frontend::parse(&slot.name, &statement.text, &statement.types, out)?;
+    }
+    Ok(())
+}
+
+fn make_room(slot: &Slot, out: &mut BytesMut) -> Result<(), WireError> {
+    slot.close
+        .iter()
+        .try_for_each(|name| close_statement(name, out))
+}
+
+fn close_statement(name: &ByteString, out: &mut BytesMut) -> Result<(), WireError> {
+    frontend::close(&Target::Statement(name.clone()), out)
 }
 
 fn more(more: &More, out: &mut BytesMut) -> Result<(), WireError> {
@@ -100,11 +136,17 @@ fn own(own: &Own, out: &mut BytesMut) -> Result<(), WireError> {
     if let Own::Settings(settings) = own {
         return self::settings(&sql, settings, out);
     }
+    if *own == Own::Probe {
+        sql.iter()
+            .try_for_each(|text| own_statement(text, own.portal(), out))?;
+        frontend::sync(out);
+        return Ok(());
+    }
     for text in &sql {
         if own.stands_alone() {
             frontend::query(text, out)?;
         } else {
-            own_statement(text, out)?;
+            own_statement(text, own.portal(), out)?;
         }
     }
     Ok(())
@@ -113,12 +155,12 @@ fn own(own: &Own, out: &mut BytesMut) -> Result<(), WireError> {
 /// `RESET ALL`, then each setting with name and value bound, so that nothing is spelled (R18).
 fn settings(sql: &[String], settings: &Settings, out: &mut BytesMut) -> Result<(), WireError> {
     if let [reset, set] = sql {
-        own_statement(reset, out)?;
+        own_statement(reset, UNNAMED, out)?;
         if !settings.is_empty() {
             frontend::parse(UNNAMED, set, &[], out)?;
         }
         for (name, value) in settings {
-            bind(&[name, value], out)?;
+            bind(UNNAMED, &[name, value], out)?;
             frontend::execute(UNNAMED, 0, out)?;
         }
     }
@@ -126,27 +168,23 @@ fn settings(sql: &[String], settings: &Settings, out: &mut BytesMut) -> Result<(
     Ok(())
 }
 
-fn own_statement(text: &str, out: &mut BytesMut) -> Result<(), WireError> {
+fn own_statement(text: &str, portal: &'static str, out: &mut BytesMut) -> Result<(), WireError> {
     frontend::parse(UNNAMED, text, &[], out)?;
-    bind(&[], out)?;
-    frontend::execute(UNNAMED, 0, out)
+    bind(portal, &[], out)?;
+    frontend::execute(portal, 0, out)?;
+    if portal.is_empty() {
+        return Ok(());
+    }
+    frontend::close(&Target::Portal(ByteString::from_static(portal)), out)
 }
 
-fn parse(statement: &Prepared, out: &mut BytesMut) -> Result<(), WireError> {
-    frontend::parse(UNNAMED, &statement.text, &statement.types, out)
-}
-
-fn describe_statement(out: &mut BytesMut) -> Result<(), WireError> {
-    frontend::describe(&Target::Statement(ByteString::new()), out)
-}
-
-fn bind(values: &[&str], out: &mut BytesMut) -> Result<(), WireError> {
+fn bind(portal: &str, values: &[&str], out: &mut BytesMut) -> Result<(), WireError> {
     let values = values
         .iter()
         .map(|it| Some(Bytes::copy_from_slice(it.as_bytes())))
         .collect();
     let bind = Bind {
-        portal: ByteString::new(),
+        portal: portal.into(),
         statement: ByteString::new(),
         formats: Vec::new(),
         values,

@@ -30,4 +30,25 @@ pub struct Options {
     pub wait: Duration,
     /// How long a login to the upstream may take.
     pub connect: Duration,
+    /// How long a connection may lie unused before it is closed.
+    pub idle_timeout: Duration,
+    /// How old a connection may become; it is closed when it is next unused.
+    pub lifetime: Duration,
+    /// Settings that each connection begins with, on top of what the server has.
+    pub parameters: Vec<(String, String)>,
+}
+
+impl Options {
+    /// `server_idle_timeout` of pgbouncer.
+    pub const IDLE_TIMEOUT: Duration = Duration::from_mins(10);
+    /// `server_lifetime` of pgbouncer.
+    pub const LIFETIME: Duration = Duration::from_hours(1);
+
+    /// The same login for reads: the server refuses writes unless a session says otherwise.
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        let name = "default_transaction_read_only";
+        self.parameters.push((name.to_owned(), "on".to_owned()));
+        self
+    }
 }

@@ -1,24 +1,25 @@
-//! One tenant's pool: so many connections and no more, the same for nobody else. A connection
-//! comes back only when what ran on it left nothing; otherwise it is closed (DESIGN principle 8).
+//! One login of one tenant: so many connections and no more, the same for nobody else, and for
+//! nobody but the same principal once one of theirs was reset.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use gate::Settings;
-use tokio::io::AsyncReadExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use gate::{Disposition, Settings, TenantId};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
 
-use crate::cancel::CancelTarget;
 use crate::connect::{ConnectError, Greeting, connect};
 use crate::dial::Dial;
+use crate::idle::{Borrower, Idle};
+use crate::lease::{Count, Home, Lease, Tally};
 use crate::options::Options;
+use crate::reset::farewell;
+use crate::server::{Connection, Grant, Lane, Place, Queued, Server, Waiter};
+use crate::storm::{Backoff, Patience};
 use crate::upstream::Upstream;
-
-/// How long to wait before a server that is down is tried again.
-const RETRY: Duration = Duration::from_millis(500);
 
 /// Why no connection could be had. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
@@ -28,10 +29,16 @@ pub enum CheckoutError {
     Exhausted,
     /// The server cannot be reached, or does not let us in.
     #[error("could not connect to the upstream")]
-    Connect(#[source] ConnectError),
+    Connect(#[source] Arc<ConnectError>),
     /// Another cluster answers at the address than before.
     #[error("another cluster answers at this address")]
     AnotherCluster,
+    /// The server refused the settings that the borrower wants to log in with.
+    #[error("the server refused a setting: {0}")]
+    Settings(String),
+    /// The pool takes no part any more.
+    #[error("the pool is closed")]
+    Closed,
 }
 
 /// What the first login learnt of a tenant's server.
@@ -48,35 +55,57 @@ pub struct Facts {
 pub struct Figures {
     /// Sessions that wait for a connection.
     pub waiting: usize,
+    /// How long the first of them has waited.
+    pub max_wait: Duration,
     /// Connections that are lent.
     pub active: usize,
     /// Connections that are not.
     pub idle: usize,
+    /// Connections that are being reset.
+    pub resetting: usize,
+    /// Connections that log in.
+    pub logging_in: usize,
 }
 
 /// A pool of upstream connections.
-#[derive(Debug)]
 pub struct Pool<D: Dial> {
     dial: Rc<D>,
     options: Rc<Options>,
-    slots: Arc<Semaphore>,
-    idle: RefCell<Vec<Upstream<D::Socket>>>,
+    lane: (TenantId, u64),
+    server: Rc<Server<D>>,
+    /// Connections that are open or about to be.
+    places: Rc<Cell<usize>>,
+    idle: RefCell<Idle<Connection<D>>>,
+    tally: Tally,
+    /// Logins that the server refused.
+    refusals: Backoff,
     facts: RefCell<Option<Facts>>,
-    waiting: Cell<usize>,
+    waits: Waits,
+    opened: Cell<u32>,
+    closed: Cell<bool>,
 }
 
 impl<D: Dial> Pool<D> {
-    /// An empty pool; nothing is connected yet.
-    pub fn new(dial: Rc<D>, options: Options) -> Self {
-        let slots = Arc::new(Semaphore::new(options.size.max(1)));
-        let (idle, facts) = (RefCell::default(), RefCell::default());
+    pub(crate) fn new(
+        dial: &Rc<D>,
+        options: Options,
+        lane: (TenantId, u64),
+        seed: u64,
+        server: &Rc<Server<D>>,
+    ) -> Self {
         Self {
-            dial,
+            dial: Rc::clone(dial),
             options: Rc::new(options),
-            slots,
-            idle,
-            facts,
-            waiting: Cell::new(0),
+            lane,
+            server: Rc::clone(server),
+            places: Rc::default(),
+            idle: RefCell::default(),
+            tally: Tally::default(),
+            refusals: Backoff::new(seed),
+            facts: RefCell::default(),
+            waits: Waits::default(),
+            opened: Cell::new(0),
+            closed: Cell::new(false),
         }
     }
 
@@ -87,129 +116,202 @@ impl<D: Dial> Pool<D> {
 
     /// How it stands.
     pub fn figures(&self) -> Figures {
-        let active = self
-            .options
-            .size
-            .max(1)
-            .saturating_sub(self.slots.available_permits());
+        let (waiting, max_wait) = self.waits.figures();
         Figures {
-            waiting: self.waiting.get(),
-            active,
-            idle: self.idle.borrow().len(),
+            waiting,
+            max_wait,
+            active: self.tally.lent.get(),
+            idle: self.idle_count(),
+            resetting: self.tally.resetting.get(),
+            logging_in: self.tally.logging_in.get(),
         }
     }
 
-    /// A connection that lies ready, without waiting.
-    pub fn try_checkout(self: &Rc<Self>) -> Option<Lease<D>> {
-        if self.idle.borrow().is_empty() {
-            return None;
+    /// A connection that lies ready for `owner`, without waiting. Nobody is overtaken: where
+    /// something lies unused, nobody waits for it.
+    pub fn try_checkout(self: &Rc<Self>, owner: &Borrower) -> Option<Lease<D>> {
+        match self.take_idle(Some(owner))? {
+            Grant::Ready(connection) => Some(Lease::new(Rc::clone(self) as Rc<dyn Home<D>>, connection, Some(owner))),
+            Grant::Open(_) | Grant::Replace(..) => None,
         }
-        let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
-        let upstream = self.take_idle()?;
-        Some(Lease {
-            pool: Rc::clone(self),
-            upstream,
-            slot,
-            spoiled: false,
-        })
     }
 
-    /// A connection, after a wait of at most `Options::wait` for a place, as much for a server that
+    /// A connection for `owner`, after a wait of at most `Options::wait` for a place or a server that
     /// is down, and `Options::connect` for a login. Dropping the future gives the place up.
-    pub async fn checkout(self: &Rc<Self>) -> Result<Lease<D>, CheckoutError> {
-        let mut slot = self.slot().await?;
-        if let Some(upstream) = self.take_idle() {
-            return Ok(Lease {
-                pool: Rc::clone(self),
-                upstream,
-                slot,
-                spoiled: false,
-            });
+    pub async fn checkout(self: &Rc<Self>, owner: &Borrower) -> Result<Lease<D>, CheckoutError> {
+        let _waits = self.waits.begin();
+        let until = Instant::now() + self.options.wait;
+        let grant = self.turn(Some(owner), until).await?;
+        let known = None;
+        let patience = Patience { until, known };
+        let connection = self.take_up(grant, patience, &owner.login).await?;
+        Ok(Lease::new(Rc::clone(self) as Rc<dyn Home<D>>, connection, Some(owner)))
+    }
+
+    /// What is known of the server; the first caller logs in to find out. A login does not wait for
+    /// a server that is down: the next failure is enough.
+    pub async fn facts(self: &Rc<Self>) -> Result<Facts, CheckoutError> {
+        if let Some(facts) = self.known_facts() {
+            return Ok(facts);
         }
-        let deadline = tokio::time::Instant::now() + self.options.wait;
-        loop {
-            match self.open(slot).await {
-                Err((CheckoutError::Connect(error), returned))
-                    if error.may_pass() && tokio::time::Instant::now() + RETRY < deadline =>
-                {
-                    slot = returned;
-                    tokio::time::sleep(RETRY).await;
-                }
-                opened => return opened.map_err(|(error, _)| error),
+        let _waits = self.waits.begin();
+        let until = Instant::now() + self.options.wait;
+        let known = Some(self.server.logins.backoff().known());
+        let grant = self.turn(None, until).await?;
+        if self.known_facts().is_none() {
+            let patience = Patience { until, known };
+            let connection = self.take_up(grant, patience, &Arc::default()).await?;
+            Lease::new(Rc::clone(self) as Rc<dyn Home<D>>, connection, None).checkin(Disposition::Clean);
+        } else if let Grant::Ready(connection) = grant {
+            self.put_back(connection);
+        }
+        self.known_facts().ok_or(CheckoutError::Closed)
+    }
+
+    /// Takes no part any more: who waits hears so, what lies unused says farewell, what is lent does
+    /// so when it comes back.
+    pub async fn close(&self) {
+        self.closed.set(true);
+        self.server.forget(self.lane.1);
+        let all = self.change_idle(|idle| idle.extract(|_, _| true));
+        futures_util::future::join_all(all.into_iter().map(Connection::dismiss)).await;
+    }
+
+    /// Waits for a turn.
+    async fn turn(
+        self: &Rc<Self>,
+        owner: Option<&Borrower>,
+        until: Instant,
+    ) -> Result<Grant<D>, CheckoutError> {
+        if self.closed.get() {
+            return Err(CheckoutError::Closed);
+        }
+        let (send, receive) = oneshot::channel();
+        let waiter = Waiter {
+            lane: Rc::clone(self) as Rc<dyn Lane<D>>,
+            owner: owner.cloned(),
+            send,
+        };
+        let _queued = Queued::join(&self.server, &self.lane, waiter);
+        match timeout_at(until, receive).await {
+            Ok(turn) => turn
+                .map_err(|_| CheckoutError::Closed)?
+                .map_err(CheckoutError::Connect),
+            // All places may be taken by those that wait for the server: then that is the news.
+            Err(_) => Err(match self.server.logins.backoff().trouble() {
+                Some(error) => CheckoutError::Connect(error),
+                None => CheckoutError::Exhausted,
+            }),
+        }
+    }
+
+    async fn take_up(
+        &self,
+        grant: Grant<D>,
+        patience: Patience,
+        login: &Arc<Settings>,
+    ) -> Result<Connection<D>, CheckoutError> {
+        match grant {
+            Grant::Ready(connection) => Ok(connection),
+            Grant::Open(place) => self.open(place, patience, login).await,
+            Grant::Replace(upstream, place) => {
+                farewell(upstream).await;
+                self.open(place, patience, login).await
             }
         }
     }
 
-    /// What is known of the server; the first caller logs in to find out. A login does not wait for
-    /// a server that is down: its own time is short.
-    pub async fn facts(self: &Rc<Self>) -> Result<Facts, CheckoutError> {
-        if let Some(facts) = self.facts.borrow().clone() {
-            return Ok(facts);
-        }
-        let slot = self.slot().await?;
-        self.open(slot).await.map_err(|(error, _)| error)?.checkin();
-        self.facts.borrow().clone().ok_or(CheckoutError::Exhausted)
-    }
-
-    /// A new connection in this place; the place comes back where there is none.
+    /// A new connection in this place. A server that is down is waited for; what waiting does not
+    /// mend is heard at once, but tried only so often.
     async fn open(
-        self: &Rc<Self>,
-        slot: OwnedSemaphorePermit,
-    ) -> Result<Lease<D>, (CheckoutError, OwnedSemaphorePermit)> {
-        let opened = self.connect().await.and_then(|(upstream, greeting)| {
-            self.learn(greeting)?;
-            Ok(upstream)
-        });
-        match opened {
-            Ok(upstream) => Ok(Lease {
-                pool: Rc::clone(self),
-                upstream,
-                slot,
-                spoiled: false,
-            }),
-            Err(error) => Err((error, slot)),
+        &self,
+        place: Place<D>,
+        patience: Patience,
+        login: &Arc<Settings>,
+    ) -> Result<Connection<D>, CheckoutError> {
+        let once = Patience {
+            known: Some(self.refusals.known()),
+            ..patience
+        };
+        loop {
+            let ours = self
+                .refusals
+                .turn(once)
+                .await
+                .map_err(CheckoutError::Connect)?;
+            let theirs = self.server.logins.turn(patience).await;
+            let (theirs, _slot) = theirs.map_err(CheckoutError::Connect)?;
+            if ours.is_stale() {
+                continue;
+            }
+            match self.connect(login).await {
+                Ok((upstream, greeting)) => {
+                    ours.succeeded();
+                    theirs.succeeded();
+                    let parameters = Arc::new(greeting.parameters);
+                    self.learn(greeting.system_identifier, login.is_empty(), &parameters)?;
+                    let mut connection = Connection {
+                        upstream,
+                        owner: None,
+                        login: Arc::clone(login),
+                        parameters,
+                        expires: self.expiry(),
+                        place,
+                    };
+                    connection.renew();
+                    return Ok(connection);
+                }
+                // The borrower's own settings: nobody else is concerned.
+                Err(ConnectError::Settings(said)) => {
+                    ours.succeeded();
+                    theirs.succeeded();
+                    return Err(CheckoutError::Settings(said));
+                }
+                Err(error) if error.may_pass() => theirs.failed(Arc::new(error)),
+                Err(error) => {
+                    let error = Arc::new(error);
+                    theirs.succeeded();
+                    ours.failed(Arc::clone(&error));
+                    // Who is behind in the queue would hear the same, unless something comes back.
+                    if self.tally.in_use() + self.idle_count() == 0 {
+                        self.server.refuse(self.lane.1, &error);
+                    }
+                    return Err(CheckoutError::Connect(error));
+                }
+            }
         }
     }
 
-    async fn slot(&self) -> Result<OwnedSemaphorePermit, CheckoutError> {
-        let slots = Arc::clone(&self.slots);
-        if let Ok(slot) = Arc::clone(&slots).try_acquire_owned() {
-            return Ok(slot);
-        }
-        let _waiting = Waiting::new(&self.waiting);
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "waiting for a place is a slow state"
-        )]
-        let slot = tokio::time::timeout(self.options.wait, slots.acquire_owned()).await;
-        slot.ok()
-            .and_then(Result::ok)
-            .ok_or(CheckoutError::Exhausted)
-    }
-
-    async fn connect(&self) -> Result<(Upstream<D::Socket>, Greeting), CheckoutError> {
-        let login = connect(&*self.dial, &self.options);
+    async fn connect(
+        &self,
+        login: &Settings,
+    ) -> Result<(Upstream<D::Socket>, Greeting), ConnectError> {
+        let _logs_in = Count::of(&self.tally.logging_in);
+        let login = connect(&*self.dial, &self.options, login);
         #[expect(clippy::disallowed_methods, reason = "a login is a slow state")]
         let connected = tokio::time::timeout(self.options.connect, login).await;
+        let connected = connected.unwrap_or(Err(ConnectError::Timeout));
+        if let Err(error) = &connected {
+            let cause = std::error::Error::source(error).map(ToString::to_string);
+            tracing::warn!(
+                host = %self.options.host,
+                port = self.options.port,
+                database = %self.options.database,
+                cause,
+                "could not log in upstream: {error}"
+            );
+        }
         connected
-            .unwrap_or(Err(ConnectError::Timeout))
-            .map_err(|error| {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::warn!(
-                    host = %self.options.host,
-                    port = self.options.port,
-                    database = %self.options.database,
-                    cause,
-                    "could not log in upstream: {error}"
-                );
-                CheckoutError::Connect(error)
-            })
     }
 
-    fn learn(&self, greeting: Greeting) -> Result<(), CheckoutError> {
-        let system_identifier = greeting
-            .system_identifier
-            .unwrap_or_else(|| Arc::from("unknown"));
+    /// What a login says of the server; of one with settings of its own only which cluster it is.
+    fn learn(
+        &self,
+        system_identifier: Option<Arc<str>>,
+        plain: bool,
+        parameters: &Arc<Settings>,
+    ) -> Result<(), CheckoutError> {
+        let system_identifier = system_identifier.unwrap_or_else(|| Arc::from("unknown"));
         let mut facts = self.facts.borrow_mut();
         if facts
             .as_ref()
@@ -222,83 +324,147 @@ impl<D: Dial> Pool<D> {
             );
             return Err(CheckoutError::AnotherCluster);
         }
-        *facts = Some(Facts {
-            parameters: Arc::new(greeting.parameters),
-            system_identifier,
-        });
+        if plain || facts.is_none() {
+            *facts = Some(Facts {
+                parameters: Arc::clone(parameters),
+                system_identifier,
+            });
+        }
         Ok(())
     }
 
-    /// An idle connection that is still good: bytes or an end that nobody asked for disqualify it
-    /// (hazards R30).
-    fn take_idle(&self) -> Option<Upstream<D::Socket>> {
-        loop {
-            let mut upstream = self.idle.borrow_mut().pop()?;
-            let unasked = upstream.stream.read_buf(&mut upstream.inbox).now_or_never();
-            if unasked.is_none() && upstream.inbox.is_empty() {
-                return Some(upstream);
+    fn known_facts(&self) -> Option<Facts> {
+        self.facts.borrow().clone()
+    }
+
+    /// When a connection that is made now will be too old: between three quarters of the lifetime and
+    /// all of it, so that those of one moment do not end in one moment (the golden ratio spreads).
+    fn expiry(&self) -> Instant {
+        self.opened.set(self.opened.get().wrapping_add(1));
+        let part = self.opened.get().wrapping_mul(618) % 1000;
+        let lifetime = self.options.lifetime;
+        Instant::now() + lifetime.saturating_sub(lifetime / 4000 * part)
+    }
+}
+
+/// What lies unused.
+impl<D: Dial> Pool<D> {
+    /// Closes what is too old, unused for too long, or was closed by the server.
+    pub(crate) fn sweep(&self) {
+        let (now, limit) = (Instant::now(), self.options.idle_timeout);
+        let dead = self.change_idle(|idle| idle.extract(|it, _| !it.is_quiet()));
+        drop(dead);
+        let over = self.change_idle(|idle| {
+            idle.extract(|it, since| now >= it.expires || now >= since + limit)
+        });
+        for connection in over {
+            connection.dismiss_later();
+        }
+    }
+
+    /// The one way to what lies unused: the server's count goes with it.
+    fn change_idle<R>(&self, change: impl FnOnce(&mut Idle<Connection<D>>) -> R) -> R {
+        let mut idle = self.idle.borrow_mut();
+        let others = self.server.idle.get().saturating_sub(idle.len());
+        let changed = change(&mut idle);
+        self.server.idle.set(others + idle.len());
+        changed
+    }
+}
+
+impl<D: Dial> Home<D> for Pool<D> {
+    fn put_back(&self, connection: Connection<D>) {
+        let now = Instant::now();
+        if self.closed.get() || now >= connection.expires {
+            return connection.dismiss_later();
+        }
+        let (owner, login) = (connection.owner.clone(), Arc::clone(&connection.login));
+        self.change_idle(|idle| idle.put(connection, owner, login, now));
+        self.server.serve();
+    }
+
+    fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    fn shared_options(&self) -> Rc<Options> {
+        Rc::clone(&self.options)
+    }
+
+    fn dial(&self) -> Rc<D> {
+        Rc::clone(&self.dial)
+    }
+}
+
+impl<D: Dial> Lane<D> for Pool<D> {
+    fn take_idle(&self, who: Option<&Borrower>) -> Option<Grant<D>> {
+        let mut dead = Vec::new();
+        while let Some(mut connection) = self.change_idle(|idle| idle.take(who)) {
+            if connection.is_quiet() {
+                return Some(Grant::Ready(connection));
             }
+            dead.push(connection);
         }
+        dead.pop().map(|it| Grant::Open(it.place))
+    }
+
+    fn take_oldest(&self) -> Option<(Upstream<D::Socket>, Place<D>)> {
+        let oldest = self.change_idle(Idle::take_oldest)?;
+        Some((oldest.upstream, oldest.place))
+    }
+
+    fn idle_since(&self) -> Option<Instant> {
+        self.idle.borrow().oldest()
+    }
+
+    fn idle_count(&self) -> usize {
+        self.idle.borrow().len()
+    }
+
+    fn has_room(&self) -> bool {
+        self.places.get() < self.options.size.max(1)
+    }
+
+    fn places(&self) -> &Rc<Cell<usize>> {
+        &self.places
     }
 }
 
-/// A borrowed connection. Dropped, it is closed.
-#[derive(Debug)]
-pub struct Lease<D: Dial> {
-    pool: Rc<Pool<D>>,
-    upstream: Upstream<D::Socket>,
-    slot: OwnedSemaphorePermit,
-    spoiled: bool,
-}
-
-impl<D: Dial> Lease<D> {
-    /// The connection.
-    pub fn upstream(&mut self) -> &mut Upstream<D::Socket> {
-        &mut self.upstream
-    }
-
-    /// What a cancel would be aimed at. From then on the connection goes to nobody else.
-    pub fn cancel_target(&mut self) -> Option<CancelTarget> {
-        self.spoiled = true;
-        let key = self.upstream.key.clone()?;
-        Some(CancelTarget {
-            options: Rc::clone(&self.pool.options),
-            key,
-        })
-    }
-
-    /// The dialer, for the cancel.
-    pub fn dial(&self) -> Rc<D> {
-        Rc::clone(&self.pool.dial)
-    }
-
-    /// Gives it back, clean. With anything unsent, unread or aimed at it, it is closed instead.
-    pub fn checkin(self) {
-        let Self {
-            pool,
-            upstream,
-            slot,
-            spoiled,
-        } = self;
-        if !spoiled && upstream.unsent() == 0 && upstream.inbox.is_empty() {
-            pool.idle.borrow_mut().push(upstream);
-        }
-        drop(slot);
-    }
-}
-
-/// Counts one that waits, for as long as it does.
-struct Waiting<'a>(&'a Cell<usize>);
-
-impl<'a> Waiting<'a> {
-    fn new(count: &'a Cell<usize>) -> Self {
-        count.set(count.get() + 1);
-        Self(count)
-    }
-}
-
-impl Drop for Waiting<'_> {
+impl<D: Dial> Drop for Pool<D> {
     fn drop(&mut self) {
-        self.0.set(self.0.get().saturating_sub(1));
+        // The server does not count what goes with the pool.
+        drop(self.change_idle(std::mem::take));
+    }
+}
+
+/// Since when sessions wait.
+#[derive(Debug, Default)]
+struct Waits {
+    since: RefCell<BTreeMap<u64, Instant>>,
+    next: Cell<u64>,
+}
+
+impl Waits {
+    fn begin(&self) -> Wait<'_> {
+        self.next.set(self.next.get() + 1);
+        let number = self.next.get();
+        self.since.borrow_mut().insert(number, Instant::now());
+        Wait(self, number)
+    }
+
+    fn figures(&self) -> (usize, Duration) {
+        let since = self.since.borrow();
+        let first = since.first_key_value();
+        let longest = first.map_or(Duration::ZERO, |(_, since)| since.elapsed());
+        (since.len(), longest)
+    }
+}
+
+/// One session that waits.
+struct Wait<'a>(&'a Waits, u64);
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        self.0.since.borrow_mut().remove(&self.1);
     }
 }

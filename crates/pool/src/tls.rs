@@ -50,30 +50,35 @@ impl ClientTls {
 
     /// TLS, but the certificate is not verified; libpq's `require`.
     pub fn require() -> Result<Self, TlsError> {
-        Self::with(|provider| Ok(Arc::new(Unverified(provider)) as _))
+        Self::with(|provider| {
+            Arc::new(Lenient {
+                provider,
+                chain: None,
+            })
+        })
     }
 
     /// The certificate must come from the roots, for whatever name; libpq's `verify-ca`.
     pub fn verify_ca(roots: &Roots) -> Result<Self, TlsError> {
-        let inner = verifier(roots)?;
-        Self::with(|_| Ok(Arc::new(AnyName(inner)) as _))
+        let chain = Some(verifier(roots)?);
+        Self::with(|provider| Arc::new(Lenient { provider, chain }))
     }
 
     /// The certificate must come from the roots and be for the host; libpq's `verify-full`.
     pub fn verify_full(roots: &Roots) -> Result<Self, TlsError> {
-        let inner = verifier(roots)?;
-        Self::with(|_| Ok(inner as _))
+        let verifier = verifier(roots)?;
+        Self::with(|_| verifier)
     }
 
     fn with(
-        verifier: impl FnOnce(Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, TlsError>,
+        verifier: impl FnOnce(Arc<CryptoProvider>) -> Arc<dyn ServerCertVerifier>,
     ) -> Result<Self, TlsError> {
         let provider = provider();
         let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(TlsError::Setup)?
             .dangerous()
-            .with_custom_certificate_verifier(verifier(provider)?)
+            .with_custom_certificate_verifier(verifier(provider))
             .with_no_client_auth();
         Ok(Self(Some(Arc::new(config))))
     }
@@ -112,52 +117,15 @@ fn verifier(roots: &Roots) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
         .map_err(|error| TlsError::Setup(rustls::Error::General(error.to_string())))
 }
 
-/// `require`: anything goes, as libpq has it; signatures are still checked.
+/// Less than the full check: `require` has no chain, so anything goes, as libpq has it; with `verify-ca` the
+/// chain counts and the name does not. Signatures are always checked.
 #[derive(Debug)]
-struct Unverified(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+struct Lenient {
+    provider: Arc<CryptoProvider>,
+    chain: Option<Arc<WebPkiServerVerifier>>,
 }
 
-/// `verify-ca`: the chain counts, the name does not.
-#[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
-
-impl ServerCertVerifier for AnyName {
+impl ServerCertVerifier for Lenient {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -167,10 +135,10 @@ impl ServerCertVerifier for AnyName {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         use rustls::CertificateError::{NotValidForName, NotValidForNameContext};
-        match self
-            .0
-            .verify_server_cert(certificate, intermediates, name, ocsp, now)
-        {
+        let Some(chain) = &self.chain else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        match chain.verify_server_cert(certificate, intermediates, name, ocsp, now) {
             Err(rustls::Error::InvalidCertificate(
                 NotValidForName | NotValidForNameContext { .. },
             )) => Ok(ServerCertVerified::assertion()),
@@ -184,8 +152,8 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0
-            .verify_tls12_signature(message, certificate, signature)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -194,11 +162,12 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0
-            .verify_tls13_signature(message, certificate, signature)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        let algorithms = &self.provider.signature_verification_algorithms;
+        algorithms.supported_schemes()
     }
 }

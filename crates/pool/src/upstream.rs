@@ -3,11 +3,10 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
-use gate::{Cargo, Own, Settings};
+use gate::{Cargo, Own, Surface};
 use tokio::io::{AsyncRead, AsyncWrite};
 use wire::CancelKey;
 
@@ -23,7 +22,7 @@ pub struct Upstream<S> {
     pub(crate) stream: Stream<S>,
     pub(crate) inbox: BytesMut,
     outbox: BytesMut,
-    settings: Arc<Settings>,
+    surface: Surface,
     pub(crate) key: Option<CancelKey>,
 }
 
@@ -33,14 +32,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Upstream<S> {
             stream,
             inbox,
             outbox: BytesMut::new(),
-            settings: Arc::default(),
+            surface: Surface::default(),
             key,
         }
     }
 
-    /// The settings that are on it.
-    pub fn settings(&self) -> &Arc<Settings> {
-        &self.settings
+    /// What is on it; for the session that borrows it, which gives it back with the connection.
+    pub fn take_surface(&mut self) -> Surface {
+        std::mem::take(&mut self.surface)
+    }
+
+    /// What is on it now.
+    pub fn put_surface(&mut self, surface: Surface) {
+        self.surface = surface;
+    }
+
+    /// The server's process id for it.
+    pub fn pid(&self) -> Option<u32> {
+        self.key.as_ref().map(|key| key.pid)
     }
 
     /// Loads cargo; [`Upstream::poll_flush`] sends it. Something that does not fit into a message
@@ -52,8 +61,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Upstream<S> {
                 self.outbox.truncate(before);
                 return Err(error);
             }
-            if let Cargo::Own(Own::Settings(settings)) = it {
-                self.settings = Arc::clone(settings);
+            if matches!(it, Cargo::Own(Own::Discard)) {
+                self.surface = Surface::default();
             }
         }
         Ok(())
@@ -62,6 +71,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Upstream<S> {
     /// Bytes that wait to be sent.
     pub fn unsent(&self) -> usize {
         self.outbox.len()
+    }
+
+    /// Bytes that wait here in either direction.
+    pub fn waiting(&self) -> usize {
+        self.outbox.len() + self.inbox.len()
     }
 
     /// What the server sent and nobody has consumed yet.

@@ -25,6 +25,17 @@ pub fn run(args: &CheckArgs) -> ExitCode {
                     .collect::<Vec<_>>()
                     .join(", "),
             );
+            let told = told.and_then(|()| {
+                let one_login = config.tenants.iter().filter(|it| it.has_one_login());
+                one_login.into_iter().try_for_each(|tenant| {
+                    writeln!(
+                        out,
+                        "tenant \"{}\" reads as \"{}\", on sessions with default_transaction_read_only = on: \
+                         \"read_user\" can name a role that cannot write",
+                        tenant.name, tenant.read.user,
+                    )
+                })
+            });
             if told.is_ok() {
                 ExitCode::SUCCESS
             } else {

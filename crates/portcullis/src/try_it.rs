@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use gate::policy::Ruling;
 use gate::{Group, Need, Policy, PrincipalId, Rule};
-use pool::{ClientTls, Roots};
-use proxy::config::{Config, ServerTls, Tenant, User};
+use pool::{ClientTls, Roots, ServerLimits};
+use proxy::config::{Config, Edge, ServerTls, Tenant, User};
 use secrecy::{ExposeSecret, SecretString};
 use session::Limits;
 use sql::Class;
@@ -91,14 +91,12 @@ fn prepare(args: &TryArgs) -> Result<Prepared, String> {
         state,
         node: "try".to_owned(),
         limits: Limits::default(),
-        sessions_max: 10_000,
+        edge: Edge::with_sessions(10_000),
         decide_within: Duration::from_hours(8),
         use_within: Duration::from_hours(1),
         users: users(&logins, &groups)?,
-        tenants: vec![Tenant {
-            name: "*".to_owned(),
-            upstream,
-        }],
+        servers: ServerLimits::default(),
+        tenants: vec![Tenant::of_one_login("*", args.pool_mode, upstream)],
         policy,
     };
     Ok(Prepared { config, guide })
@@ -146,6 +144,9 @@ fn upstream(target: &Target, tls_named: bool) -> Result<pool::Options, String> {
         size: POOL_SIZE,
         wait: Duration::from_secs(30),
         connect: Duration::from_secs(10),
+        idle_timeout: pool::Options::IDLE_TIMEOUT,
+        lifetime: pool::Options::LIFETIME,
+        parameters: Vec::new(),
     })
 }
 
@@ -277,14 +278,8 @@ fn tls(args: &TryArgs, state: &Path) -> Result<(ServerTls, Option<PathBuf>), Str
         let made = Certificates::make(&names).and_then(|made| made.write(&folder));
         made.map_err(|error| serve::chain(&error))?;
     }
-    Ok((
-        ServerTls::On {
-            certificate,
-            key,
-            plaintext: false,
-        },
-        Some(ca),
-    ))
+    let tls = ServerTls::read(&certificate, &key).map_err(|error| error.to_string())?;
+    Ok((tls, Some(ca)))
 }
 
 /// What to type next.

@@ -3,6 +3,7 @@
 
 mod files;
 mod keys;
+mod limits;
 mod listen;
 mod people;
 mod problem;
@@ -23,9 +24,11 @@ use std::time::Duration;
 
 use gate::policy::glob;
 use gate::{Group, Policy, PrincipalId};
+use pool::ServerLimits;
 use session::Limits;
 use toml::de::DeTable;
 
+pub use limits::Edge;
 pub use listen::ServerTls;
 pub use people::User;
 pub use problem::{ConfigError, Place, Problem};
@@ -50,8 +53,10 @@ pub struct Config {
     pub node: String,
     /// Limits and intervals of a session.
     pub limits: Limits,
-    /// Sessions at the most.
-    pub sessions_max: usize,
+    /// Limits of connections, and of what waits in memory for them.
+    pub edge: Edge,
+    /// Limits of each server behind the gate.
+    pub servers: ServerLimits,
     /// How long people have to decide on a ticket.
     pub decide_within: Duration,
     /// How long an approved ticket may be used.
@@ -102,13 +107,13 @@ impl Config {
     }
 
     /// Where a tenant leads: the one of this name, else the first pattern that fits it.
-    pub fn tenant(&self, name: &str) -> Option<pool::Options> {
+    pub fn tenant(&self, name: &str) -> Option<Tenant> {
         if name == tenants::CONSOLE {
             return None;
         }
         let exact = self.tenants.iter().find(|tenant| tenant.name == name);
         let fits = || self.tenants.iter().find(|tenant| glob(&tenant.name, name));
-        exact.or_else(fits)?.options(name)
+        exact.or_else(fits)?.named(name)
     }
 
     /// Who logs in under this name.
@@ -184,7 +189,7 @@ fn read<'a>(page: &'a Page<'a>, root: &'a DeTable<'a>) -> Option<Config> {
         }
     };
     let policy = policy(page, &top, known, askers);
-    let (limits, sessions_max) = limits(&top);
+    let (limits, edge, servers) = limits::limits(&top);
     let (decide_within, use_within) = tickets(&top);
     Some(Config {
         listen,
@@ -192,7 +197,8 @@ fn read<'a>(page: &'a Page<'a>, root: &'a DeTable<'a>) -> Option<Config> {
         state: state?,
         node: node(&top),
         limits,
-        sessions_max,
+        edge,
+        servers,
         decide_within,
         use_within,
         users: people::finish(people, &members),
@@ -248,39 +254,6 @@ fn node(top: &Fields<'_>) -> String {
     } else {
         host.to_owned()
     }
-}
-
-fn limits(top: &Fields<'_>) -> (Limits, usize) {
-    let mut limits = Limits::default();
-    let mut sessions_max = 1000;
-    let second = Duration::from_secs(1);
-    if let Some(table) = top.table("limits", keys::LIMITS) {
-        let size = |key, default| table.size(key, 1 << 10..=1 << 30).unwrap_or(default);
-        limits.request_bytes_max = size("request_bytes_max", limits.request_bytes_max);
-        limits.ahead_bytes_max = size("ahead_bytes_max", limits.ahead_bytes_max);
-        limits.pipeline_max = count(&table, "pipeline_max", limits.pipeline_max);
-        limits.login = table
-            .duration("login", second..=second * 3600)
-            .unwrap_or(limits.login);
-        sessions_max = count(&table, "sessions_max", sessions_max);
-    }
-    if let Some(table) = top.table("hold", keys::HOLD) {
-        let time = |key, default| {
-            table
-                .duration(key, second..=second * 86_400)
-                .unwrap_or(default)
-        };
-        limits.heartbeat = time("heartbeat", limits.heartbeat);
-        limits.budget = time("transaction_budget", limits.budget);
-    }
-    (limits, sessions_max)
-}
-
-fn count(table: &Fields<'_>, key: &str, default: usize) -> usize {
-    let number = table.number(key, 1..=1_000_000_u32);
-    number
-        .and_then(|number| usize::try_from(number).ok())
-        .unwrap_or(default)
 }
 
 fn tickets(top: &Fields<'_>) -> (Duration, Duration) {

@@ -5,7 +5,7 @@ use gate::policy::Need;
 use gate::ticket::{Parameter, State, Ticket};
 use gate::tickets::{Filter, StoreError, Word};
 use gate::{Action, Group, Principal, TicketId, Tickets, authorize};
-use session::{ConsoleCommand, Fault, TableReply};
+use session::{ConsoleCommand, Fault, Lane, TableReply};
 
 use crate::gatekeeper::Gatekeeper;
 use crate::registry::View;
@@ -204,35 +204,57 @@ fn decided(ticket: &Ticket, tag: &str) -> TableReply {
     }
 }
 
-/// pgbouncer's columns where they mean the same.
+/// pgbouncer's columns, then `pool_size` and the lane. What is being reset is `sv_tested`; nothing needs
+/// a check before it is used, so `sv_used` is 0. Sessions count as active in the write lane, which each has.
+const POOL_COLUMNS: [&str; 14] = [
+    "database",
+    "user",
+    "cl_active",
+    "cl_waiting",
+    "sv_active",
+    "sv_idle",
+    "sv_used",
+    "sv_tested",
+    "sv_login",
+    "maxwait",
+    "maxwait_us",
+    "pool_mode",
+    "pool_size",
+    "lane",
+];
+
 fn show_pools<W: World>(keeper: &Gatekeeper<W>) -> TableReply {
-    let columns = vec![
-        "database",
-        "user",
-        "cl_waiting",
-        "sv_active",
-        "sv_idle",
-        "pool_size",
-        "pool_mode",
-    ];
-    let rows = keeper
-        .pools()
-        .iter()
-        .map(|(tenant, pool)| {
-            let (options, figures) = (pool.options(), pool.figures());
-            vec![
-                Some(tenant.to_string()),
-                Some(options.user.clone()),
-                Some(figures.waiting.to_string()),
-                Some(figures.active.to_string()),
-                Some(figures.idle.to_string()),
-                Some(options.size.to_string()),
-                Some("transaction".to_owned()),
-            ]
-        })
-        .collect();
+    let views = keeper.registry.views();
+    let mut rows = Vec::new();
+    for (tenant, lanes) in keeper.pools() {
+        let sessions = views.iter().filter(|(_, it)| it.tenant == tenant.as_str());
+        let [read, write] = [Lane::Read, Lane::Write].map(|lane| lanes.pool(lane));
+        let waiting = read.figures().waiting + write.figures().waiting;
+        let active = sessions.count().saturating_sub(waiting);
+        for (pool, active, lane) in [(write, active, "write"), (read, 0, "read")] {
+            let (options, it) = (pool.options(), pool.figures());
+            let (wait, wait_us) = (it.max_wait.as_secs(), it.max_wait.subsec_micros());
+            let row = [
+                tenant.to_string(),
+                options.user.clone(),
+                active.to_string(),
+                it.waiting.to_string(),
+                it.active.to_string(),
+                it.idle.to_string(),
+                "0".to_owned(),
+                it.resetting.to_string(),
+                it.logging_in.to_string(),
+                wait.to_string(),
+                wait_us.to_string(),
+                lanes.mode.as_str().to_owned(),
+                options.size.to_string(),
+                lane.to_owned(),
+            ];
+            rows.push(row.map(Some).to_vec());
+        }
+    }
     TableReply {
-        columns,
+        columns: POOL_COLUMNS.to_vec(),
         rows,
         tag: "SHOW".to_owned(),
     }

@@ -12,14 +12,13 @@ use store::{JournalFile, Sqlite, SystemClock};
 use tokio::net::TcpListener;
 use tokio::task::LocalSet;
 
-use crate::config::{Config, ServerTls};
+use crate::config::Config;
 use crate::gatekeeper::Gatekeeper;
 use crate::listener;
 use crate::negotiate::Encryption;
-use crate::tls::{CertificateError, acceptor};
 use crate::world::Real;
 
-/// How often tickets are looked through for those whose time is over.
+/// How often tickets are looked through for those whose time is over, and unused connections, too.
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
 
 /// How long sessions may take to finish when the gate stops.
@@ -49,9 +48,9 @@ pub enum StartError {
     /// What a crash left behind cannot be settled.
     #[error(transparent)]
     Recover(#[from] store::RecoverError),
-    /// A certificate cannot be served.
-    #[error(transparent)]
-    Certificate(#[from] CertificateError),
+    /// rustls refused.
+    #[error("could not set up TLS")]
+    Tls(#[source] rustls::Error),
     /// The parser's threads cannot be started.
     #[error("could not start the parser")]
     Parser(#[source] std::io::Error),
@@ -103,7 +102,7 @@ impl Daemon {
                 "settled what an earlier end left behind"
             );
         }
-        let encryption = encryption(&config.tls)?;
+        let encryption = Encryption::of(&config.tls).map_err(StartError::Tls)?;
         let mut listeners = Vec::new();
         for address in &config.listen {
             let listener = TcpListener::bind(address).await;
@@ -150,11 +149,13 @@ impl Daemon {
                     loop {
                         tokio::time::sleep(EXPIRE_EVERY).await;
                         sweeper.expire().await;
+                        sweeper.servers.sweep();
                     }
                 });
                 stop.await;
                 accepting.shutdown().await;
                 drain(&keeper).await;
+                keeper.servers.close().await;
             })
             .await;
     }
@@ -173,26 +174,6 @@ async fn drain(keeper: &Gatekeeper<Real>) {
         sessions = keeper.registry.len(),
         "stopped with sessions that did not finish"
     );
-}
-
-fn encryption(tls: &ServerTls) -> Result<Encryption, CertificateError> {
-    match tls {
-        ServerTls::Off => Ok(Encryption {
-            acceptor: None,
-            plaintext: true,
-        }),
-        ServerTls::On {
-            certificate,
-            key,
-            plaintext,
-        } => {
-            let acceptor = Some(acceptor(certificate, key)?);
-            Ok(Encryption {
-                acceptor,
-                plaintext: *plaintext,
-            })
-        }
-    }
 }
 
 /// The state directory is for the gate alone.

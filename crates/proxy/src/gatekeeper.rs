@@ -14,12 +14,13 @@ use gate::tickets::{NewTicket, Opened, StoreError};
 use gate::{
     Clearance, Journal, Judgement, Principal, PrincipalId, Request, TenantId, TicketId, Tickets,
 };
-use pool::{CheckoutError, Pool};
+use pool::{CheckoutError, Servers};
 use session::{Account, Destination, Fault, Limits, News, Verdict};
 use sql::Reader;
 use wire::scram::Verifier;
 
 use crate::config::Config;
+use crate::lanes::Lanes;
 use crate::registry::Registry;
 use crate::world::World;
 
@@ -38,8 +39,8 @@ pub(crate) struct Gatekeeper<W: World> {
     pub(crate) journal: W::Journal,
     pub(crate) reader: Reader,
     pub(crate) registry: Arc<Registry>,
-    dial: Rc<W::Dial>,
-    pools: RefCell<HashMap<TenantId, Rc<Pool<W::Dial>>>>,
+    pub(crate) servers: Rc<Servers<W::Dial>>,
+    lanes: RefCell<HashMap<TenantId, Rc<Lanes<W::Dial>>>>,
     principals: HashMap<String, Arc<Principal>>,
     decoy: [u8; 32],
     sessions: Cell<u64>,
@@ -53,10 +54,11 @@ impl<W: World> Gatekeeper<W> {
         (tickets, journal): (W::Tickets, W::Journal),
         reader: Reader,
     ) -> Option<Self> {
-        let mut decoy = [0; 32];
-        if !world.random(&mut decoy) {
+        let (mut decoy, mut seed) = ([0; 32], [0; 8]);
+        if !(world.random(&mut decoy) && world.random(&mut seed)) {
             return None;
         }
+        let servers = Servers::new(dial, config.servers, u64::from_ne_bytes(seed));
         let principals = config.users.iter().map(|user| {
             let principal = Principal {
                 id: user.name.clone(),
@@ -66,6 +68,7 @@ impl<W: World> Gatekeeper<W> {
         });
         let principals = principals.collect();
         let limits = Arc::new(config.limits.clone());
+        let registry = Arc::new(Registry::new(config.edge.clone()));
         Some(Self {
             world,
             config,
@@ -73,9 +76,9 @@ impl<W: World> Gatekeeper<W> {
             tickets,
             journal,
             reader,
-            registry: Arc::default(),
-            dial: Rc::new(dial),
-            pools: RefCell::default(),
+            registry,
+            servers,
+            lanes: RefCell::default(),
             principals,
             decoy,
             sessions: Cell::new(0),
@@ -117,23 +120,23 @@ impl<W: World> Gatekeeper<W> {
         self.sessions.get()
     }
 
-    /// A tenant's pool; made when it is first asked for.
-    pub(crate) fn pool(&self, tenant: &TenantId) -> Option<Rc<Pool<W::Dial>>> {
-        if let Some(pool) = self.pools.borrow().get(tenant) {
-            return Some(Rc::clone(pool));
+    /// A tenant's pools; made when they are first asked for.
+    pub(crate) fn lanes(&self, tenant: &TenantId) -> Option<Rc<Lanes<W::Dial>>> {
+        if let Some(lanes) = self.lanes.borrow().get(tenant) {
+            return Some(Rc::clone(lanes));
         }
         let options = self.config.tenant(tenant.as_str())?;
-        let pool = Rc::new(Pool::new(Rc::clone(&self.dial), options));
-        self.pools
+        let lanes = Rc::new(Lanes::new(&self.servers, tenant, options));
+        self.lanes
             .borrow_mut()
-            .insert(tenant.clone(), Rc::clone(&pool));
-        Some(pool)
+            .insert(tenant.clone(), Rc::clone(&lanes));
+        Some(lanes)
     }
 
-    /// Every pool there is, by tenant.
-    pub(crate) fn pools(&self) -> Vec<(TenantId, Rc<Pool<W::Dial>>)> {
-        let pools = self.pools.borrow();
-        let mut pools: Vec<_> = pools
+    /// The pools of every tenant that was asked for, by tenant.
+    pub(crate) fn pools(&self) -> Vec<(TenantId, Rc<Lanes<W::Dial>>)> {
+        let lanes = self.lanes.borrow();
+        let mut pools: Vec<_> = lanes
             .iter()
             .map(|(id, it)| (id.clone(), Rc::clone(it)))
             .collect();
@@ -148,6 +151,7 @@ impl<W: World> Gatekeeper<W> {
         }
         match self.config.policy.judge(request) {
             Judgement::Allow(pass) => Ok(Verdict::Clear(Clearance::Pass(pass))),
+            Judgement::Apart(apart) => Ok(Verdict::Apart(apart)),
             Judgement::Deny(denial) => {
                 let entry = Entry::Denied {
                     session,
@@ -294,7 +298,8 @@ impl<W: World> Gatekeeper<W> {
 pub(crate) fn checkout_fault(tenant: &TenantId, error: &CheckoutError) -> Fault {
     match error {
         CheckoutError::Exhausted => Fault::pool_exhausted(tenant.as_str()),
-        CheckoutError::Connect(_) | CheckoutError::AnotherCluster => {
+        CheckoutError::Settings(said) => Fault::settings(said),
+        CheckoutError::Connect(_) | CheckoutError::AnotherCluster | CheckoutError::Closed => {
             Fault::no_upstream(tenant.as_str())
         }
     }

@@ -8,15 +8,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pool::Stream;
-use session::{Fault, Peer, Session};
+use session::{Peer, Session};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::connection::Connection;
+use crate::doors::Arrival;
 use crate::gatekeeper::Gatekeeper;
 use crate::negotiate::{Encryption, Opening, negotiate, turn_away};
+use crate::patient::Patient;
 use crate::registry::View;
-use crate::socket::Socket;
+use crate::socket::{Peek, Socket};
 use crate::world::World;
 
 /// Connections beyond the sessions that may be logging in, or be told that there are too many. Above
@@ -29,23 +31,34 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Silence after which a client's host is asked whether it is still there (hazards R58).
 const KEEPALIVE: Duration = Duration::from_mins(1);
 
+/// How long after `slow_reader` the kernel gives up what it could not deliver. It does so to clients that
+/// are there and do not read as well, so it must not be first: it would not say why.
+const KERNEL_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Accepts for ever; the daemon drops it to stop.
 pub(crate) async fn accept<W: World>(
     listener: TcpListener,
     keeper: Rc<Gatekeeper<W>>,
     encryption: Encryption,
 ) {
-    let permits = Arc::new(Semaphore::new(keeper.config.sessions_max + HANDSHAKES_MAX));
+    let edge = &keeper.config.edge;
+    let (slow_reader, connections_max) = (edge.slow_reader, edge.sessions_max + HANDSHAKES_MAX);
+    let permits = Arc::new(Semaphore::new(connections_max));
     loop {
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
             return;
         };
         match listener.accept().await {
             Ok((socket, address)) => {
+                let Some(arrival) = keeper.registry.arrive(address.ip()) else {
+                    tracing::debug!(%address, "too many connections from this address");
+                    continue;
+                };
                 let (keeper, encryption) = (Rc::clone(&keeper), encryption.clone());
                 tokio::task::spawn_local(async move {
-                    prepare(&socket);
-                    serve(socket, address, keeper, encryption).await;
+                    prepare(&socket, slow_reader + KERNEL_PATIENCE);
+                    let socket = Patient::new(socket, address, slow_reader);
+                    serve(socket, (address, arrival), keeper, encryption).await;
                     drop(permit);
                 });
             }
@@ -57,17 +70,21 @@ pub(crate) async fn accept<W: World>(
     }
 }
 
-fn prepare(socket: &TcpStream) {
+fn prepare(socket: &TcpStream, undelivered: Duration) {
     let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE);
-    let kept = socket2::SockRef::from(socket).set_tcp_keepalive(&keepalive);
-    if let Err(error) = kept.and_then(|()| socket.set_nodelay(true)) {
+    let options = socket2::SockRef::from(socket);
+    let set = options
+        .set_tcp_keepalive(&keepalive)
+        .and_then(|()| options.set_tcp_user_timeout(Some(undelivered)))
+        .and_then(|()| socket.set_nodelay(true));
+    if let Err(error) = set {
         tracing::debug!("socket options could not be set: {error}");
     }
 }
 
-async fn serve<W: World, S: Socket + 'static>(
+async fn serve<W: World, S: Socket + Peek + 'static>(
     socket: S,
-    address: SocketAddr,
+    (address, arrival): (SocketAddr, Arrival),
     keeper: Rc<Gatekeeper<W>>,
     encryption: Encryption,
 ) {
@@ -76,9 +93,13 @@ async fn serve<W: World, S: Socket + 'static>(
     let opening = tokio::time::timeout(keeper.limits.login, opening).await;
     match opening {
         Ok(Ok(Opening::Session(client, startup, inbox))) => {
-            session(*client, &startup, &inbox, address, keeper).await;
+            session(*client, &startup, &inbox, (address, arrival), keeper).await;
         }
-        Ok(Ok(Opening::Cancel(key))) => keeper.registry.cancel(&key),
+        // libpq takes the end of this connection for the end of the cancel.
+        Ok(Ok(Opening::Cancel(key, client))) => {
+            keeper.registry.cancel(&key).await;
+            drop(client);
+        }
         Ok(Ok(Opening::Nobody)) => {}
         Ok(Err(error)) => tracing::debug!(%address, "handshake failed: {error}"),
         Err(_) => tracing::debug!(%address, "handshake took too long"),
@@ -89,12 +110,12 @@ async fn session<W: World, S: Socket>(
     client: Stream<S>,
     startup: &wire::startup::Startup,
     inbox: &[u8],
-    address: SocketAddr,
+    (address, mut arrival): (SocketAddr, Arrival),
     keeper: Rc<Gatekeeper<W>>,
 ) {
-    if keeper.registry.len() >= keeper.config.sessions_max {
+    if let Err(fault) = keeper.registry.admit(&mut arrival) {
         // It is turned away in any case; whether it hears why is up to its socket.
-        let _told = turn_away(client, &Fault::too_many_sessions()).await;
+        let _told = turn_away(client, &fault).await;
         return;
     }
     let mut secret = vec![0; if startup.minor >= 2 { 32 } else { 4 }];

@@ -1,22 +1,36 @@
 //! The first bytes of a connection: TLS or not, a cancel or a startup packet. At most one request
 //! for each kind of encryption, and not a byte may have come before a handshake (hazards R6, R11).
+//! TLS at once, without a request, is for those who name the protocol by ALPN (R13).
 
+use std::future::poll_fn;
 use std::io;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use pool::Stream;
+use rustls::server::Acceptor;
 use session::Fault;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 use wire::CancelKey;
 use wire::startup::{self, Startup, StartupPacket};
+
+use crate::config::ServerTls;
+use crate::socket::Peek;
+use crate::tls::{ALPN, acceptor};
+
+/// What a ClientHello starts with. A startup packet of so many bytes (352 MiB) is refused anyway.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// A fatal alert, as a TLS record in clear text: nothing has been agreed on yet.
+const NO_APPLICATION_PROTOCOL: [u8; 7] = [21, 3, 3, 0, 2, 2, 120];
 
 /// What a connection turned out to be.
 pub(crate) enum Opening<S> {
     /// Somebody wants to talk; what they sent behind the startup packet comes with it.
     Session(Box<Stream<S>>, Startup, BytesMut),
     /// Somebody wants something cancelled. Nothing is ever answered (hazards R52).
-    Cancel(CancelKey),
+    Cancel(CancelKey, Box<Stream<S>>),
     /// Nobody, or nobody who may: it was told why, if it could be.
     Nobody,
 }
@@ -31,14 +45,36 @@ pub(crate) struct Encryption {
     pub(crate) plaintext: bool,
 }
 
+impl Encryption {
+    /// As it is configured.
+    pub(crate) fn of(tls: &ServerTls) -> Result<Self, rustls::Error> {
+        let (acceptor, plaintext) = match tls {
+            ServerTls::Off => (None, true),
+            ServerTls::On { pair, plaintext } => (Some(acceptor(pair)?), *plaintext),
+        };
+        Ok(Self {
+            acceptor,
+            plaintext,
+        })
+    }
+}
+
 /// Reads up to the startup packet. Dropping the future drops the connection.
-pub(crate) async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
-    socket: S,
+pub(crate) async fn negotiate<S: AsyncRead + AsyncWrite + Peek + Unpin>(
+    mut socket: S,
     encryption: &Encryption,
 ) -> io::Result<Opening<S>> {
-    let mut client = Stream::Plain(socket);
+    let first = poll_fn(|cx| socket.poll_first(cx)).await?;
+    let mut client = if first == Some(TLS_HANDSHAKE) {
+        match direct_tls(socket, encryption).await? {
+            Some(client) => client,
+            None => return Ok(Opening::Nobody),
+        }
+    } else {
+        Stream::Plain(socket)
+    };
     let mut inbox = BytesMut::new();
-    let (mut may_ask_tls, mut may_ask_gss) = (true, true);
+    let (mut may_ask_tls, mut may_ask_gss) = (!client.is_tls(), true);
     loop {
         let packet = match next_packet(&mut client, &mut inbox).await? {
             Ok(Some(packet)) => packet,
@@ -46,7 +82,7 @@ pub(crate) async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
             Err(fault) => return turn_away(client, &fault).await,
         };
         match packet {
-            StartupPacket::Cancel(key) => return Ok(Opening::Cancel(key)),
+            StartupPacket::Cancel(key) => return Ok(Opening::Cancel(key, Box::new(client))),
             StartupPacket::GssEncRequest if may_ask_gss && inbox.is_empty() => {
                 may_ask_gss = false;
                 client.write_all(b"N").await?;
@@ -72,6 +108,26 @@ pub(crate) async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
         }
         client.flush().await?;
     }
+}
+
+/// TLS that begins with the first byte. Without a request nothing says that PostgreSQL is meant, so ALPN
+/// must: whoever is led here by a mistake, or on purpose, speaks another protocol.
+async fn direct_tls<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: S,
+    encryption: &Encryption,
+) -> io::Result<Option<Stream<S>>> {
+    let Some(acceptor) = &encryption.acceptor else {
+        return Ok(None);
+    };
+    let mut start = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
+    let named = start.client_hello().alpn();
+    if !named.is_some_and(|mut names| names.any(|name| name == ALPN)) {
+        start.io.write_all(&NO_APPLICATION_PROTOCOL).await?;
+        start.io.shutdown().await?;
+        return Ok(None);
+    }
+    let client = start.into_stream(Arc::clone(acceptor.config())).await?;
+    Ok(Some(Stream::Tls(Box::new(client.into()))))
 }
 
 async fn answer_tls<S: AsyncRead + AsyncWrite + Unpin>(

@@ -1,18 +1,27 @@
 //! Who is connected and who waits for what: cancel keys, mail to sessions, waiters of tickets. It
 //! never looks into a session; it can only write to it.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Context;
 
 use bytes::Bytes;
 use dashmap::DashMap;
-use gate::TicketId;
-use session::News;
-use tokio::sync::mpsc;
+use gate::{TenantId, TicketId};
+use session::{Fault, News};
+use tokio::sync::{mpsc, oneshot};
 use wire::CancelKey;
+
+use crate::config::Edge;
+use crate::doors::{Arrival, Doors};
+use crate::purse::{Purses, Share};
 
 /// Process ids that we hand out lie above PostgreSQL's own default maximum (DESIGN ruling 21).
 const PID_BASE: u32 = 1 << 22;
+
+/// Connections of one address beyond its sessions, which may be logging in or cancelling.
+const ARRIVALS_MAX: usize = 50;
 
 /// Letters that may wait in one session's box.
 const MAIL_MAX: usize = 64;
@@ -20,8 +29,8 @@ const MAIL_MAX: usize = 64;
 /// What a session can be told from outside its own connection.
 #[derive(Debug)]
 pub(crate) enum Mail {
-    /// Somebody with its key asks to cancel.
-    Cancel,
+    /// Somebody with its key asks to cancel, and waits until this is dropped.
+    Cancel(oneshot::Sender<()>),
     /// What became of a ticket.
     News(TicketId, News),
     /// The gate shuts down.
@@ -50,8 +59,11 @@ struct Entry {
 }
 
 /// Every session and every waiter.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Registry {
+    edge: Edge,
+    doors: Arc<Doors>,
+    purses: Arc<Purses>,
     sessions: DashMap<u32, Arc<Entry>>,
     waiters: DashMap<TicketId, Vec<u32>>,
     next: AtomicU32,
@@ -62,9 +74,44 @@ pub(crate) struct Registry {
 pub(crate) struct Place {
     registry: Arc<Registry>,
     entry: Arc<Entry>,
+    share: Option<Share>,
 }
 
 impl Registry {
+    /// With nobody in it.
+    pub(crate) fn new(edge: Edge) -> Self {
+        Self {
+            edge,
+            doors: Arc::default(),
+            purses: Arc::default(),
+            sessions: DashMap::default(),
+            waiters: DashMap::default(),
+            next: AtomicU32::default(),
+        }
+    }
+
+    /// Somebody connects; nobody more from an address that has too many connections already.
+    pub(crate) fn arrive(&self, address: IpAddr) -> Option<Arrival> {
+        let max = self.edge.sessions_per_address_max + ARRIVALS_MAX;
+        self.doors.arrive(address, max)
+    }
+
+    /// Whether who has arrived may have a session.
+    pub(crate) fn admit(&self, arrival: &mut Arrival) -> Result<(), Fault> {
+        let Edge {
+            sessions_max,
+            sessions_per_address_max,
+            ..
+        } = self.edge;
+        if self.len() >= sessions_max {
+            return Err(Fault::too_many_sessions(sessions_max));
+        }
+        if !arrival.enter(sessions_per_address_max) {
+            return Err(Fault::too_many_of_address(sessions_per_address_max));
+        }
+        Ok(())
+    }
+
     /// Takes a place. The key's secret is random; its process id is ours.
     pub(crate) fn enter(
         self: &Arc<Self>,
@@ -89,6 +136,7 @@ impl Registry {
                 Place {
                     registry: Arc::clone(self),
                     entry,
+                    share: None,
                 },
                 letters,
             ));
@@ -101,11 +149,16 @@ impl Registry {
     }
 
     /// Cancels what the owner of this key does. Whether the key fits is told to nobody (R52).
-    pub(crate) fn cancel(&self, key: &CancelKey) {
+    /// Returns once that is done, or there is nothing to do.
+    pub(crate) async fn cancel(&self, key: &CancelKey) {
         let entry = self.sessions.get(&key.pid).map(|it| Arc::clone(it.value()));
-        if let Some(entry) = entry.filter(|it| it.key.matches(key)) {
-            // A full box is full of cancels already.
-            let _delivered = entry.mail.try_send(Mail::Cancel);
+        let Some(entry) = entry.filter(|it| it.key.matches(key)) else {
+            return;
+        };
+        let (send, done) = oneshot::channel();
+        // A full box is full of cancels already.
+        if entry.mail.try_send(Mail::Cancel(send)).is_ok() {
+            let _dropped = done.await;
         }
     }
 
@@ -175,6 +228,40 @@ impl Place {
     /// The key that cancels this session.
     pub(crate) fn key(&self) -> &CancelKey {
         &self.entry.key
+    }
+
+    /// Joins a tenant, if that takes one more.
+    pub(crate) fn join(&mut self, tenant: &TenantId) -> Result<(), Fault> {
+        let edge = &self.registry.edge;
+        let sessions_max = edge.sessions_per_tenant_max;
+        let most = (sessions_max, edge.tenant_buffer_bytes_max);
+        self.share = self.registry.purses.join(tenant, self.key().pid, most);
+        if self.share.is_none() {
+            return Err(Fault::too_many_of_tenant(tenant.as_str(), sessions_max));
+        }
+        Ok(())
+    }
+
+    /// Tells the tenant's purse how many bytes wait in this session.
+    pub(crate) fn weigh(&mut self, bytes: usize) {
+        if let Some(share) = &mut self.share {
+            share.weigh(bytes);
+        }
+    }
+
+    /// Whether more may be read from the server while `waiting` bytes wait for the client. Whoever takes
+    /// all there is goes on even where the tenant keeps too much: others cannot starve it.
+    pub(crate) fn may_relay(&self, waiting: usize) -> bool {
+        let full = || self.share.as_ref().is_some_and(Share::is_full);
+        waiting == 0 || (waiting < self.registry.edge.buffer_bytes_max && !full())
+    }
+
+    /// Whether more may be read from the client: `waiting` bytes wait in either direction, and `gathered`
+    /// are those of a request that is not whole.
+    pub(crate) fn may_gather(&self, waiting: usize, gathered: usize, cx: &Context<'_>) -> bool {
+        let room = waiting <= self.registry.edge.buffer_bytes_max;
+        let share = self.share.as_ref();
+        share.is_none_or(|it| it.may_gather(gathered, cx)) && room
     }
 
     /// Changes what others see.

@@ -1,22 +1,17 @@
-//! A client's socket: what a driver asks of it, and how much may wait for it. It never looks at the
+//! A client's socket: what a driver asks of it, and how it is read and written. It never looks at the
 //! bytes.
 
 use std::future::Future;
 use std::io;
-use std::task::{Context, Poll};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use futures_util::FutureExt;
 use pool::Stream;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, Ready};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::net::TcpStream;
-
-/// Bytes for a client that may wait in memory; above it the upstream is not read (hazards R55).
-pub(crate) const OUT_BYTES_MAX: usize = 256 * 1024;
-
-/// Bytes for an upstream that may wait; above it the client is not read.
-pub(crate) const UNSENT_BYTES_MAX: usize = 256 * 1024;
 
 /// How long a client may take to read the last it is told.
 pub(crate) const GOODBYE: Duration = Duration::from_secs(5);
@@ -24,10 +19,19 @@ pub(crate) const GOODBYE: Duration = Duration::from_secs(5);
 /// How much is read from a client at once.
 const READ_BYTES: usize = 8 * 1024;
 
+/// Room that a client keeps while nothing waits for it.
+const KEPT_BYTES_MAX: usize = 256 * 1024;
+
 /// What a client comes by.
 pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin {
     /// Whether the other side has closed, even while there is more of it to be read.
     fn has_hung_up(&self) -> bool;
+}
+
+/// What can be looked at before it is read.
+pub(crate) trait Peek {
+    /// The first byte that waits to be read, which stays there; none at the end.
+    fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<u8>>>;
 }
 
 impl Socket for TcpStream {
@@ -36,6 +40,15 @@ impl Socket for TcpStream {
         ready
             .and_then(Result::ok)
             .is_some_and(Ready::is_read_closed)
+    }
+}
+
+impl Peek for TcpStream {
+    fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<u8>>> {
+        let mut byte = [0];
+        let mut room = ReadBuf::new(&mut byte);
+        ready!(self.poll_peek(cx, &mut room))?;
+        Poll::Ready(Ok(room.filled().first().copied()))
     }
 }
 
@@ -55,4 +68,29 @@ pub(crate) fn read<S: AsyncRead + Unpin>(
     let future = from.read_buf(into);
     tokio::pin!(future);
     future.poll(cx)
+}
+
+/// Writes what is taken now, and says whether anything was. Cancel safe: the rest stays in `out`.
+pub(crate) fn write<S: AsyncWrite + Unpin>(
+    to: &mut S,
+    out: &mut BytesMut,
+    cx: &mut Context<'_>,
+) -> io::Result<bool> {
+    let mut wrote = false;
+    while !out.is_empty() {
+        match Pin::new(&mut *to).poll_write(cx, out)? {
+            Poll::Pending => return Ok(wrote),
+            Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Poll::Ready(count) => out.advance(count),
+        }
+        wrote = true;
+    }
+    // Each time, not only behind a write: TLS may still have bytes that a full socket left to it.
+    if let Poll::Ready(flushed) = Pin::new(to).poll_flush(cx) {
+        flushed?;
+    }
+    if wrote && out.capacity() > KEPT_BYTES_MAX {
+        *out = BytesMut::new();
+    }
+    Ok(wrote)
 }

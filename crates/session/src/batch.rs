@@ -40,13 +40,6 @@ impl Batch {
         self.steps.is_empty() && self.closes.is_empty()
     }
 
-    /// Whether something in it may run: from Bind on (hazards R70).
-    pub(crate) fn binds(&self) -> bool {
-        self.steps
-            .iter()
-            .any(|step| matches!(step, Step::Bind { .. }))
-    }
-
     /// Whether it fetches from a portal of an earlier batch. Beside a Bind that would run in the fence
     /// of what is bound, and be decided by nobody.
     pub(crate) fn fetches_older(&self) -> bool {
@@ -95,8 +88,14 @@ impl Batch {
                 Ok(())
             }
             Frontend::Close(Target::Statement(name)) => {
-                talk.names.close(&name);
-                self.closes.push(self.steps.len());
+                let closed = talk.names.close(&name);
+                // On a connection of the client's own the name is the server's as well.
+                if talk.alone() && !name.is_empty() {
+                    let statement = closed.unwrap_or_else(|| Arc::new(Prepared::unknown(&name)));
+                    self.steps.push(Step::CloseStatement(statement));
+                } else {
+                    self.closes.push(self.steps.len());
+                }
                 Ok(())
             }
             Frontend::Close(Target::Portal(portal)) => {
@@ -112,16 +111,20 @@ impl Batch {
     }
 
     fn parse(&mut self, parse: Parse, talk: &mut Talk) -> Result<(), Fault> {
-        let statement = Arc::new(Prepared {
-            text: parse.text,
-            types: parse.types,
-        });
+        let statement = Arc::new(Prepared::new(
+            parse.name.clone(),
+            parse.text,
+            parse.types,
+            &talk.settings,
+        ));
         if talk.names.bytes() + statement.text.len() > STATEMENTS_BYTES_MAX {
             return Err(Fault::statements_too_large(STATEMENTS_BYTES_MAX));
         }
-        if !talk.names.insert(&parse.name, Arc::clone(&statement)) {
+        let taken = !parse.name.is_empty() && talk.names.get(&parse.name).is_some();
+        if taken && !talk.alone() {
             return Err(Fault::duplicate_statement(&parse.name));
         }
+        talk.names.insert(&parse.name, Arc::clone(&statement));
         self.named.push((self.steps.len(), parse.name));
         self.steps.push(Step::Parse(statement));
         Ok(())
@@ -156,9 +159,11 @@ impl Batch {
     }
 }
 
-fn statement(talk: &Talk, name: &str) -> Result<Arc<Prepared>, Fault> {
-    talk.names
-        .get(name)
-        .cloned()
-        .ok_or_else(|| Fault::no_statement(name))
+/// On a connection of the client's own, a name that no Parse gave may be one that SQL gave.
+fn statement(talk: &Talk, name: &ByteString) -> Result<Arc<Prepared>, Fault> {
+    match talk.names.get(name) {
+        Some(statement) => Ok(Arc::clone(statement)),
+        None if talk.alone() && !name.is_empty() => Ok(Arc::new(Prepared::unknown(name))),
+        None => Err(Fault::no_statement(name)),
+    }
 }

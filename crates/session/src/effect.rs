@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 use gate::ticket::ClaimId;
-use gate::{Cargo, Clearance, Entry, Event, Outcome, Request, Settings, TicketId};
+use gate::{
+    Cargo, Clearance, Disposition, Entry, Event, Outcome, PrincipalId, Request, Settings, Surface,
+    TicketId,
+};
 
 /// One thing to do.
 #[derive(Debug)]
@@ -18,13 +21,18 @@ pub enum Effect {
         database: ByteString,
     },
     /// Get what a new session must be told: answered by `Input::Admitted`.
-    Admit,
+    Admit {
+        /// Whose it is.
+        principal: PrincipalId,
+        /// The settings that it brings.
+        login: Arc<Settings>,
+    },
     /// Read these texts: answered by `Input::Readings`, in order.
     Read(Vec<ByteString>),
     /// Ask the gate: answered by `Input::Verdict`.
     Ask(Arc<Request>),
     /// Borrow an upstream connection: answered by `Input::Leased`.
-    Checkout(Arc<Settings>),
+    Checkout(Checkout),
     /// Spend a clearance: answered by `Input::Claimed`. It must be carried to its end even if the
     /// client is gone.
     Claim(Clearance),
@@ -43,8 +51,8 @@ pub enum Effect {
         /// Whether the ticket is withdrawn if this was its last waiter.
         withdraw: bool,
     },
-    /// Give the upstream connection back.
-    Checkin(Disposition),
+    /// Give the upstream connection back, in this condition, with this on it.
+    Checkin(Disposition, Surface),
     /// Ask the server to cancel what runs on the leased upstream.
     CancelUpstream,
     /// Carry out a console command: answered by `Input::Console`.
@@ -53,13 +61,23 @@ pub enum Effect {
     Close,
 }
 
-/// What may become of an upstream connection (DESIGN principle 8).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Disposition {
-    /// What ran on it provably left no session state: the next session may have it.
-    Clean,
-    /// It goes.
-    Close,
+/// Which connection is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkout {
+    /// Of which login.
+    pub lane: Lane,
+    /// One that logged in with exactly these settings, and not one that has none of its own: the
+    /// session keeps it, and RESET goes back to them.
+    pub login: Option<Arc<Settings>>,
+}
+
+/// The logins of a tenant (DESIGN ruling 10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// For what passes unsigned and only reads.
+    Read,
+    /// For everything else.
+    Write,
 }
 
 /// How claims ended.

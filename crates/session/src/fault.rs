@@ -1,6 +1,8 @@
 //! Every sentence that the gate can say to a client in an ErrorResponse, as named constructors.
 //! No foreign `Display` is ever copied in.
 
+mod limits;
+
 use gate::{TicketId, policy::Denial};
 use wire::fields::{Fields, Severity};
 use wire::sqlstate::SqlState;
@@ -51,14 +53,7 @@ pub struct Fault {
 
 impl Fault {
     fn new(blame: Blame, sqlstate: SqlState, message: impl Into<String>) -> Self {
-        let fields = Fields {
-            severity: Severity::Error,
-            sqlstate,
-            message: message.into(),
-            detail: None,
-            hint: None,
-            position: None,
-        };
+        let fields = Fields::new(Severity::Error, sqlstate, message);
         Self { fields, blame }
     }
 
@@ -157,12 +152,6 @@ impl Fault {
         Self::protocol("expected a SASL response").fatal()
     }
 
-    /// The login took too long.
-    pub fn login_timeout() -> Self {
-        let message = "canceling authentication due to timeout";
-        Self::new(Blame::Client, SqlState::QUERY_CANCELED, message).fatal()
-    }
-
     /// The tenant does not exist, or is not this principal's: the same words for both.
     pub fn no_tenant(name: &str) -> Self {
         let message = format!("database \"{name}\" does not exist");
@@ -191,22 +180,6 @@ impl Fault {
     pub fn no_portal(name: &str) -> Self {
         let message = format!("portal \"{name}\" does not exist");
         Self::new(Blame::Client, SqlState::UNDEFINED_CURSOR, message)
-    }
-
-    /// A batch of more messages than the gate keeps.
-    pub fn pipeline_too_long(max: usize) -> Self {
-        let message = format!("more than {max} messages before a Sync");
-        Self::new(Blame::Client, SqlState::PROGRAM_LIMIT_EXCEEDED, message)
-            .hint("Send a Sync more often.")
-            .fatal()
-    }
-
-    /// A batch of more bytes than the gate keeps to decide on.
-    pub fn pipeline_too_large(max: usize) -> Self {
-        let message = format!("more than {max} bytes before a Sync");
-        Self::new(Blame::Client, SqlState::PROGRAM_LIMIT_EXCEEDED, message)
-            .hint("Send a Sync more often.")
-            .fatal()
     }
 
     /// More batches in one segment than the gate keeps account of.
@@ -325,6 +298,16 @@ impl Fault {
         }
     }
 
+    /// A transaction of several statements where a connection is kept for one (pgbouncer's words).
+    pub fn statement_pooling() -> Self {
+        Self::new(
+            Blame::Client,
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "transaction blocks not allowed in statement pooling mode",
+        )
+        .hint("The tenant's pool_mode decides; each statement is a transaction of its own.")
+    }
+
     /// No upstream connection within the wait limit.
     pub fn no_upstream(tenant: &str) -> Self {
         Self::new(
@@ -418,12 +401,6 @@ impl Fault {
         Self::new(Blame::Client, SqlState::INVALID_AUTHORIZATION, message)
             .hint("Connect with sslmode=require or stronger.")
             .fatal()
-    }
-
-    /// More sessions than the gate takes.
-    pub fn too_many_sessions() -> Self {
-        let message = "sorry, too many clients already";
-        Self::new(Blame::Gate, SqlState::TOO_MANY_CONNECTIONS, message).fatal()
     }
 
     /// The gate is shutting down.

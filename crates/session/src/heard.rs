@@ -1,5 +1,6 @@
 //! What was heard from the upstream, for the accounts: tags, errors, names that were accepted.
 
+use bytes::Bytes;
 use bytestring::ByteString;
 use wire::fields::Fields;
 
@@ -14,6 +15,10 @@ pub(crate) struct Heard {
     pub(crate) own_error: Option<Fields>,
     /// Names whose Parse was accepted.
     pub(crate) confirmed: Vec<ByteString>,
+    /// Those since the last DEALLOCATE ALL.
+    pub(crate) prepared_since: Vec<ByteString>,
+    /// Rows that the gate asked for itself.
+    pub(crate) rows: Vec<Vec<Option<Bytes>>>,
 }
 
 impl Heard {
@@ -25,6 +30,7 @@ impl Heard {
     /// What was said later in the same segment.
     pub(crate) fn then(mut self, later: Self) -> Self {
         self.tags.extend(later.tags);
+        self.prepared_since.extend(later.prepared_since);
         self.error = self.error.or(later.error);
         self.own_error = self.own_error.or(later.own_error);
         self

@@ -5,12 +5,16 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use gate::policy::Denial;
-use gate::{Clearance, NotClaimed, Principal, Released, Settings, TenantId, Ticket, TicketId};
+use gate::{
+    Apart, Clearance, NotClaimed, Principal, Released, Settings, Surface, TenantId, Ticket,
+    TicketId,
+};
 use sql::Reading;
 use wire::frame::Frame;
 use wire::scram::Verifier;
 
 use crate::fault::Fault;
+use crate::mode::PoolMode;
 
 /// One thing that happened.
 #[derive(Debug)]
@@ -82,6 +86,8 @@ pub struct Admission {
     pub system_identifier: Arc<str>,
     /// The upstream role as configured.
     pub role: Arc<str>,
+    /// How long the session keeps a connection.
+    pub mode: PoolMode,
 }
 
 /// What the gate says to a request.
@@ -91,6 +97,8 @@ pub enum Verdict {
     Clear(Clearance),
     /// It waits for people.
     Held(Box<Ticket>),
+    /// Its first part is asked for by itself, and then the rest.
+    Apart(Apart),
     /// A rule denies it.
     Denied(Denial),
     /// The gate cannot say.
@@ -118,10 +126,12 @@ pub enum News {
 }
 
 /// An upstream connection that was borrowed.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Leased {
-    /// The settings that are on it now.
-    pub settings: Arc<Settings>,
+    /// What is on it now.
+    pub surface: Surface,
+    /// The server's process id for it, where it said one.
+    pub pid: Option<u32>,
 }
 
 /// A table for a console client.

@@ -1,6 +1,6 @@
-//! The client's names for prepared statements and portals. Upstream a statement is always parsed
-//! anew as the unnamed one, so a name means the same on whatever connection serves it next
-//! (hazards R36).
+//! The client's names for prepared statements and portals. Where a statement stands upstream is the
+//! business of `gate::Shelf`; a name means the same on whatever connection serves it next (hazards
+//! R36).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,6 +12,8 @@ use gate::{Prepared, Right};
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     statements: HashMap<ByteString, Named>,
+    /// What had a name that was given again, until the server has said what it thinks of that.
+    replaced: Vec<(ByteString, Named)>,
     bytes: usize,
 }
 
@@ -31,26 +33,33 @@ impl Names {
         self.statements.get(name).map(|named| &named.statement)
     }
 
-    /// Gives a statement its name; it counts for good only once [`Names::confirm`] is called. The
-    /// unnamed statement is replaced silently, another name must be free.
-    pub(crate) fn insert(&mut self, name: &ByteString, statement: Arc<Prepared>) -> bool {
-        if !name.is_empty() && self.statements.contains_key(name) {
-            return false;
-        }
+    /// The same, if the server has it.
+    pub(crate) fn confirmed(&self, name: &str) -> Option<&Arc<Prepared>> {
+        let named = self.statements.get(name).filter(|it| it.confirmed)?;
+        Some(&named.statement)
+    }
+
+    /// Gives a statement its name; it counts for good only once [`Names::confirm`] is called. Until
+    /// then what had the name before may get it back.
+    pub(crate) fn insert(&mut self, name: &ByteString, statement: Arc<Prepared>) {
         self.bytes += weight(name, &statement);
         let named = Named {
             statement,
             confirmed: false,
         };
-        if let Some(old) = self.statements.insert(name.clone(), named) {
-            self.bytes -= weight(name, &old.statement);
+        match self.statements.insert(name.clone(), named) {
+            Some(old) if name.is_empty() => self.bytes -= weight(name, &old.statement),
+            Some(old) => self.replaced.push((name.clone(), old)),
+            None => {}
         }
-        true
     }
 
-    /// The server accepted it.
+    /// The server accepted what was given this name first of all that it has not judged yet.
     pub(crate) fn confirm(&mut self, name: &str) {
-        if let Some(named) = self.statements.get_mut(name) {
+        let earlier = self.replaced.iter_mut().filter(|it| it.0 == name);
+        let current = self.statements.get_mut(name);
+        let unsure = earlier.map(|it| &mut it.1).chain(current);
+        if let Some(named) = unsure.into_iter().find(|it| !it.confirmed) {
             named.confirmed = true;
         }
     }
@@ -60,21 +69,50 @@ impl Names {
         self.bytes
     }
 
-    /// Closing what does not exist is no error.
-    pub(crate) fn close(&mut self, name: &str) {
-        if let Some(old) = self.statements.remove(name) {
-            self.bytes -= weight(name, &old.statement);
-        }
+    /// Closes it, and says what it was. Closing what does not exist is no error.
+    pub(crate) fn close(&mut self, name: &str) -> Option<Arc<Prepared>> {
+        let old = self.statements.remove(name)?;
+        self.bytes -= weight(name, &old.statement);
+        Some(old.statement)
     }
 
-    /// Forgets what the server never accepted; called when a batch ended in an error.
-    pub(crate) fn forget_unconfirmed(&mut self) {
+    /// Only these are left.
+    pub(crate) fn retain(&mut self, names: &[ByteString]) {
         self.statements.retain(|name, named| {
-            if !named.confirmed {
+            let stays = names.contains(name);
+            if !stays {
                 self.bytes -= weight(name, &named.statement);
             }
-            named.confirmed
+            stays
         });
+    }
+
+    /// All of them are gone: DISCARD ALL. The unnamed statement goes with them.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The batch is over. What the server never accepted is forgotten, if it failed; what was
+    /// accepted last has the name.
+    pub(crate) fn settle(&mut self, failed: bool) {
+        for (name, old) in self.replaced.drain(..) {
+            let better = |it: &Named| failed && !it.confirmed && old.confirmed;
+            match self.statements.get_mut(&name) {
+                Some(current) if better(current) => {
+                    self.bytes -= weight(&name, &current.statement);
+                    *current = old;
+                }
+                _ => self.bytes -= weight(&name, &old.statement),
+            }
+        }
+        if failed {
+            self.statements.retain(|name, named| {
+                if !named.confirmed {
+                    self.bytes -= weight(name, &named.statement);
+                }
+                named.confirmed
+            });
+        }
     }
 }
 
@@ -136,7 +174,13 @@ impl Portals {
         self.open.remove(name);
     }
 
-    /// The transaction ended, and every portal with it.
+    /// The transaction ended, and every portal with it but for cursors WITH HOLD, which live on the
+    /// session's own connection.
+    pub(crate) fn end_transaction(&mut self) {
+        self.open.clear();
+    }
+
+    /// The connection goes, and every portal with it.
     pub(crate) fn clear(&mut self) {
         self.open.clear();
         self.last = None;

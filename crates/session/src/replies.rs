@@ -7,63 +7,17 @@ use std::collections::VecDeque;
 use bytes::{Buf, Bytes, BytesMut};
 use bytestring::ByteString;
 use gate::cargo::More;
-use gate::{Cargo, Form, Own, Step, Work};
+use gate::{Cargo, Form, Look, Own, Slot, Step, Work};
 use wire::backend::{Status, decode, encode, tag};
 use wire::fields::{Fields, Severity};
 
 use crate::fault::Fault;
 use crate::heard::Heard;
-use crate::talk::Told;
+use crate::owed::{Owed, Whose};
+use crate::told::Told;
 
 /// The largest upstream message that is looked into or held back whole; rows pass in pieces.
 const WHOLE_MESSAGE_MAX: usize = 64 * 1024 * 1024;
-
-/// Whose message a reply answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Whose {
-    /// The client's: it sees the answer.
-    Client,
-    /// The client's statement in a message that the client did not send: it sees errors alone.
-    Carried,
-    /// The gate's own: the client sees nothing of it.
-    Gate,
-}
-
-/// One reply that is owed.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Owed {
-    /// ParseComplete; the name is confirmed by it.
-    Parse(Whose, Option<ByteString>),
-    /// BindComplete.
-    Bind(Whose),
-    /// ParameterDescription, then RowDescription or NoData.
-    DescribeStatement,
-    /// RowDescription or NoData. Carried, it is part of a Query, which would not have said NoData.
-    DescribePortal(Whose),
-    /// Rows and CommandComplete, or EmptyQueryResponse, or PortalSuspended, or COPY.
-    Execute(Whose),
-    /// CloseComplete.
-    Close,
-    /// All of a Query, up to its ReadyForQuery.
-    Query(Whose),
-    /// ReadyForQuery of a Sync.
-    Sync,
-    /// Not owed by the server at all: ours, said when its turn comes.
-    Say(Bytes),
-}
-
-impl Owed {
-    fn whose(&self) -> Whose {
-        match self {
-            Self::Parse(whose, _)
-            | Self::Bind(whose)
-            | Self::DescribePortal(whose)
-            | Self::Execute(whose)
-            | Self::Query(whose) => *whose,
-            Self::DescribeStatement | Self::Close | Self::Sync | Self::Say(_) => Whose::Client,
-        }
-    }
-}
 
 /// What the relay came to.
 #[derive(Debug, PartialEq)]
@@ -91,6 +45,11 @@ pub(crate) struct Replies {
     /// A CommandComplete that waits for the commit behind it (hazards R82).
     held_back: BytesMut,
     hold_back: bool,
+    /// The client's Sync was not sent: a COPY IN may come, and what became of a Sync that meets an
+    /// error there nobody can tell.
+    withheld_sync: bool,
+    /// Names that statements have upstream, and those that the client gave them.
+    names: Vec<(ByteString, ByteString)>,
 }
 
 /// What to do with one message.
@@ -107,6 +66,8 @@ enum Take {
     Stop(Relayed),
     /// The client does not see it, and a state must know.
     Tell(Relayed),
+    /// The client sees this error instead of the server's own words.
+    Say(Box<Fields>),
 }
 
 impl Replies {
@@ -130,10 +91,18 @@ impl Replies {
             Cargo::More(_, More::DescribePortal(_)) => {
                 self.push(Owed::DescribePortal(Whose::Client));
             }
-            Cargo::More(_, More::ClosePortal(_)) => self.push(Owed::Close),
+            Cargo::More(_, More::ClosePortal(_)) => self.push(Owed::Close(Whose::Client)),
             Cargo::More(_, More::CopyData(_) | More::CopyDone | More::CopyFail(_))
-            | Cargo::Look(_)
+            | Cargo::Look(Look::Describe(..) | Look::Close(_))
+            | Cargo::Batch(..)
             | Cargo::Flush => {}
+            // One that the client did not ask for; of those that it did, see `owe_step`.
+            Cargo::Look(Look::Parse(_, slot)) => {
+                for _ in &slot.close {
+                    self.push(Owed::Close(Whose::Gate));
+                }
+                self.push(Owed::Parse(Whose::Gate, None));
+            }
             Cargo::Own(own) => self.owe_own(own),
             Cargo::Sync => self.push(Owed::Sync),
         }
@@ -149,6 +118,21 @@ impl Replies {
         self.hold_back = true;
     }
 
+    /// The client's Sync is not sent until it is known whether a COPY IN swallows it.
+    pub(crate) fn withhold_sync(&mut self) {
+        self.withheld_sync = true;
+    }
+
+    /// Whether a Sync waits until it is known whether it may go up.
+    pub(crate) fn withholds_sync(&self) -> bool {
+        self.withheld_sync
+    }
+
+    /// Whether a Sync was withheld that must be sent now: nothing else is owed, or all failed.
+    pub(crate) fn take_withheld_sync(&mut self) -> bool {
+        self.owed.is_empty() && std::mem::take(&mut self.withheld_sync)
+    }
+
     fn owe_work(&mut self, work: &Work, form: Form) {
         match (work, form) {
             (Work::Query(_), Form::Query) => self.push(Owed::Query(Whose::Client)),
@@ -162,10 +146,18 @@ impl Replies {
         }
     }
 
-    /// Notes what one step of a batch will be answered with; `name` is the one that its Parse
-    /// gives. `carried` says that a Parse of the statement goes in front of it.
-    pub(crate) fn owe_step(&mut self, step: &Step, carried: bool, name: Option<ByteString>) {
-        if carried {
+    /// Notes what one step of a batch will be answered with, and what its slot puts in front of it;
+    /// `name` is the one that its Parse gives.
+    pub(crate) fn owe_step(&mut self, step: &Step, slot: &Slot, name: Option<ByteString>) {
+        for _ in &slot.close {
+            self.push(Owed::Close(Whose::Gate));
+        }
+        if let Step::Bind { statement, .. } | Step::DescribeStatement(statement) = step
+            && statement.name != slot.name
+        {
+            self.names.push((slot.name.clone(), statement.name.clone()));
+        }
+        if slot.carried {
             self.push(Owed::Parse(Whose::Carried, None));
         }
         self.push(match step {
@@ -174,15 +166,21 @@ impl Replies {
             Step::Bind { .. } => Owed::Bind(Whose::Client),
             Step::DescribePortal(_) => Owed::DescribePortal(Whose::Client),
             Step::Execute { .. } => Owed::Execute(Whose::Client),
-            Step::ClosePortal(_) => Owed::Close,
+            Step::ClosePortal(_) | Step::CloseStatement(_) => Owed::Close(Whose::Client),
         });
     }
 
     fn owe_own(&mut self, own: &Own) {
         match own {
-            Own::Begin(_) | Own::Rollback => self.push(Owed::Query(Whose::Gate)),
+            Own::Begin(_) | Own::Rollback | Own::Discard | Own::Verify => {
+                self.push(Owed::Query(Whose::Gate));
+            }
+            Own::Probe => {
+                self.owe_own_statement("");
+                self.push(Owed::Sync);
+            }
             Own::Settings(settings) => {
-                self.owe_own_statement();
+                self.owe_own_statement("");
                 if !settings.is_empty() {
                     self.push(Owed::Parse(Whose::Gate, None));
                 }
@@ -192,14 +190,21 @@ impl Replies {
                 }
                 self.push(Owed::Sync);
             }
-            fence => fence.sql().iter().for_each(|_| self.owe_own_statement()),
+            fence => {
+                for _ in fence.sql() {
+                    self.owe_own_statement(fence.portal());
+                }
+            }
         }
     }
 
-    fn owe_own_statement(&mut self) {
+    fn owe_own_statement(&mut self, portal: &str) {
         self.push(Owed::Parse(Whose::Gate, None));
         self.push(Owed::Bind(Whose::Gate));
         self.push(Owed::Execute(Whose::Gate));
+        if !portal.is_empty() {
+            self.push(Owed::Close(Whose::Gate));
+        }
     }
 
     /// Relays what the upstream sent, up to the next thing that a state must know of.
@@ -243,7 +248,13 @@ impl Replies {
                 };
             }
             let body = rest.get(5..header.total).unwrap_or_default();
-            let take = self.take(header.tag, body, told)?;
+            let mut take = self.take(header.tag, body, told)?;
+            if header.tag == tag::NOTIFICATION {
+                told.rename(from, shown);
+            }
+            if matches!(take, Take::Show) && !self.held_back.is_empty() {
+                take = Take::HoldBack;
+            }
             if matches!(take, Take::Show) {
                 shown += header.total;
                 continue;
@@ -290,6 +301,11 @@ impl Replies {
                 from.advance(total);
                 Some(stop)
             }
+            Take::Say(fields) => {
+                from.advance(total);
+                encode::error_response(&fields, out);
+                Some(Relayed::Failed)
+            }
         }
     }
 
@@ -316,10 +332,15 @@ impl Replies {
         } else {
             Take::Hide
         };
+        if whose == Whose::Gate && kind == tag::DATA_ROW {
+            let row = decode::data_row_values(body).map_err(|_| lost())?;
+            self.heard.rows.push(row);
+            return Ok(Take::Hide);
+        }
         let (take, pop) = match (front, kind) {
             (Owed::Parse(..), tag::PARSE_COMPLETE)
             | (Owed::Bind(_), tag::BIND_COMPLETE)
-            | (Owed::Close, tag::CLOSE_COMPLETE)
+            | (Owed::Close(_), tag::CLOSE_COMPLETE)
             | (Owed::DescribeStatement, tag::ROW_DESCRIPTION | tag::NO_DATA)
             | (Owed::DescribePortal(_), tag::NO_DATA)
             | (Owed::Execute(_), tag::EMPTY_QUERY | tag::PORTAL_SUSPENDED) => (visible, true),
@@ -333,7 +354,9 @@ impl Replies {
             (Owed::Execute(_), tag::COMMAND_COMPLETE) => (self.complete(body, whose), true),
             (Owed::Query(_), tag::COMMAND_COMPLETE) => (self.complete(body, whose), false),
             (Owed::Execute(Whose::Client) | Owed::Query(Whose::Client), tag::COPY_IN) => {
-                self.expect_copy_in();
+                // A server that copies in swallows the Sync that the client has sent already
+                // (hazards V21); the client sends another behind its data.
+                self.withheld_sync = false;
                 (Take::Stop(Relayed::CopyIn), false)
             }
             (Owed::Query(_) | Owed::Sync, tag::READY) => (
@@ -343,6 +366,7 @@ impl Replies {
             _ => return Err(lost()),
         };
         if pop && let Some(Owed::Parse(_, Some(name))) = self.owed.pop_front() {
+            self.heard.prepared_since.push(name.clone());
             self.heard.confirmed.push(name);
         }
         Ok(take)
@@ -353,20 +377,15 @@ impl Replies {
             return Take::Hide;
         }
         if let Ok(text) = decode::command_tag(body) {
+            if text == "DEALLOCATE ALL" {
+                self.heard.prepared_since.clear();
+            }
             self.heard.tags.push(text.to_string());
         }
         if self.hold_back {
             Take::HoldBack
         } else {
             Take::Show
-        }
-    }
-
-    /// A server that goes into COPY IN swallows a Sync that was sent already (hazards V21); the
-    /// client sends another behind its data.
-    fn expect_copy_in(&mut self) {
-        if matches!(self.owed.front(), Some(Owed::Execute(_))) {
-            self.owed.truncate(1);
         }
     }
 
@@ -390,7 +409,20 @@ impl Replies {
             return Ok(Take::Tell(Relayed::Failed));
         }
         self.heard.error = Some(format!("{}: {}", fields.sqlstate, fields.message));
-        Ok(Take::Stop(Relayed::Failed))
+        match self.in_clients_words(fields) {
+            Some(fields) => Ok(Take::Say(Box::new(fields))),
+            None => Ok(Take::Stop(Relayed::Failed)),
+        }
+    }
+
+    /// An error that names a statement as it is called upstream names it as its client does.
+    fn in_clients_words(&mut self, mut fields: Fields) -> Option<Fields> {
+        let names = std::mem::take(&mut self.names);
+        let (upstream, own) = names
+            .into_iter()
+            .find(|(upstream, _)| fields.message.contains(&**upstream))?;
+        fields.message = fields.message.replace(&*upstream, &own);
+        Some(fields)
     }
 }
 
@@ -409,11 +441,11 @@ fn flush(from: &mut BytesMut, shown: &mut usize, out: &mut BytesMut) {
 /// The client hears of a parameter only when it changed for it; connections change behind it.
 fn parameter(body: &[u8], told: &mut Told) -> Result<Take, Fault> {
     let (name, value) = decode::parameter_status(body).map_err(|_| lost())?;
-    if told.get(&*name).is_some_and(|known| *known == *value) {
-        return Ok(Take::Hide);
-    }
-    told.insert(name.to_string(), value.to_string());
-    Ok(Take::Show)
+    Ok(if told.is_news(&name, &value) {
+        Take::Show
+    } else {
+        Take::Hide
+    })
 }
 
 /// Messages that an upstream may send at any time, to a session that asked for nothing: notices,

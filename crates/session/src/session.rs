@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::BytesMut;
-use gate::{Entry, Principal, TenantId};
-use wire::frame::AUTH_LENGTH_MAX;
+use bytes::{Bytes, BytesMut};
+use gate::{Entry, Principal, TenantId, Work};
+use wire::frame::{AUTH_LENGTH_MAX, Frame};
 use wire::frontend::tag;
 use wire::startup::Startup;
 
+use crate::batch::Close;
 use crate::effect::Effect;
 use crate::fault::Fault;
 use crate::input::Input;
@@ -16,7 +17,7 @@ use crate::state::asking::{self, Asking};
 use crate::state::console::{self, Console};
 use crate::state::held::{self, Held};
 use crate::state::idle::{self, Idle};
-use crate::state::job::{Accounts, Refused, Shape, hang_up};
+use crate::state::job::{Accounts, Labels, Refused, Rest, Shape, hang_up, refuse};
 use crate::state::load;
 use crate::state::login::{self, Login};
 use crate::state::releasing::{self, Releasing};
@@ -94,11 +95,20 @@ impl Session {
         }
         while self.takes_frames() {
             let frame_max = self.frame_max();
+            if self.closes_batch() {
+                self.step(now, Input::Frame(flush()));
+                continue;
+            }
             match wire::frame::take(&mut self.io.inbox, frame_max) {
                 Ok(Some(frame)) => self.step(now, Input::Frame(frame)),
                 Ok(None) => break,
                 Err(error) => {
-                    self.io.error(&Fault::malformed(&error));
+                    let fault = if matches!(self.phase, Phase::Login(_)) {
+                        Fault::malformed(&error)
+                    } else {
+                        Fault::unreadable(&error, frame_max)
+                    };
+                    self.io.error(&fault);
                     self.step(now, Input::ClientGone);
                 }
             }
@@ -185,6 +195,14 @@ impl Session {
         matches!(self.phase, Phase::Closed)
     }
 
+    /// Whether the next message belongs to a COPY whose batch no Sync or Flush has closed yet.
+    fn closes_batch(&self) -> bool {
+        match (&self.phase, self.io.inbox.first()) {
+            (Phase::Talk(_, State::Idle(idle)), Some(next)) => idle.is_closed_by(*next),
+            _ => false,
+        }
+    }
+
     fn frame_max(&self) -> usize {
         if matches!(self.phase, Phase::Login(_)) {
             AUTH_LENGTH_MAX
@@ -219,10 +237,13 @@ impl Session {
                 console::Next::Stay(console) => Phase::Console(console, principal),
                 console::Next::Close => Phase::Closed,
             },
-            Phase::Talk(mut talk, state) => match step(now, state, input, &mut talk, io) {
-                State::Closed => Phase::Closed,
-                state => Phase::Talk(talk, state),
-            },
+            Phase::Talk(mut talk, state) => {
+                let state = step(now, state, input, &mut talk, io);
+                match resume(state, &mut talk, io) {
+                    State::Closed => Phase::Closed,
+                    state => Phase::Talk(talk, state),
+                }
+            }
             Phase::Closed => return,
         };
         if self.is_closed() {
@@ -250,6 +271,9 @@ fn step(now: Instant, state: State, input: Input<'_>, talk: &mut Talk, io: &mut 
                 State::Held(Box::new(held))
             }
             asking::Next::Release(clearance, shape) => claim(clearance, None, shape, talk, io),
+            asking::Next::Ask(work, shape) => {
+                State::Asking(Box::new(Asking::start(work, shape, io)))
+            }
             asking::Next::Proceed(steps, shape) => proceed(steps, shape, talk, io),
             asking::Next::Refused(refused, shape) => refused_to(refused, shape, talk, io),
             asking::Next::Close(accounts) => settle(accounts, Then::Close, talk, io),
@@ -300,6 +324,14 @@ fn step(now: Instant, state: State, input: Input<'_>, talk: &mut Talk, io: &mut 
     }
 }
 
+/// A Flush that the client leaves out.
+fn flush() -> Frame {
+    Frame {
+        tag: tag::FLUSH,
+        body: Bytes::new(),
+    }
+}
+
 fn claim(
     clearance: gate::Clearance,
     waits: Option<gate::TicketId>,
@@ -320,7 +352,7 @@ fn released(next: releasing::Next, talk: &mut Talk, io: &mut Io) -> State {
     match next {
         releasing::Next::Stay(releasing) => State::Releasing(releasing),
         releasing::Next::Run(replies, shape) => {
-            State::Running(Box::new(Running::start(replies, shape)))
+            State::Running(Box::new(Running::start(*replies, shape)))
         }
         releasing::Next::AskAgain(request, shape) => {
             State::Asking(Box::new(Asking::again(request, shape, io)))
@@ -346,8 +378,54 @@ fn refused_to(refused: Refused, shape: Shape, talk: &mut Talk, io: &mut Io) -> S
 }
 
 fn end_segment(talk: &mut Talk, io: &mut Io) -> State {
-    let (replies, shape) = load::end_segment(talk, io);
-    State::Running(Box::new(Running::start(replies, shape)))
+    let shape = Shape::Batch(Close::Sync, Labels::default());
+    State::Running(Box::new(Running::start(load::end_segment(talk, io), shape)))
+}
+
+/// What came before it is answered: what is left of the client's messages is asked for next.
+fn resume(state: State, talk: &mut Talk, io: &mut Io) -> State {
+    if !matches!(state, State::Idle(_) | State::Skipping(_)) {
+        return state;
+    }
+    let Some(rest) = talk.rest.take() else {
+        return state;
+    };
+    let (work, shape) = match (&state, rest) {
+        (State::Idle(_), Rest::Refuse(fault)) => {
+            let shape = Shape::Batch(Close::Flush, Labels::default());
+            let refused = refuse(&fault, &shape, talk, io);
+            return refused_to(refused, shape, talk, io);
+        }
+        (_, Rest::Refuse(_)) => return state,
+        (_, Rest::Ask(work, shape)) => (work, shape),
+    };
+    match (state, work, shape) {
+        // A Query in the middle of a segment: in a transaction its end changes nothing. Elsewhere it
+        // would share the fate of what is in it.
+        (State::Idle(_), Work::Query(_), _)
+            if talk.segment.is_some() && !talk.transaction.has_upstream() =>
+        {
+            io.error(&Fault::protocol("expected a Sync before a Query").fatal());
+            let accounts = hang_up(talk, io);
+            settle(accounts, Then::Close, talk, io)
+        }
+        (State::Idle(_), work @ Work::Query(_), shape) if talk.segment.is_some() => {
+            talk.rest = Some(Rest::Ask(work, shape));
+            let replies = load::end_segment(talk, io);
+            State::Running(Box::new(Running::start(replies, Shape::Part)))
+        }
+        (State::Idle(_), Work::Batch(steps), shape) if !gate::work::binds(&steps) => {
+            proceed(steps, shape, talk, io)
+        }
+        (State::Idle(_), work, shape) => State::Asking(Box::new(Asking::start(work, shape, io))),
+        // It failed, and the Sync that ends it was read with it.
+        (_, _, Shape::Batch(Close::Sync, _)) if talk.segment.is_some() => end_segment(talk, io),
+        (_, _, Shape::Batch(Close::Sync, _)) => {
+            io.ready(talk.status());
+            State::Idle(Idle::default())
+        }
+        (state, _, _) => state,
+    }
 }
 
 fn settle(accounts: Accounts, then: Then, talk: &mut Talk, io: &mut Io) -> State {

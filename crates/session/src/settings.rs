@@ -6,22 +6,6 @@ use wire::startup::Startup;
 
 use crate::fault::Fault;
 
-/// Settings that a client may bring along; they are put on every upstream that it borrows.
-const CARRIED: [&str; 12] = [
-    "application_name",
-    "datestyle",
-    "timezone",
-    "intervalstyle",
-    "extra_float_digits",
-    "search_path",
-    "statement_timeout",
-    "lock_timeout",
-    "idle_in_transaction_session_timeout",
-    "client_min_messages",
-    "bytea_output",
-    "geqo",
-];
-
 /// Settings that would reach around the gate: another identity, another set of rows, another
 /// protocol.
 const FORBIDDEN: [&str; 4] = [
@@ -68,13 +52,17 @@ fn set(settings: &mut Settings, name: &str, value: &str) -> Result<(), Refused> 
             Err(Fault::encoding(value))
         };
     }
-    if name == "standard_conforming_strings" && value.eq_ignore_ascii_case("on") {
-        return Ok(());
+    if name == "standard_conforming_strings" {
+        return if value.eq_ignore_ascii_case("on") {
+            Ok(())
+        } else {
+            Err(Fault::forbidden_parameter(&name))
+        };
     }
     if FORBIDDEN.contains(&name.as_str()) || name.contains('.') {
         return Err(Fault::forbidden_parameter(&name));
     }
-    if !CARRIED.contains(&name.as_str()) {
+    if !sql::is_tracked(&name) {
         return Err(Fault::unknown_parameter(&name));
     }
     settings.insert(name, value.to_owned());

@@ -1,20 +1,28 @@
 //! What a session knows while it talks: who, where, what it may still owe, what it borrowed. The
 //! states work on it; it decides nothing.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
-use gate::{Context, Digest, Form, Principal, Request, Settings, TenantId, Work};
-use sql::{Class, Control, Reading};
+use bytes::{Bytes, BytesMut};
+use bytestring::ByteString;
+use gate::{
+    Cargo, Context, Disposition, Form, Look, Principal, Request, Settings, Slot, Step, TenantId,
+    Work,
+};
+use sql::{Control, Forgets, Reading};
 use wire::CancelKey;
 use wire::backend::{Status, encode};
 
-use crate::effect::{Disposition, Effect};
+use crate::effect::Effect;
 use crate::fault::Fault;
 use crate::heard::Heard;
+use crate::lent::{Lent, State};
+use crate::mode::PoolMode;
 use crate::names::{Names, Portals};
+use crate::state::job::{Rest, Shape};
+use crate::told::Told;
 use crate::transaction::{Spent, Transaction};
 
 /// Limits and intervals of a session; the configuration fills them.
@@ -80,9 +88,6 @@ pub struct Peer {
     pub client: Arc<str>,
 }
 
-/// Parameter values that the client was told, so that it is told only what changed.
-pub(crate) type Told = BTreeMap<String, String>;
-
 /// An extended segment that is open upstream: something was sent and its Sync was not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Segment {
@@ -126,6 +131,10 @@ pub(crate) struct Talk {
     pub(crate) limits: Arc<Limits>,
     pub(crate) principal: Arc<Principal>,
     pub(crate) tenant: TenantId,
+    pub(crate) mode: PoolMode,
+    /// The settings that it logged in with; what RESET goes back to.
+    pub(crate) login: Arc<Settings>,
+    /// Those that it has now, as far as they follow it from connection to connection.
     pub(crate) settings: Arc<Settings>,
     pub(crate) system_identifier: Arc<str>,
     pub(crate) role: Arc<str>,
@@ -134,13 +143,11 @@ pub(crate) struct Talk {
     pub(crate) transaction: Transaction,
     pub(crate) segment: Option<Segment>,
     pub(crate) told: Told,
-    /// Whether an upstream connection is borrowed now.
-    pub(crate) leased: bool,
-    /// Digest of what changed the session's state, in order. While there is any, the session keeps
-    /// its upstream connection to itself.
-    pub(crate) pinned: Option<Digest>,
-    /// What ran on the borrowed connection may have left something.
-    pub(crate) tainted: bool,
+    /// The upstream connection that is borrowed now.
+    pub(crate) lent: Option<Lent>,
+    pub(crate) state: State,
+    /// What comes behind what is being answered.
+    pub(crate) rest: Option<Rest>,
     pub(crate) intents: u64,
     /// What was sent since the last ReadyForQuery.
     pub(crate) sent: Vec<Sent>,
@@ -161,7 +168,7 @@ impl Talk {
             principal: self.principal.id.clone(),
             role: Arc::clone(&self.role),
             settings: Arc::clone(&self.settings),
-            state: self.pinned,
+            state: self.state.digest(),
             isolation: self.transaction.isolation(),
             in_transaction: self.transaction.is_open(),
         };
@@ -174,71 +181,180 @@ impl Talk {
         }
     }
 
-    /// Notes what running `request` may leave behind on its upstream connection. Only a proven read
-    /// leaves nothing; whatever may change the session's own state keeps the connection with it.
-    pub(crate) fn taint(&mut self, request: &Request) {
-        let mut pins = false;
-        for statement in request.statements() {
-            let shows = statement.class == Class::Session && statement.why.starts_with("shows ");
-            let harmless = shows || matches!(statement.class, Class::Read | Class::Transaction);
-            self.tainted |= !harmless;
-            pins |= match statement.class {
-                Class::Ddl | Class::Admin | Class::Opaque => true,
-                Class::Session => !shows,
-                _ => false,
+    /// Something failed: what comes behind it is not asked for. The Sync of a batch that is dropped
+    /// has been read, and is answered by whoever skips.
+    pub(crate) fn fail_rest(&mut self) {
+        match &mut self.rest {
+            Some(Rest::Ask(work, Shape::Batch(..))) => *work = Work::Batch(Vec::new()),
+            _ => self.rest = None,
+        }
+    }
+
+    /// Whether an upstream connection is borrowed now.
+    pub(crate) fn leased(&self) -> bool {
+        self.lent.is_some()
+    }
+
+    /// Whether the connection serves this client alone, so that statements have the client's names.
+    pub(crate) fn alone(&self) -> bool {
+        self.mode == PoolMode::Session || self.state.is_pinned()
+    }
+
+    /// Where the statements of these steps stand on the borrowed connection.
+    pub(crate) fn place(&mut self, steps: &[Step]) -> Vec<Slot> {
+        let alone = self.alone();
+        match &mut self.lent {
+            Some(lent) => lent.surface.shelf.place(steps, alone),
+            None => Vec::new(),
+        }
+    }
+
+    /// Statements of the protocol that SQL names (EXECUTE, DEALLOCATE) are put where SQL looks for
+    /// them: under the client's own name (DESIGN ruling 13).
+    pub(crate) fn place_named(&mut self, request: &Request) -> Vec<Cargo> {
+        let (None, Some(lent)) = (self.segment, &mut self.lent) else {
+            return Vec::new();
+        };
+        let mut cargo = Vec::new();
+        for name in request.statements().filter_map(|it| it.prepared.as_deref()) {
+            let Some(statement) = self.names.confirmed(name) else {
+                continue;
+            };
+            let step = Step::DescribeStatement(Arc::clone(statement));
+            let slots = lent.surface.shelf.place(&[step], true);
+            let wanted = slots.into_iter().filter(|it| it.carried);
+            cargo.extend(wanted.map(|it| Cargo::Look(Look::Parse(Arc::clone(statement), it))));
+        }
+        if !cargo.is_empty() {
+            cargo.push(Cargo::Sync);
+        }
+        cargo
+    }
+
+    /// A ReadyForQuery came: what is on the connection now, and what the names mean.
+    pub(crate) fn remember(&mut self, heard: &Heard) {
+        let failed = heard.failed();
+        for tag in &heard.tags {
+            match tag.as_str() {
+                "DISCARD ALL" => self.discarded(),
+                "DEALLOCATE" => {
+                    if let Some(Forgets::Statement(name)) = self.state.next_forgotten() {
+                        self.forget(&name.into());
+                    }
+                }
+                "DEALLOCATE ALL" => {
+                    self.state.next_forgotten();
+                    self.names.retain(&heard.prepared_since);
+                    if let Some(lent) = &mut self.lent {
+                        lent.surface.shelf.doubt_all();
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.state.stop_forgetting();
+        self.names.settle(failed);
+        if let Some(lent) = &mut self.lent {
+            lent.surface.shelf.settle(failed);
+        }
+    }
+
+    fn forget(&mut self, name: &ByteString) {
+        self.names.close(name);
+        if let Some(lent) = &mut self.lent {
+            lent.surface.shelf.forget(name);
+        }
+    }
+
+    fn discarded(&mut self) {
+        self.names.clear();
+        self.state.discard();
+        self.settings = Arc::clone(&self.login);
+        if let Some(lent) = &mut self.lent {
+            lent.surface.shelf.clear();
+            // In session mode these are those of the login, which stay.
+            if self.mode != PoolMode::Session {
+                lent.surface.settings = Arc::default();
+            }
+        }
+    }
+
+    /// What the session's settings are, as the server lists them.
+    pub(crate) fn probed(&mut self, rows: Vec<Vec<Option<Bytes>>>) {
+        let text = |value: Option<Bytes>| {
+            let value = value.unwrap_or_default();
+            String::from_utf8_lossy(&value).into_owned()
+        };
+        let there: Settings = rows
+            .into_iter()
+            .filter_map(|row| {
+                let mut row = row.into_iter();
+                let name = text(row.next()?).to_ascii_lowercase();
+                Some((name, text(row.next()?)))
+            })
+            .collect();
+        let strange = there.keys().any(|name| !sql::is_tracked(name));
+        let mut settings = (*self.login).clone();
+        settings.extend(there.clone());
+        if settings != *self.settings {
+            self.settings = Arc::new(settings);
+        }
+        if let Some(lent) = &mut self.lent {
+            lent.surface.settings = if there == *self.settings {
+                Arc::clone(&self.settings)
+            } else {
+                Arc::new(there)
             };
         }
-        if pins {
-            let mut chain = self
-                .pinned
-                .map_or_else(Vec::new, |it| it.as_bytes().to_vec());
-            chain.extend_from_slice(request.digest().as_bytes());
-            self.pinned = Some(Digest::of(&chain));
+        if strange {
+            // Something changed what no statement named: it stays where it is known to be.
+            self.state.soil(Disposition::Close);
         }
     }
 
     /// Gives the upstream connection back where nothing needs it any more.
     pub(crate) fn checkin_if_free(&mut self, io: &mut Io) {
-        if self.leased && !self.needs_lease() {
+        if self.leased() && !self.needs_lease() {
             self.release_lease(io);
         }
     }
 
     /// Whether something lives on the borrowed connection that no other one has.
     pub(crate) fn needs_lease(&self) -> bool {
-        self.pinned.is_some() || self.segment.is_some() || self.transaction.has_upstream()
+        self.alone() || self.segment.is_some() || self.transaction.has_upstream()
     }
 
-    /// Gives the upstream connection back, whatever it is in the middle of.
+    /// Gives the upstream connection back; in the middle of something it is closed.
     pub(crate) fn release_lease(&mut self, io: &mut Io) {
-        if !self.leased {
+        let Some(lent) = self.lent.take() else {
             return;
+        };
+        let mut condition = self.state.give_back();
+        if self.mode == PoolMode::Session {
+            condition = condition.max(Disposition::Reset);
         }
-        let clean = !self.tainted && !self.needs_lease();
-        io.effect(Effect::Checkin(if clean {
-            Disposition::Clean
-        } else {
-            Disposition::Close
-        }));
-        self.leased = false;
-        self.tainted = false;
+        if self.segment.is_some() || self.transaction.has_upstream() {
+            condition = Disposition::Close;
+        }
+        io.effect(Effect::Checkin(condition, lent.surface));
+        self.told.served_by(None);
         self.segment = None;
         self.portals.clear();
     }
 
-    /// How a released Query string goes up. What a rule let pass goes through Parse, which can only
-    /// be one statement; what people signed, and what may be anything, goes as it came.
-    pub(crate) fn form(request: &Request, fence: Fence) -> Form {
-        let whole = request
-            .statements()
-            .any(|it| matches!(it.class, Class::CopyIn | Class::Opaque));
-        let control = request
-            .statements()
-            .all(|it| it.class == Class::Transaction);
-        if fence != Fence::None || (request.single() && !whole && !control) {
-            Form::Parse
-        } else {
-            Form::Query
+    /// Closes the upstream connection, whatever it is in the middle of.
+    pub(crate) fn drop_lease(&mut self, io: &mut Io) {
+        self.state.soil(Disposition::Close);
+        self.release_lease(io);
+    }
+
+    /// How a released Query string goes up: as it came, so that it means what it means to a server
+    /// (a rule may return rows to a Query alone). In a fence it goes through Parse, which can only be
+    /// one statement, and behind which nothing is lost (hazards V28).
+    pub(crate) fn form(fence: Fence) -> Form {
+        match fence {
+            Fence::None => Form::Query,
+            Fence::Transaction | Fence::Savepoint | Fence::Look => Form::Parse,
         }
     }
 }

@@ -17,15 +17,16 @@ pub(crate) enum Transaction {
     Virtual(Begin),
     /// It is open upstream.
     Open(Open),
-    /// It failed and is not open upstream any more; the client has yet to end it.
-    Aborted,
+    /// It failed and is not open upstream any more; the client has yet to end it. A chained one
+    /// begins as this one did.
+    Aborted(Begin),
 }
 
 /// A transaction that is open upstream.
 #[derive(Debug, Default)]
 pub(crate) struct Open {
     failed: bool,
-    isolation: Option<Isolation>,
+    begin: Begin,
     savepoints: Vec<(String, usize)>,
     spent: Vec<Spent>,
     /// Something other than transaction control ran in it.
@@ -82,7 +83,7 @@ impl Transaction {
             Self::None => Status::Idle,
             Self::Open(open) if open.failed => Status::Failed,
             Self::Virtual(_) | Self::Open(_) => Status::Transaction,
-            Self::Aborted => Status::Failed,
+            Self::Aborted(_) => Status::Failed,
         }
     }
 
@@ -115,16 +116,30 @@ impl Transaction {
     pub(crate) fn isolation(&self) -> Option<Isolation> {
         match self {
             Self::Virtual(begin) => begin.isolation,
-            Self::Open(open) => open.isolation,
-            Self::None | Self::Aborted => None,
+            Self::Open(open) => open.begin.isolation,
+            Self::None | Self::Aborted(_) => None,
         }
+    }
+
+    /// How the client's transaction was begun; one that it never began, by default.
+    pub(crate) fn begin(&self) -> Begin {
+        match self {
+            Self::Virtual(begin) | Self::Aborted(begin) => *begin,
+            Self::Open(open) => open.begin,
+            Self::None => Begin::default(),
+        }
+    }
+
+    /// It failed, and upstream nothing is left of it.
+    pub(crate) fn fail(&mut self) {
+        *self = Self::Aborted(self.begin());
     }
 
     /// The BEGIN that was sent was confirmed.
     pub(crate) fn begun(&mut self) {
-        let isolation = self.isolation();
+        let begin = self.begin();
         *self = Self::Open(Open {
-            isolation,
+            begin,
             ..Open::default()
         });
     }
@@ -205,7 +220,7 @@ impl Transaction {
     pub(crate) fn abort(&mut self, into: Self) -> Vec<Spent> {
         match std::mem::replace(self, into) {
             Self::Open(open) => open.spent,
-            Self::None | Self::Virtual(_) | Self::Aborted => Vec::new(),
+            Self::None | Self::Virtual(_) | Self::Aborted(_) => Vec::new(),
         }
     }
 }

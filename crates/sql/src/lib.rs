@@ -17,6 +17,7 @@
 mod cache;
 mod caps;
 mod class;
+mod leaves;
 mod lists;
 mod look;
 mod parse;
@@ -30,6 +31,7 @@ mod visit;
 
 pub use caps::{OPERATOR_RUN_MAX, READ_BYTES_MAX};
 pub use class::{Class, UnknownClass};
+pub use leaves::{TRACKED_SETTINGS, is_tracked};
 pub use parse::read;
 pub use reader::{CACHE_BYTES_MAX, CACHED_TEXT_BYTES_MAX, HERE_BYTES_MAX, QUEUE_MAX, Reader};
-pub use reading::{Control, Function, Isolation, Reading, Relation, Statement};
+pub use reading::{Control, Forgets, Function, Isolation, Leaves, Reading, Relation, Statement};

@@ -7,6 +7,7 @@ use std::panic;
 use pg_query::protobuf::{RawStmt, Token};
 use pg_query::{Error, NodeEnum};
 
+use crate::leaves::leaves;
 use crate::{Reading, Statement, caps, statement};
 
 /// Standard options: standard-conforming strings, the SQL grammar.
@@ -45,10 +46,8 @@ fn parsed(text: &str) -> Result<Vec<Statement>, String> {
     for raw in &tree.stmts {
         let range = range(text, raw, from)?;
         from = range.end;
-        statements.push(statement::judge(
-            raw.stmt.as_ref().and_then(|stmt| stmt.node.as_ref()),
-            range,
-        ));
+        let node = raw.stmt.as_ref().and_then(|stmt| stmt.node.as_ref());
+        statements.push(leaves(node, text, statement::judge(node, range)));
     }
     let bodies = tree.stmts.iter().any(holds_statements);
     if (statements.is_empty() || caps::semicolon_inside(text))

@@ -83,8 +83,42 @@ pub struct Statement {
     pub functions: Vec<Function>,
     /// Cannot sit in a transaction block (VACUUM, CREATE DATABASE, CONCURRENTLY, ALTER SYSTEM, ...), R86.
     pub outside_transaction: bool,
+    /// Ends the transaction that it is in, even one that has failed: COMMIT, ROLLBACK, PREPARE TRANSACTION.
+    pub ends_transaction: bool,
     /// The setting's name, lower case, for SET, RESET or SHOW of one.
     pub setting: Option<String>,
+    /// What it leaves behind in the session that runs it.
+    pub leaves: Leaves,
+    /// The prepared statements that it forgets, if it is a DEALLOCATE.
+    pub forgets: Option<Forgets>,
+    /// The prepared statement that it names: PREPARE, EXECUTE, DEALLOCATE.
+    pub prepared: Option<String>,
+}
+
+/// What a statement leaves behind in its session, apart from what it does to the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Leaves {
+    /// Nothing.
+    Nothing,
+    /// A setting, up to the end of the transaction.
+    Local,
+    /// Settings that can be seen in `pg_settings` and put on another connection.
+    Settings,
+    /// Nothing that it says itself; a trigger, a default or a function behind it may.
+    Residue,
+    /// Nothing at all, not even what was there before: DISCARD ALL.
+    Discarded,
+    /// Something that lives in the session and is meant to be used there (a temporary table, LISTEN), or nobody knows what.
+    State,
+}
+
+/// What a DEALLOCATE names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Forgets {
+    /// One statement, by its name.
+    Statement(String),
+    /// All of them.
+    All,
 }
 
 impl Statement {
@@ -98,7 +132,11 @@ impl Statement {
             writes: Vec::new(),
             functions: Vec::new(),
             outside_transaction: false,
+            ends_transaction: false,
             setting: None,
+            leaves: Leaves::State,
+            forgets: None,
+            prepared: None,
         }
     }
 }
@@ -147,6 +185,8 @@ fn qualified(f: &mut fmt::Formatter<'_>, schema: Option<&str>, name: &str) -> fm
 pub enum Control {
     /// BEGIN or START TRANSACTION; of repeated options the last counts.
     Begin {
+        /// Spelled START TRANSACTION, which the command tag repeats.
+        start: bool,
         /// ISOLATION LEVEL.
         isolation: Option<Isolation>,
         /// READ ONLY or READ WRITE.

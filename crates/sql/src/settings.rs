@@ -155,13 +155,15 @@ pub(crate) fn transaction(statement: &TransactionStmt) -> Judged {
     let name = statement.savepoint_name.clone();
     let chain = statement.chain;
     match Kind::try_from(statement.kind) {
-        Ok(Kind::TransStmtBegin | Kind::TransStmtStart) => match modes(&statement.options) {
+        Ok(kind @ (Kind::TransStmtBegin | Kind::TransStmtStart)) => match modes(&statement.options)
+        {
             Some(Modes {
                 isolation,
                 read_only,
                 deferrable,
             }) => control(
                 Control::Begin {
+                    start: kind == Kind::TransStmtStart,
                     isolation,
                     read_only,
                     deferrable,

@@ -80,6 +80,7 @@ pub(crate) fn judge(node: Option<&NodeEnum>, range: Range<usize>) -> Statement {
         NodeEnum::VariableShowStmt(show) => setting(settings::show(show), range),
         NodeEnum::TransactionStmt(transaction) => Statement {
             outside_transaction: utility::outside_transaction(node),
+            ends_transaction: utility::ends_transaction(transaction),
             ..setting(settings::transaction(transaction), range)
         },
         _ => other(node, range),

@@ -4,7 +4,7 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
     AlterSubscriptionType, AlterTableType, DiscardMode, DropStmt, Node, ObjectType,
-    ReindexObjectType, ReindexStmt, TransactionStmtKind,
+    ReindexObjectType, ReindexStmt, TransactionStmt, TransactionStmtKind,
 };
 
 use crate::look::Manner;
@@ -225,6 +225,16 @@ pub(crate) fn outside_transaction(statement: &NodeEnum) -> bool {
         NodeEnum::AlterTableStmt(it) => it.cmds.iter().any(detaches_concurrently),
         _ => false,
     }
+}
+
+/// Whether it is the end of a transaction; one that has failed it rolls back, whatever it says.
+pub(crate) fn ends_transaction(statement: &TransactionStmt) -> bool {
+    matches!(
+        TransactionStmtKind::try_from(statement.kind),
+        Ok(TransactionStmtKind::TransStmtCommit
+            | TransactionStmtKind::TransStmtRollback
+            | TransactionStmtKind::TransStmtPrepare)
+    )
 }
 
 fn reindex_outside(statement: &ReindexStmt) -> bool {

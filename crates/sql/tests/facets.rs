@@ -203,6 +203,7 @@ fn reasons_in_words() {
 fn control() {
     let begin = |isolation, read_only, deferrable| {
         Some(Control::Begin {
+            start: false,
             isolation,
             read_only,
             deferrable,
@@ -211,7 +212,15 @@ fn control() {
     for (text, control) in [
         ("BEGIN", begin(None, None, None)),
         ("begin work", begin(None, None, None)),
-        ("START TRANSACTION READ ONLY", begin(None, Some(true), None)),
+        (
+            "START TRANSACTION READ ONLY",
+            Some(Control::Begin {
+                start: true,
+                isolation: None,
+                read_only: Some(true),
+                deferrable: None,
+            }),
+        ),
         (
             "BEGIN ISOLATION LEVEL SERIALIZABLE, READ WRITE, NOT DEFERRABLE",
             begin(Some(Isolation::Serializable), Some(false), Some(false)),

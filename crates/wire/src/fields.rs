@@ -65,8 +65,9 @@ pub struct Fields {
     pub detail: Option<String>,
     /// `H`: what to do about it.
     pub hint: Option<String>,
-    /// `P`: where in the statement, in characters from 1.
-    pub position: Option<String>,
+    /// All others, by their code and in their order: the position, the context, names of objects, places
+    /// in the source.
+    pub others: Vec<(u8, String)>,
 }
 
 impl Fields {
@@ -79,11 +80,11 @@ impl Fields {
             message,
             detail: None,
             hint: None,
-            position: None,
+            others: Vec::new(),
         }
     }
 
-    /// Reads a body. What is missing is filled in (ERROR, XX000, no text), what is unknown is skipped
+    /// Reads a body. What is missing is filled in (ERROR, XX000, no text), what is unknown is kept
     /// (R41), and text that is not UTF-8 is shown as well as it can be: a server may complain in another
     /// encoding before it has heard of ours. Only a body without shape is an error.
     pub(crate) fn decode(body: Bytes) -> Result<Fields, WireError> {
@@ -105,8 +106,7 @@ impl Fields {
                 b'M' => fields.message = text(),
                 b'D' => fields.detail = Some(text()),
                 b'H' => fields.hint = Some(text()),
-                b'P' => fields.position = Some(text()),
-                _ => {}
+                other => fields.others.push((other, text())),
             }
         }
         reader.finish()?;
@@ -125,15 +125,15 @@ impl Fields {
             writer.u8(code);
             writer.text(text);
         }
-        for (code, text) in [
-            (b'D', &self.detail),
-            (b'H', &self.hint),
-            (b'P', &self.position),
-        ] {
+        for (code, text) in [(b'D', &self.detail), (b'H', &self.hint)] {
             if let Some(text) = text {
                 writer.u8(code);
                 writer.text(text);
             }
+        }
+        for (code, text) in &self.others {
+            writer.u8(*code);
+            writer.text(text);
         }
         writer.u8(0);
     }
@@ -152,10 +152,9 @@ mod tests {
         let none = decode(b"\0").unwrap();
         assert_eq!(none, Fields::new(Severity::Error, SqlState::INTERNAL, ""));
         let odd = decode(b"SFEHLER\0VFATAL\0C42\0zwhat\0Mno \xe9\0\0").unwrap();
-        assert_eq!(
-            odd,
-            Fields::new(Severity::Fatal, SqlState::INTERNAL, "no \u{fffd}")
-        );
+        let mut expected = Fields::new(Severity::Fatal, SqlState::INTERNAL, "no \u{fffd}");
+        expected.others.push((b'z', "what".to_owned()));
+        assert_eq!(odd, expected);
         let old = decode(b"SWARNING\0C01000\0Mold server\0\0").unwrap();
         assert_eq!(old.severity, Severity::Warning);
     }

@@ -212,7 +212,7 @@ fn the_judge_reads_our_results() {
 fn the_judge_reads_our_errors_and_news() {
     let mut fields = Fields::new(Severity::Error, SqlState::INSUFFICIENT_PRIVILEGE, "a\0b");
     (fields.detail, fields.hint) = (Some("d".into()), Some("h".into()));
-    fields.position = Some("7".into());
+    fields.others.push((b'P', "7".into()));
     let Message::ErrorResponse(body) = parsed(|o| encode::error_response(&fields, o)) else {
         panic!("not an error")
     };

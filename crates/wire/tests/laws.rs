@@ -248,7 +248,7 @@ proptest! {
         position in option::of("[0-9]{1,5}"),
     ) {
         let fields = Fields {
-            severity: Severity::Notice, sqlstate: SqlState::new(b"ZG001"), message, detail, hint, position,
+            severity: Severity::Notice, sqlstate: SqlState::new(b"ZG001"), message, detail, hint, others: position.into_iter().map(|it| (b'P', it)).collect(),
         };
         let mut out = BytesMut::new();
         encode::notice_response(&fields, &mut out);

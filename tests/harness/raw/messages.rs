@@ -7,7 +7,12 @@ pub fn frame(tag: u8, body: &[u8]) -> Vec<u8> {
 
 /// A startup packet of protocol 3.0.
 pub fn startup(parameters: &[(&str, &str)]) -> Vec<u8> {
-    let mut body = 196_608_i32.to_be_bytes().to_vec();
+    startup_of(0, parameters)
+}
+
+/// A startup packet of protocol 3 and this minor version.
+pub fn startup_of(minor: u16, parameters: &[(&str, &str)]) -> Vec<u8> {
+    let mut body = (196_608 + i32::from(minor)).to_be_bytes().to_vec();
     for (name, value) in parameters {
         body.extend(text(name));
         body.extend(text(value));

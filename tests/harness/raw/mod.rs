@@ -16,7 +16,7 @@ mod transport;
 pub use frame::{Frame, tags};
 pub use messages::{
     bind, bind_values, cancel_request, close, describe, execute, execute_rows, flush, frame, parse,
-    query, ssl_request, startup, sync, terminate,
+    query, ssl_request, startup, startup_of, sync, terminate,
 };
 pub use transport::{End, trusting};
 
@@ -36,6 +36,8 @@ pub struct Raw {
     transport: Transport,
     /// Process id and secret, once the other side has told them.
     key: Option<(i32, Vec<u8>)>,
+    /// What came from the startup packet to the first ReadyForQuery.
+    greeting: Vec<Frame>,
 }
 
 impl Raw {
@@ -45,6 +47,7 @@ impl Raw {
         Self {
             transport: Transport::connect(address),
             key: None,
+            greeting: Vec::new(),
         }
     }
 
@@ -186,12 +189,23 @@ impl Raw {
         (*id, secret)
     }
 
+    /// Whether BackendKeyData has come.
+    pub fn has_key(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// What came from the startup packet to the first ReadyForQuery, or to the error in its place.
+    pub fn greeting(&self) -> &[Frame] {
+        &self.greeting
+    }
+
     /// SCRAM-SHA-256, or trust, up to the first ReadyForQuery.
     #[track_caller]
     pub fn authenticate(&mut self, password: &str) -> Result<(), Frame> {
         let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
         loop {
             let frame = self.frame();
+            self.greeting.push(frame.clone());
             match frame.tag {
                 b'R' => self.answer(&frame, &mut scram),
                 b'E' => return Err(frame),

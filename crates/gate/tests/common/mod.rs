@@ -16,13 +16,21 @@ pub struct Asks {
     pub work: Work,
 }
 
+/// A statement as Parse gives it in a session without settings.
+pub fn prepared(name: &str, text: &str, types: &[u32]) -> Arc<Prepared> {
+    let settings = Settings::new();
+    Arc::new(Prepared::new(
+        name.into(),
+        text.into(),
+        types.to_vec(),
+        &settings,
+    ))
+}
+
 pub fn bind(portal: &str, text: &str, types: &[u32], values: Values) -> Step {
     Step::Bind {
         portal: portal.into(),
-        statement: Arc::new(Prepared {
-            text: text.into(),
-            types: types.to_vec(),
-        }),
+        statement: prepared("", text, types),
         values,
     }
 }

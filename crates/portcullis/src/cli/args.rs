@@ -8,6 +8,7 @@ use std::str::FromStr;
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use gate::ticket::TicketId;
 use secrecy::SecretString;
+use session::PoolMode;
 
 const CONNECTION: &str = "Connection options";
 const OUTPUT: &str = "Output options";
@@ -221,6 +222,9 @@ pub struct TryArgs {
     /// Let every statement pass
     #[arg(long, conflicts_with = "policy")]
     pub allow_all: bool,
+    /// How long a session keeps a server connection: transaction, session or statement
+    #[arg(long, value_name = "MODE", default_value = "transaction", value_parser = pool_mode)]
+    pub pool_mode: PoolMode,
     /// No TLS; only on a loopback address
     #[arg(long)]
     pub plain: bool,
@@ -230,6 +234,12 @@ pub struct TryArgs {
     /// Where to keep tickets and journal [a folder of your account]
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
+}
+
+fn pool_mode(text: &str) -> Result<PoolMode, &'static str> {
+    let mut modes = PoolMode::ALL.into_iter();
+    let mode = modes.find(|it| it.as_str() == text);
+    mode.ok_or("expected transaction, session or statement")
 }
 
 /// How to play the story.

@@ -2,8 +2,8 @@
 
 /// Keys outside of any table, and the tables.
 pub(super) const TOP: &[&str] = &[
-    "listen", "state", "node", "tls", "limits", "hold", "tickets", "user", "group", "tenant",
-    "policy", "rule",
+    "listen", "state", "node", "tls", "limits", "hold", "tickets", "user", "group", "pool",
+    "tenant", "policy", "rule",
 ];
 /// What a policy file may have of these.
 pub(super) const POLICY_FILE: &[&str] = &["policy", "rule", "group"];
@@ -14,8 +14,15 @@ pub(super) const LIMITS: &[&str] = &[
     "request_bytes_max",
     "pipeline_max",
     "ahead_bytes_max",
+    "buffer_bytes_max",
+    "tenant_buffer_bytes_max",
     "sessions_max",
+    "sessions_per_address_max",
+    "sessions_per_tenant_max",
     "login",
+    "slow_reader",
+    "server_connections_max",
+    "server_logins_max",
 ];
 /// `[hold]`
 pub(super) const HOLD: &[&str] = &["heartbeat", "transaction_budget"];
@@ -25,6 +32,8 @@ pub(super) const TICKETS: &[&str] = &["decide_within", "use_within"];
 pub(super) const USER: &[&str] = &["verifier", "groups", "tenants"];
 /// `[group.NAME]`
 pub(super) const GROUP: &[&str] = &["members"];
+/// `[pool]`
+pub(super) const POOL: &[&str] = &["mode", "idle_timeout", "lifetime"];
 /// `[tenant.NAME]`
 pub(super) const TENANT: &[&str] = &[
     "host",
@@ -34,11 +43,18 @@ pub(super) const TENANT: &[&str] = &[
     "password",
     "password_file",
     "password_env",
+    "read_user",
+    "read_password",
+    "read_password_file",
+    "read_password_env",
     "sslmode",
     "sslrootcert",
     "pool_size",
     "wait",
     "connect",
+    "pool_mode",
+    "idle_timeout",
+    "lifetime",
 ];
 /// `[policy]`
 pub(super) const POLICY: &[&str] = &["default"];
@@ -58,7 +74,7 @@ pub(super) const RULE: &[&str] = &[
 ];
 
 /// The tables with their keys, as messages name them.
-pub(super) const TABLES: [(&str, &[&str]); 11] = [
+pub(super) const TABLES: [(&str, &[&str]); 12] = [
     ("at the top level", TOP),
     ("in [tls]", TLS),
     ("in [limits]", LIMITS),
@@ -66,6 +82,7 @@ pub(super) const TABLES: [(&str, &[&str]); 11] = [
     ("in [tickets]", TICKETS),
     ("in [user.NAME]", USER),
     ("in [group.NAME]", GROUP),
+    ("in [pool]", POOL),
     ("in [tenant.NAME]", TENANT),
     ("in [policy]", POLICY),
     ("in \"default\" of [policy]", NEED),

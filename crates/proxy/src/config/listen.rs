@@ -2,7 +2,8 @@
 //! password cross a network in clear text unless that is spelled out.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use rustls::sign::CertifiedKey;
 
@@ -13,35 +14,31 @@ use super::reader::{Fields, Text};
 use super::words::all;
 
 /// TLS towards the clients.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum ServerTls {
     /// None: every client talks in clear text.
     Off,
-    /// These files, which were there and belonged together when the configuration was read.
+    /// With a certificate.
     On {
-        /// The server's certificate and what leads from it to the CA, as PEM.
-        certificate: PathBuf,
-        /// Its private key, as PEM.
-        key: PathBuf,
+        /// The gate's certificate, what leads from it to the CA, and its private key, as the files had
+        /// them when the configuration was read.
+        pair: Arc<CertifiedKey>,
         /// Whether a client may also talk in clear text.
         plaintext: bool,
     },
 }
 
 impl ServerTls {
-    /// Reads the files; none where TLS is off.
-    pub fn certified_key(&self) -> Result<Option<CertifiedKey>, ConfigError> {
-        let Self::On {
-            certificate, key, ..
-        } = self
-        else {
-            return Ok(None);
-        };
+    /// For TLS only, with a certificate and a key in PEM files that belong together.
+    pub fn read(certificate: &Path, key: &Path) -> Result<Self, ConfigError> {
         let of = |path: &Path, flaw| ConfigError::of_file(path, flaw);
         let chain = files::chain(certificate).map_err(|flaw| of(certificate, flaw))?;
         let secret = files::private_key(key).map_err(|flaw| of(key, flaw))?;
         let pair = files::pair(chain, secret).map_err(|flaw| of(key, flaw))?;
-        Ok(Some(pair))
+        Ok(Self::On {
+            pair: Arc::new(pair),
+            plaintext: false,
+        })
     }
 }
 
@@ -82,29 +79,19 @@ pub(super) fn tls(top: &Fields<'_>, addresses: &[SocketAddr]) -> Option<ServerTl
     tls.require("key", "a PEM file");
     let certificate = path("certificate", "a PEM file");
     let key = path("key", "a PEM file");
-    let read = |key: &str, flaw| tls.page.flaw(&tls.span_of(key), flaw);
-    let chain = certificate.as_ref().map(|path| files::chain(path));
-    let secret = key.as_ref().map(|path| files::private_key(path));
-    match (chain, secret) {
-        (Some(Ok(chain)), Some(Ok(secret))) => {
-            if let Err(flaw) = files::pair(chain, secret) {
-                read("key", flaw);
-            }
-        }
-        (chain, secret) => {
-            if let Some(Err(flaw)) = chain {
-                read("certificate", flaw);
-            }
-            if let Some(Err(flaw)) = secret {
-                read("key", flaw);
-            }
-        }
-    }
+    let chain = certificate.and_then(|path| sound(&tls, "certificate", files::chain(&path)));
+    let secret = key.and_then(|path| sound(&tls, "key", files::private_key(&path)));
+    let pair = sound(&tls, "key", files::pair(chain?, secret?))?;
     Some(ServerTls::On {
-        certificate: certificate?,
-        key: key?,
+        pair: Arc::new(pair),
         plaintext,
     })
+}
+
+/// What a file held, or a note at its key of what is wrong with it.
+fn sound<T>(tls: &Fields<'_>, key: &str, read: Result<T, Flaw>) -> Option<T> {
+    read.map_err(|flaw| tls.page.flaw(&tls.span_of(key), flaw))
+        .ok()
 }
 
 /// Clear text stays on this machine unless somebody insists.

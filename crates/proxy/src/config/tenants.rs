@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pool::{ClientTls, Options, Password, Roots, TlsError};
 use secrecy::SecretString;
+use session::PoolMode;
 
 use super::files;
 use super::keys;
@@ -24,16 +25,39 @@ const NAME_BYTES_MAX: usize = 63;
 pub struct Tenant {
     /// Its name; `*` stands for any characters.
     pub name: String,
+    /// How long a session of it keeps an upstream connection.
+    pub pool_mode: PoolMode,
     /// Where it leads. With a `*` in the name, `{tenant}` in the database stands for what the client named.
-    pub upstream: Options,
+    pub write: Options,
+    /// The same place for unsigned reads: a login of its own, or the same one on sessions that begin read-only
+    /// (DESIGN ruling 10).
+    pub read: Options,
 }
 
 impl Tenant {
-    /// Where `name`, which fits this tenant, leads; nowhere if PostgreSQL would cut the name off.
-    pub(super) fn options(&self, name: &str) -> Option<Options> {
-        let mut options = self.upstream.clone();
-        options.database = options.database.replace(PLACEHOLDER, name);
-        (options.database.len() <= NAME_BYTES_MAX).then_some(options)
+    /// A tenant with one login for everything.
+    pub fn of_one_login(name: &str, pool_mode: PoolMode, write: Options) -> Self {
+        Self {
+            name: name.to_owned(),
+            pool_mode,
+            read: write.clone().read_only(),
+            write,
+        }
+    }
+
+    /// Whether reads have no login of their own.
+    pub fn has_one_login(&self) -> bool {
+        self.read.user == self.write.user
+    }
+
+    /// What it is for `name`, which fits it; nothing if PostgreSQL would cut the name off.
+    pub(super) fn named(&self, name: &str) -> Option<Self> {
+        let mut tenant = self.clone();
+        name.clone_into(&mut tenant.name);
+        let database = tenant.write.database.replace(PLACEHOLDER, name);
+        tenant.write.database.clone_from(&database);
+        tenant.read.database.clone_from(&database);
+        (database.len() <= NAME_BYTES_MAX).then_some(tenant)
     }
 }
 
@@ -55,13 +79,19 @@ pub(super) fn tenants<'a>(top: &Fields<'a>) -> Routes<'a> {
         tenants: Vec::new(),
     };
     let mut known = Vec::new();
+    let pool = top.table("pool", keys::POOL);
+    let usual = Pooling::read(pool.as_ref(), "mode", Pooling::default());
     for (name, fields) in top.named("tenant", keys::TENANT) {
-        let upstream = upstream(&name, &fields, &mut known);
+        let pooling = Pooling::read(Some(&fields), "pool_mode", usual);
+        let write = upstream(&name, &fields, pooling, &mut known);
         routes.names.push(name.text);
-        routes.tenants.extend(upstream.map(|upstream| Tenant {
-            name: name.text.to_owned(),
-            upstream,
-        }));
+        let read = write.as_ref().and_then(|it| read_login(&fields, it));
+        if let (Some(write), Some((user, password))) = (write, read) {
+            let mut tenant = Tenant::of_one_login(name.text, pooling.mode, write);
+            tenant.read.user = user;
+            tenant.read.password = password;
+            routes.tenants.push(tenant);
+        }
     }
     routes
 }
@@ -78,7 +108,12 @@ pub(super) fn check_pattern(top: &Fields<'_>, pattern: &Text<'_>, known: &[&str]
     }
 }
 
-fn upstream<'a>(name: &Text<'a>, fields: &Fields<'a>, known: &mut KnownTls) -> Option<Options> {
+fn upstream<'a>(
+    name: &Text<'a>,
+    fields: &Fields<'a>,
+    pooling: Pooling,
+    known: &mut KnownTls,
+) -> Option<Options> {
     if name.text == CONSOLE {
         let found = format!("\"{CONSOLE}\" is the console of the gate and cannot be a tenant");
         fields
@@ -94,9 +129,9 @@ fn upstream<'a>(name: &Text<'a>, fields: &Fields<'a>, known: &mut KnownTls) -> O
     fields.require("host", "a host name or an address");
     fields.require("user", "the role that the gate logs in as");
     let host = host(fields);
-    let user = role(fields);
+    let user = role(fields, "user");
     let database = database(name, fields);
-    let password = password(fields);
+    let password = password(fields, ["password_file", "password_env", "password"]);
     let tls = tls(fields, known);
     let port = fields.number("port", 1..=u16::MAX);
     let size = fields.number("pool_size", 1..=10_000_u32);
@@ -113,7 +148,70 @@ fn upstream<'a>(name: &Text<'a>, fields: &Fields<'a>, known: &mut KnownTls) -> O
         size: usize::try_from(size.unwrap_or(10)).ok()?,
         wait: wait.unwrap_or(second * 30),
         connect: connect.unwrap_or(second * 10),
+        idle_timeout: pooling.idle_timeout,
+        lifetime: pooling.lifetime,
+        parameters: Vec::new(),
     })
+}
+
+/// What a tenant says of its pool, or `[pool]` for all that say nothing.
+#[derive(Clone, Copy, Debug)]
+struct Pooling {
+    mode: PoolMode,
+    idle_timeout: Duration,
+    lifetime: Duration,
+}
+
+impl Default for Pooling {
+    fn default() -> Self {
+        Self {
+            mode: PoolMode::default(),
+            idle_timeout: Options::IDLE_TIMEOUT,
+            lifetime: Options::LIFETIME,
+        }
+    }
+}
+
+impl Pooling {
+    fn read(fields: Option<&Fields<'_>>, mode_key: &str, usual: Self) -> Self {
+        let Some(fields) = fields else { return usual };
+        let time = |key, usual| {
+            let second = Duration::from_secs(1);
+            let given = fields.duration(key, second..=second * 86_400 * 365);
+            given.unwrap_or(usual)
+        };
+        Self {
+            mode: pool_mode(fields, mode_key).unwrap_or(usual.mode),
+            idle_timeout: time("idle_timeout", usual.idle_timeout),
+            lifetime: time("lifetime", usual.lifetime),
+        }
+    }
+}
+
+fn pool_mode(fields: &Fields<'_>, key: &str) -> Option<PoolMode> {
+    let names = || PoolMode::ALL.into_iter().map(PoolMode::as_str);
+    let expected = either(names());
+    let Text { text, span } = fields.text(key, &expected)?;
+    let mode = PoolMode::ALL.into_iter().find(|it| it.as_str() == text);
+    if mode.is_none() {
+        let flaw = Flaw::found(format!("unknown pool mode \"{text}\""));
+        let flaw = flaw.expected(expected).meant(nearest(text, names()));
+        fields.page.flaw(&span, flaw);
+    }
+    mode
+}
+
+/// The login for reads; that for writes, if there is none of its own.
+fn read_login(fields: &Fields<'_>, write: &Options) -> Option<(String, Password)> {
+    let sources = ["read_password_file", "read_password_env", "read_password"];
+    if !fields.has("read_user") {
+        for key in sources {
+            fields.refuse(key, "without \"read_user\"");
+        }
+        return Some((write.user.clone(), write.password.clone()));
+    }
+    let (user, password) = (role(fields, "read_user"), password(fields, sources));
+    Some((user?, password?))
 }
 
 fn host(fields: &Fields<'_>) -> Option<String> {
@@ -126,10 +224,10 @@ fn host(fields: &Fields<'_>) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn role(fields: &Fields<'_>) -> Option<String> {
-    let Text { text, span } = fields.text("user", "the role that the gate logs in as")?;
+fn role(fields: &Fields<'_>, key: &str) -> Option<String> {
+    let Text { text, span } = fields.text(key, "the role that the gate logs in as")?;
     if text.contains(PLACEHOLDER) {
-        let found = format!("\"{PLACEHOLDER}\" stands for nothing in \"user\"");
+        let found = format!("\"{PLACEHOLDER}\" stands for nothing in \"{key}\"");
         fields.page.flaw(&span, Flaw::found(found));
     }
     check_length(fields, text, &span);
@@ -176,10 +274,10 @@ fn check_length(fields: &Fields<'_>, name: &str, span: &super::reader::Span) {
     }
 }
 
-/// The password, from at most one source; none where the server trusts.
-fn password(fields: &Fields<'_>) -> Option<Password> {
-    const SOURCES: [&str; 3] = ["password_file", "password_env", "password"];
-    let mut given = SOURCES.into_iter().filter(|key| fields.has(key));
+/// The password, from at most one of the sources file, variable and text; none where the server trusts.
+fn password(fields: &Fields<'_>, sources: [&'static str; 3]) -> Option<Password> {
+    let [file, variable, _] = sources;
+    let mut given = sources.into_iter().filter(|key| fields.has(key));
     let Some(first) = given.next() else {
         return Some(None);
     };
@@ -190,20 +288,16 @@ fn password(fields: &Fields<'_>) -> Option<Password> {
             .flaw(&fields.span_of(second), flaw.expected("one of them"));
         return None;
     }
-    let (read, span) = match first {
-        "password" => {
-            let Text { text, span } = fields.secret("password")?;
-            (Ok(SecretString::from(text)), span)
-        }
-        "password_file" => {
-            let Text { text, span } = fields.text("password_file", "the path of a file")?;
-            (files::password(&fields.page.path(text)), span)
-        }
-        _ => {
-            let expected = "the name of an environment variable";
-            let Text { text, span } = fields.text("password_env", expected)?;
-            (files::variable(text), span)
-        }
+    let (read, span) = if first == file {
+        let Text { text, span } = fields.text(file, "the path of a file")?;
+        (files::password(&fields.page.path(text)), span)
+    } else if first == variable {
+        let expected = "the name of an environment variable";
+        let Text { text, span } = fields.text(variable, expected)?;
+        (files::variable(text), span)
+    } else {
+        let Text { text, span } = fields.secret(first)?;
+        (Ok(SecretString::from(text)), span)
     };
     match read {
         Ok(password) => Some(Some(password)),

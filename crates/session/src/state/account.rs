@@ -197,7 +197,7 @@ pub(crate) fn undone(status: Status, give_back: bool, talk: &mut Talk) -> Accoun
     let mut spent: Vec<Spent> = tally.open.into_iter().map(|it| it.0).collect();
     if status == Status::Idle {
         let into = if explicit {
-            Transaction::Aborted
+            Transaction::Aborted(talk.transaction.begin())
         } else {
             Transaction::None
         };
@@ -238,7 +238,8 @@ pub(crate) fn lost(talk: &mut Talk) -> Accounts {
         accounts.outcome(session, it.number, End::InDoubt, outcome);
         accounts.settle(it.spent.as_slice(), Event::Doubt, None);
     }
-    let open = talk.transaction.abort(Transaction::Aborted);
+    let aborted = Transaction::Aborted(talk.transaction.begin());
+    let open = talk.transaction.abort(aborted);
     let (event, end) = if may_have_committed {
         (Event::Doubt, TransactionEnd::InDoubt)
     } else {

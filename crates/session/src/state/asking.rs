@@ -4,16 +4,21 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use gate::apart::alone;
 use gate::cargo::Begin;
-use gate::{Clearance, Request, Step, Ticket, Work};
-use sql::{Class, Control, Reading};
+use gate::{Apart, Clearance, Request, Step, Ticket, Work};
+use sql::{Class, Control, Forgets, Reading, Statement};
 use wire::backend::encode;
 
+use crate::batch::Close;
 use crate::effect::Effect;
 use crate::fault::Fault;
 use crate::input::{Input, Verdict};
+use crate::mode::PoolMode;
 use crate::replies::close_complete;
-use crate::state::job::{Accounts, Labels, Refused, Shape, finish, hang_up, refuse};
+use crate::state::job::{
+    Accounts, Labels, Refused, Rest, Shape, finish, hang_up, refuse, refuse_failed,
+};
 use crate::talk::{Io, Talk};
 use crate::transaction::Transaction;
 
@@ -46,6 +51,8 @@ pub(crate) enum Next {
     Stay(Asking),
     Hold(Box<Ticket>, Arc<Request>, Shape),
     Release(Clearance, Shape),
+    /// The first part of it is asked for by itself.
+    Ask(Work, Shape),
     /// Behind a BEGIN that is answered here nothing is left that could run.
     Proceed(Vec<Step>, Shape),
     Refused(Refused, Shape),
@@ -85,7 +92,7 @@ impl Asking {
             (input, phase) => {
                 self.stop.cancelled |= matches!(input, Input::Cancel);
                 self.stop.gone |= matches!(input, Input::ClientGone);
-                self.stop.lost |= talk.leased && matches!(input, Input::UpstreamGone);
+                self.stop.lost |= talk.leased() && matches!(input, Input::UpstreamGone);
                 self.phase = phase;
                 Next::Stay(self)
             }
@@ -102,9 +109,9 @@ impl Asking {
         if self.stop.gone || self.stop.lost {
             return close(self.stop, talk, io);
         }
-        if let Some((begin, rest)) = leading_begin(&mut work, &readings, talk) {
+        if let Some(((begin, tag), rest)) = leading_begin(&mut work, &readings, talk) {
             talk.transaction = Transaction::Virtual(begin);
-            say(&Answer(Some("BEGIN")), &work, &mut self.shape, talk, io);
+            say(&Answer(Some(tag)), &work, &mut self.shape, talk, io);
             readings.remove(0);
             if readings.is_empty() {
                 return Next::Proceed(rest, self.shape);
@@ -112,24 +119,31 @@ impl Asking {
             work = Work::Batch(rest);
         }
         let controls = controls(&readings);
-        let ends = controls.as_deref().is_some_and(|all| {
-            matches!(
-                all,
-                [Control::Commit { .. } | Control::Rollback { .. } | Control::RollbackTo(_)]
-            )
-        });
         let empty = controls.as_deref().is_some_and(<[Control]>::is_empty);
-        if talk.transaction.has_failed() && !ends && !empty {
-            let refused = refuse(&Fault::failed_transaction(), &self.shape, talk, io);
+        if talk.transaction.has_failed() && !ends_failure(&readings) && !empty {
+            let refused = refuse_failed(&self.shape, talk, io);
             return Next::Refused(refused, self.shape);
         }
-        if let Some(answer) = answer(&work, controls.as_deref(), &readings, talk) {
+        if talk.mode == PoolMode::Statement && begins(&readings) {
+            let refused = refuse(&Fault::statement_pooling(), &self.shape, talk, io);
+            return Next::Refused(refused, self.shape);
+        }
+        let own = match answer(&work, controls.as_deref(), &readings, talk) {
+            Some(answer) => Some(Ok(answer)),
+            None if by_itself(&work) => deallocate(&readings, talk),
+            None => None,
+        };
+        if let Some(Err(fault)) = &own {
+            let refused = refuse(fault, &self.shape, talk, io);
+            return Next::Refused(refused, self.shape);
+        }
+        if let Some(Ok(answer)) = own {
             say(&answer, &work, &mut self.shape, talk, io);
             return Next::Refused(finish(&self.shape, talk, io), self.shape);
         }
-        if matches!(talk.transaction, Transaction::Aborted) {
+        if matches!(talk.transaction, Transaction::Aborted(_)) {
             // Only ROLLBACK TO is left, and nothing is there to go back to.
-            let refused = refuse(&Fault::failed_transaction(), &self.shape, talk, io);
+            let refused = refuse_failed(&self.shape, talk, io);
             return Next::Refused(refused, self.shape);
         }
         let request = Arc::new(talk.request(work, readings));
@@ -166,6 +180,11 @@ impl Asking {
             Verdict::Held(ticket) if cancelled => Fault::cancelled(Some(ticket.id)),
             _ if cancelled => Fault::cancelled(None),
             Verdict::Clear(clearance) => return Next::Release(clearance, shape),
+            Verdict::Apart(apart) => {
+                let (work, first, rest) = take_apart(apart, &request.work, shape);
+                talk.rest = rest.or(talk.rest.take());
+                return Next::Ask(work, first);
+            }
             Verdict::Held(ticket) => return Next::Hold(ticket, request, shape),
             Verdict::Denied(denial) => Fault::denied(&denial),
             Verdict::Unavailable(fault) => fault,
@@ -196,6 +215,14 @@ fn controls(readings: &[Arc<Reading>]) -> Option<Vec<Control>> {
         .collect()
 }
 
+/// Whether it is one thing to answer.
+fn by_itself(work: &Work) -> bool {
+    match work {
+        Work::Query(_) => true,
+        Work::Batch(steps) => alone(steps) == Some(steps.len()),
+    }
+}
+
 /// What the gate answers by itself: a tag, or none for an empty text.
 struct Answer(Option<&'static str>);
 
@@ -205,40 +232,28 @@ fn answer(
     readings: &[Arc<Reading>],
     talk: &mut Talk,
 ) -> Option<Answer> {
-    if let Work::Batch(steps) = work
-        && alone(steps) != Some(steps.len())
-    {
+    if !by_itself(work) {
         return None;
     }
     if readings.iter().all(|reading| reading.statements.is_empty()) && readings.len() == 1 {
         return talk.segment.is_none().then_some(Answer(None));
     }
     let [control] = controls? else { return None };
+    let begun = talk.transaction.begin();
     let next = match (&talk.transaction, control) {
-        (
-            Transaction::None,
-            Control::Begin {
-                isolation,
-                read_only,
-                deferrable,
-            },
-        ) if talk.segment.is_none() => {
-            let (isolation, read_only, deferrable) = (*isolation, *read_only, *deferrable);
-            (
-                Transaction::Virtual(Begin {
-                    isolation,
-                    read_only,
-                    deferrable,
-                }),
-                "BEGIN",
-            )
+        (Transaction::None, control) if talk.segment.is_none() => {
+            let (modes, tag) = begin_of(control)?;
+            (Transaction::Virtual(modes), tag)
         }
+        // A chained one takes over what the server knows of the one before: that goes up.
         (Transaction::Virtual(_), Control::Commit { chain: false }) => {
             (Transaction::None, "COMMIT")
         }
-        (Transaction::Virtual(_) | Transaction::Aborted, Control::Rollback { chain: false })
-        | (Transaction::Aborted, Control::Commit { chain: false }) => {
+        (Transaction::Virtual(_), Control::Rollback { chain: false }) => {
             (Transaction::None, "ROLLBACK")
+        }
+        (Transaction::Aborted(_), Control::Commit { chain } | Control::Rollback { chain }) => {
+            (chained(*chain, begun), "ROLLBACK")
         }
         _ => return None,
     };
@@ -246,38 +261,97 @@ fn answer(
     Some(Answer(Some(next.1)))
 }
 
-/// How many steps at the front of a batch are about nothing but the statement that it binds first,
-/// bound and executed once; what comes behind does not come back to its portal.
-fn alone(steps: &[Step]) -> Option<usize> {
-    let (name, prepared) = steps.iter().find_map(|step| match step {
-        Step::Bind {
-            portal, statement, ..
-        } => Some((portal, statement)),
-        _ => None,
-    })?;
-    let own = |step: &&Step| match step {
-        Step::Parse(it) | Step::DescribeStatement(it) => Arc::ptr_eq(it, prepared),
-        Step::Bind {
-            portal, statement, ..
-        } => portal == name && Arc::ptr_eq(statement, prepared),
-        Step::DescribePortal(portal) | Step::ClosePortal(portal) | Step::Execute { portal, .. } => {
-            portal == name
+/// The BEGIN that it is, and its tag.
+fn begin_of(control: &Control) -> Option<(Begin, &'static str)> {
+    match control {
+        Control::Begin {
+            start,
+            isolation,
+            read_only,
+            deferrable,
+        } => {
+            let begin = Begin {
+                isolation: *isolation,
+                read_only: *read_only,
+                deferrable: *deferrable,
+            };
+            Some((begin, if *start { "START TRANSACTION" } else { "BEGIN" }))
         }
+        _ => None,
+    }
+}
+
+/// What follows the end of a transaction that did nothing: AND CHAIN begins another like it.
+fn chained(chain: bool, begun: Begin) -> Transaction {
+    if chain {
+        Transaction::Virtual(begun)
+    } else {
+        Transaction::None
+    }
+}
+
+/// Whether it begins with what a failed transaction still listens to.
+fn ends_failure(readings: &[Arc<Reading>]) -> bool {
+    let mut statements = readings.iter().flat_map(|reading| &reading.statements);
+    let ends =
+        |it: &Statement| it.ends_transaction || matches!(it.control, Some(Control::RollbackTo(_)));
+    statements.next().is_some_and(ends)
+}
+
+fn begins(readings: &[Arc<Reading>]) -> bool {
+    let mut statements = readings.iter().flat_map(|reading| &reading.statements);
+    statements.any(|it| matches!(it.control, Some(Control::Begin { .. })))
+}
+
+/// A DEALLOCATE of what only the gate knows by that name (DESIGN ruling 13).
+fn deallocate(readings: &[Arc<Reading>], talk: &mut Talk) -> Option<Result<Answer, Fault>> {
+    let [reading] = readings else { return None };
+    let [statement] = reading.statements.as_slice() else {
+        return None;
     };
-    let first = || steps.iter().take_while(own);
-    let binds = first().filter(|it| matches!(it, Step::Bind { .. }));
-    let executes = first().filter(|it| matches!(it, Step::Execute { .. }));
-    let once = binds.count() == 1 && executes.count() == 1;
-    let length = first().count();
-    let next = steps.iter().skip(length).find(|step| match step {
-        Step::Bind { portal, .. }
-        | Step::DescribePortal(portal)
-        | Step::ClosePortal(portal)
-        | Step::Execute { portal, .. } => portal == name,
-        Step::Parse(_) | Step::DescribeStatement(_) => false,
-    });
-    let left = next.is_none_or(|step| matches!(step, Step::Bind { .. }));
-    (once && left).then_some(length)
+    let forgets = statement.forgets.as_ref()?;
+    if talk.alone() || talk.segment.is_some() {
+        return None;
+    }
+    Some(match forgets {
+        Forgets::All => {
+            talk.names.clear();
+            Ok(Answer(Some("DEALLOCATE ALL")))
+        }
+        Forgets::Statement(name) => match talk.names.close(name).filter(|_| !name.is_empty()) {
+            Some(_) => Ok(Answer(Some("DEALLOCATE"))),
+            None => Err(Fault::no_statement(name)),
+        },
+    })
+}
+
+/// The first part, and what comes behind it; where there is nothing behind it, all of it.
+fn take_apart(apart: Apart, work: &Work, shape: Shape) -> (Work, Shape, Option<Rest>) {
+    match (apart, work, shape) {
+        (Apart::Query(end), Work::Query(text), shape) => {
+            let first = text.slice_ref(text.get(..end).unwrap_or_default());
+            let behind = text.slice_ref(text.get(end + 1..).unwrap_or_default());
+            let work = Work::Query(behind);
+            (
+                Work::Query(first),
+                Shape::Part,
+                Some(Rest::Ask(work, shape)),
+            )
+        }
+        (Apart::Batch(steps), Work::Batch(all), Shape::Batch(close, mut labels)) => {
+            let (first, behind) = all.split_at(steps.min(all.len()));
+            let head = labels.split(steps);
+            let work = Work::Batch(behind.to_vec());
+            let shape = Shape::Batch(close, labels);
+            let first = Work::Batch(first.to_vec());
+            (
+                first,
+                Shape::Batch(Close::Flush, head),
+                Some(Rest::Ask(work, shape)),
+            )
+        }
+        (_, work, shape) => (work.clone(), shape, None),
+    }
 }
 
 /// A BEGIN that opens a batch, as pgjdbc sends it in front of the first statement: it is answered
@@ -286,7 +360,7 @@ fn leading_begin(
     work: &mut Work,
     readings: &[Arc<Reading>],
     talk: &Talk,
-) -> Option<(Begin, Vec<Step>)> {
+) -> Option<((Begin, &'static str), Vec<Step>)> {
     let Work::Batch(steps) = work else {
         return None;
     };
@@ -297,19 +371,7 @@ fn leading_begin(
     let [statement] = readings.first()?.statements.as_slice() else {
         return None;
     };
-    let Some(Control::Begin {
-        isolation,
-        read_only,
-        deferrable,
-    }) = statement.control
-    else {
-        return None;
-    };
-    let begin = Begin {
-        isolation,
-        read_only,
-        deferrable,
-    };
+    let begin = begin_of(statement.control.as_ref()?)?;
     Some((begin, steps.split_off(length)))
 }
 
@@ -344,7 +406,7 @@ fn say(answer: &Answer, work: &Work, shape: &mut Shape, talk: &mut Talk, io: &mu
             Step::Bind { .. } => encode::bind_complete(out),
             Step::DescribePortal(_) => encode::no_data(out),
             Step::Execute { .. } => answer.complete(out),
-            Step::ClosePortal(_) => encode::close_complete(out),
+            Step::ClosePortal(_) | Step::CloseStatement(_) => encode::close_complete(out),
         }
     }
     say_closes(labels, steps.len(), io);

@@ -89,7 +89,7 @@ impl Held {
                 leave(id, false, io);
                 Next::Close(hang_up(talk, io))
             }
-            Input::UpstreamGone if talk.leased => give_up(id, &Fault::upstream_lost(), talk, io),
+            Input::UpstreamGone if talk.leased() => give_up(id, &Fault::upstream_lost(), talk, io),
             Input::Drain => give_up(id, &Fault::shutdown(Some(id)), talk, io),
             Input::Upstream(buf) => {
                 match crate::replies::relay_unasked(buf, &mut io.out, &mut talk.told) {
@@ -130,7 +130,7 @@ impl Held {
             let id = self.ticket.id;
             leave(id, false, io);
             io.error(&Fault::budget(id, talk.limits.budget.as_secs()));
-            talk.names.forget_unconfirmed();
+            talk.names.settle(true);
             return Next::RollBack(self.shape);
         }
         if self.heartbeat <= now {

@@ -2,15 +2,15 @@
 
 use bytes::BytesMut;
 use bytestring::ByteString;
-use gate::Work;
+use gate::{Step, Work};
 use wire::frame::Frame;
-use wire::frontend::Frontend;
+use wire::frontend::{Frontend, tag};
 
 use crate::batch::{Batch, Close};
 use crate::fault::Fault;
 use crate::input::Input;
 use crate::replies::{close_complete, relay_unasked};
-use crate::state::job::{Accounts, Labels, Refused, Shape, finish, hang_up, refuse};
+use crate::state::job::{Accounts, Labels, Refused, Rest, Shape, finish, hang_up, refuse};
 use crate::talk::{Io, Talk};
 
 /// Batches that one segment may have before its Sync.
@@ -29,7 +29,7 @@ pub(crate) enum Next {
     /// Something may run: it must be decided.
     Ask(Work, Shape),
     /// Nothing runs that was not released already: looks, and more of open portals.
-    Proceed(Vec<gate::Step>, Shape),
+    Proceed(Vec<Step>, Shape),
     /// The open segment ends.
     EndSegment,
     Refused(Refused, Shape),
@@ -41,7 +41,7 @@ impl Idle {
         match input {
             Input::Frame(frame) => self.frame(frame, talk, io),
             Input::Upstream(buf) => self.unasked(buf, talk, io),
-            Input::UpstreamGone if talk.leased => {
+            Input::UpstreamGone if talk.leased() => {
                 io.error(&Fault::upstream_lost());
                 Next::Close(hang_up(talk, io))
             }
@@ -88,26 +88,44 @@ impl Idle {
                 Next::Refused(refused, Shape::Query)
             }
             Frontend::Password(_) => {
-                io.error(&Fault::protocol("unexpected password message").fatal());
+                io.error(&Fault::protocol("invalid frontend message type 112").fatal());
                 Next::Close(hang_up(talk, io))
             }
             step => match self.batch.add(step, bytes, talk) {
                 Ok(()) => Next::Stay(self),
-                Err(fault) => {
-                    let shape = Shape::Batch(Close::Flush, Labels::default());
-                    Next::Refused(refuse(&fault, &shape, talk, io), shape)
-                }
+                Err(fault) => self.refuse(fault, talk, io),
             },
         }
     }
 
     fn query(self, text: ByteString, talk: &mut Talk, io: &mut Io) -> Next {
-        if !self.batch.is_empty() || talk.segment.is_some() {
-            let fault = Fault::protocol("expected a Sync before a Query").fatal();
-            io.error(&fault);
-            return Next::Close(hang_up(talk, io));
+        // A Query takes the place of the unnamed statement (the manual, section 55.2.3).
+        let query = Work::Query(text);
+        if self.batch.is_empty() && talk.segment.is_none() {
+            talk.names.close("");
+            return Next::Ask(query, Shape::Query);
         }
-        Next::Ask(Work::Query(text), Shape::Query)
+        // In the middle of a batch, as pgjdbc sends its savepoints: what came before it comes first.
+        talk.rest = Some(Rest::Ask(query, Shape::Query));
+        self.close(Close::Flush, talk, io)
+    }
+
+    /// What was only looked at before the message that is refused is answered before the error.
+    fn refuse(self, fault: Fault, talk: &mut Talk, io: &mut Io) -> Next {
+        let looks = !self.batch.is_empty() && !gate::work::binds(&self.batch.steps);
+        if looks && !fault.is_fatal() {
+            talk.rest = Some(Rest::Refuse(fault));
+            return self.close(Close::Flush, talk, io);
+        }
+        let shape = Shape::Batch(Close::Flush, Labels::default());
+        Next::Refused(refuse(&fault, &shape, talk, io), shape)
+    }
+
+    /// Whether the next message of the client says that what was gathered is to run now: data of a
+    /// COPY that is in it.
+    pub(crate) fn is_closed_by(&self, next: u8) -> bool {
+        let copies = matches!(next, tag::COPY_DATA | tag::COPY_DONE | tag::COPY_FAIL);
+        copies && gate::work::binds(&self.batch.steps)
     }
 
     fn close(mut self, close: Close, talk: &mut Talk, io: &mut Io) -> Next {
@@ -124,7 +142,7 @@ impl Idle {
                 }
             };
         }
-        let decide = self.batch.binds();
+        let decide = gate::work::binds(&self.batch.steps);
         let refusal = if talk.sent.len() >= SEGMENT_TURNS_MAX {
             Some(Fault::segment_too_long(SEGMENT_TURNS_MAX))
         } else if decide && self.batch.fetches_older() {

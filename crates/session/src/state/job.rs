@@ -2,9 +2,9 @@
 //! give up on it. Shared by the states that a turn passes through.
 
 use bytestring::ByteString;
+use gate::Work;
 
 use crate::batch::{Batch, Close};
-use crate::effect::{Disposition, Effect};
 use crate::fault::Fault;
 pub(crate) use crate::state::account::Accounts;
 use crate::state::account::{left, lost};
@@ -18,6 +18,18 @@ pub(crate) enum Shape {
     Query,
     /// By an extended batch; the steps are in the work, this is the rest of it.
     Batch(Close, Labels),
+    /// By the first part of a Query: upstream it is whole, and the client hears of its end only if it
+    /// is the end of all.
+    Part,
+}
+
+/// What comes next, once what comes before it has been answered.
+#[derive(Debug)]
+pub(crate) enum Rest {
+    /// This is asked for.
+    Ask(Work, Shape),
+    /// This is what the client hears, up to its Sync.
+    Refuse(Fault),
 }
 
 /// What a batch holds besides its steps.
@@ -34,6 +46,26 @@ impl Labels {
             .iter()
             .find(|it| it.0 == place)
             .map(|it| it.1.clone())
+    }
+
+    /// The labels of the first so many steps; those of the others are left.
+    pub(crate) fn split(&mut self, steps: usize) -> Self {
+        let first = Self {
+            named: self
+                .named
+                .iter()
+                .filter(|it| it.0 < steps)
+                .cloned()
+                .collect(),
+            closes: self
+                .closes
+                .iter()
+                .filter(|at| **at <= steps)
+                .copied()
+                .collect(),
+        };
+        self.skip(steps);
+        first
     }
 
     /// The first steps are answered, and the closes in front of each and right behind them.
@@ -55,9 +87,18 @@ impl Shape {
         (Self::Batch(close, labels), batch.steps)
     }
 
-    /// Whether the turn ends with a ReadyForQuery.
-    pub(crate) fn ends_ready(&self) -> bool {
+    /// Whether the server ends the turn with a ReadyForQuery.
+    pub(crate) fn syncs(&self) -> bool {
         !matches!(self, Self::Batch(Close::Flush, _))
+    }
+
+    /// Whether the client hears one.
+    fn ends_ready(&self, talk: &Talk) -> bool {
+        match self {
+            Self::Query | Self::Batch(Close::Sync, _) => true,
+            Self::Batch(Close::Flush, _) => false,
+            Self::Part => talk.rest.is_none(),
+        }
     }
 }
 
@@ -77,7 +118,8 @@ pub(crate) enum Refused {
 /// Tells the client that its turn is refused, and does what that means for its transaction.
 pub(crate) fn refuse(fault: &Fault, shape: &Shape, talk: &mut Talk, io: &mut Io) -> Refused {
     io.error(fault);
-    talk.names.forget_unconfirmed();
+    talk.names.settle(true);
+    talk.fail_rest();
     if fault.is_fatal() {
         return Refused::Close;
     }
@@ -85,7 +127,7 @@ pub(crate) fn refuse(fault: &Fault, shape: &Shape, talk: &mut Talk, io: &mut Io)
         return Refused::Unwind;
     }
     if matches!(talk.transaction, Transaction::Virtual(_)) {
-        talk.transaction = Transaction::Aborted;
+        talk.transaction.fail();
     }
     talk.checkin_if_free(io);
     finish_refusal(shape, talk, io)
@@ -93,17 +135,24 @@ pub(crate) fn refuse(fault: &Fault, shape: &Shape, talk: &mut Talk, io: &mut Io)
 
 /// The end of a refused turn, once nothing is left to undo.
 pub(crate) fn finish_refusal(shape: &Shape, talk: &Talk, io: &mut Io) -> Refused {
-    if shape.ends_ready() {
-        io.ready(talk.status());
-        Refused::Idle
-    } else {
-        Refused::Skip
+    match shape {
+        Shape::Batch(Close::Flush, _) => Refused::Skip,
+        _ => finish(shape, talk, io),
     }
+}
+
+/// The same for something that can only fail in a transaction that has failed already: nothing is
+/// left to undo, and the transaction is the client's to end.
+pub(crate) fn refuse_failed(shape: &Shape, talk: &mut Talk, io: &mut Io) -> Refused {
+    io.error(&Fault::failed_transaction());
+    talk.names.settle(true);
+    talk.fail_rest();
+    finish_refusal(shape, talk, io)
 }
 
 /// The end of a turn in which nothing failed.
 pub(crate) fn finish(shape: &Shape, talk: &Talk, io: &mut Io) -> Refused {
-    if shape.ends_ready() {
+    if shape.ends_ready(talk) {
         io.ready(talk.status());
     }
     Refused::Idle
@@ -112,19 +161,12 @@ pub(crate) fn finish(shape: &Shape, talk: &Talk, io: &mut Io) -> Refused {
 /// The client is gone, or goes, while nothing runs: everything it borrowed goes too. Returns what is
 /// left to account.
 pub(crate) fn hang_up(talk: &mut Talk, io: &mut Io) -> Accounts {
-    close_upstream(talk, io);
+    talk.release_lease(io);
     left(talk)
 }
 
 /// The same while something runs.
 pub(crate) fn break_off(talk: &mut Talk, io: &mut Io) -> Accounts {
-    close_upstream(talk, io);
+    talk.drop_lease(io);
     lost(talk)
-}
-
-fn close_upstream(talk: &mut Talk, io: &mut Io) {
-    if talk.leased {
-        io.effect(Effect::Checkin(Disposition::Close));
-        talk.leased = false;
-    }
 }

@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use gate::cargo::More;
-use gate::{Authority, Cargo, Form, Look, Own, Released, Request, Step, Work};
+use gate::{Authority, Cargo, Disposition, Form, Look, Own, Released, Request, Slot, Step, Work};
 use sql::{Class, Control, Reading, Statement};
 
-use crate::batch::Close;
 use crate::effect::Effect;
 use crate::names::Open;
-use crate::replies::{Owed, Replies, close_complete};
-use crate::state::job::{Labels, Shape};
+use crate::owed::Owed;
+use crate::replies::{Replies, close_complete};
+use crate::state::job::Shape;
 use crate::talk::{Fence, Io, Segment, Sent, Talk};
 use crate::transaction::Spent;
 
@@ -26,9 +26,11 @@ pub(crate) fn send(
 ) -> Replies {
     let request = Arc::clone(released.request());
     let fence = fence_for(fenced, talk);
-    talk.taint(&request);
-    // What a function changed inside the client's own transaction stays when that commits.
-    talk.tainted |= fence == Fence::Savepoint;
+    talk.state.note(&request, talk.mode);
+    if fence == Fence::Savepoint {
+        // What a function changed inside the client's own transaction stays when that commits.
+        talk.state.soil(Disposition::Reset);
+    }
     if request
         .statements()
         .any(|it| it.class != Class::Transaction)
@@ -54,19 +56,28 @@ pub(crate) fn send(
             }
         }
     }
-    let form = Talk::form(&request, fence);
+    let form = Talk::form(fence);
     let mut load = Load::new(talk);
-    if matches!((&request.work, form), (Work::Query(_), Form::Query)) {
-        load.put(Cargo::Released(released, form));
-    } else {
-        load.fence(fence, talk);
-        match (&request.work, shape) {
-            (Work::Batch(steps), Shape::Batch(_, labels)) => owe_steps(steps, labels, &mut load),
-            // Of a Query that goes up as a batch: the commit is behind its CommandComplete (R82).
-            _ => load.replies.hold_back_completion(),
+    match (&request.work, form) {
+        (Work::Query(_), Form::Query) => load.put(Cargo::Released(released, form)),
+        (Work::Query(_), Form::Parse) => {
+            load.fence(fence, talk);
+            // The commit is behind its CommandComplete (R82).
+            load.replies.hold_back_completion();
+            load.put(Cargo::Released(released, form));
+            load.close(fence, shape.syncs(), talk);
         }
-        load.put(Cargo::Released(released, form));
-        load.close(fence, shape, talk);
+        (Work::Batch(steps), _) => {
+            load.fence(fence, talk);
+            let slots = talk.place(steps);
+            owe_steps(steps, &slots, shape, &mut load);
+            load.put(Cargo::Batch(released, slots));
+            let copies = request.statements().any(|it| it.class == Class::CopyIn);
+            if copies && shape.syncs() {
+                load.replies.withhold_sync();
+            }
+            load.close(fence, shape.syncs() && !copies, talk);
+        }
     }
     load.send(io)
 }
@@ -145,7 +156,12 @@ fn note_sent(released: &Released, number: u64, talk: &mut Talk) {
 
 /// Loads looks, and more of open portals.
 pub(crate) fn send_steps(steps: &[Step], shape: &Shape, talk: &mut Talk, io: &mut Io) -> Replies {
-    let look = |step: &Step| matches!(step, Step::Parse(_) | Step::DescribeStatement(_));
+    let look = |step: &Step| {
+        matches!(
+            step,
+            Step::Parse(_) | Step::DescribeStatement(_) | Step::CloseStatement(_)
+        )
+    };
     let here = talk.transaction.has_upstream() || talk.segment.is_some();
     let fence = if !here && steps.iter().all(look) {
         Fence::Look
@@ -156,18 +172,17 @@ pub(crate) fn send_steps(steps: &[Step], shape: &Shape, talk: &mut Talk, io: &mu
     };
     let mut load = Load::new(talk);
     load.fence(fence, talk);
-    if let Shape::Batch(_, labels) = shape {
-        owe_steps(steps, labels, &mut load);
-    }
-    for (step, carried) in steps.iter().zip(gate::work::carried(steps)) {
-        load_step(step, carried, talk, &mut load);
+    let slots = talk.place(steps);
+    owe_steps(steps, &slots, shape, &mut load);
+    for (step, slot) in steps.iter().zip(slots) {
+        load_step(step, slot, talk, &mut load);
     }
     for step in steps {
         if let Step::ClosePortal(portal) = step {
             talk.portals.close(portal);
         }
     }
-    load.close(fence, shape, talk);
+    load.close(fence, shape.syncs(), talk);
     load.send(io)
 }
 
@@ -179,22 +194,16 @@ fn refetches(step: &Step, talk: &Talk) -> bool {
     }
 }
 
-fn load_step(step: &Step, carried: bool, talk: &Talk, load: &mut Load) {
+fn load_step(step: &Step, slot: Slot, talk: &Talk, load: &mut Load) {
     let more = |portal: &str, more: More| talk.portals.get(portal).map(|it| (it.right, more));
+    let look = match step {
+        Step::Parse(it) => Some(Look::Parse(Arc::clone(it), slot)),
+        Step::DescribeStatement(it) => Some(Look::Describe(Arc::clone(it), slot)),
+        Step::CloseStatement(_) => Some(Look::Close(slot)),
+        _ => None,
+    };
+    load.cargo.extend(look.map(Cargo::Look));
     let more = match step {
-        Step::Parse(statement) => {
-            load.cargo
-                .push(Cargo::Look(Look::Parse(Arc::clone(statement))));
-            None
-        }
-        Step::DescribeStatement(statement) => {
-            if carried {
-                load.cargo
-                    .push(Cargo::Look(Look::Parse(Arc::clone(statement))));
-            }
-            load.cargo.push(Cargo::Look(Look::Describe));
-            None
-        }
         Step::Execute { portal, max_rows } => more(
             portal,
             More::Execute {
@@ -205,7 +214,10 @@ fn load_step(step: &Step, carried: bool, talk: &Talk, load: &mut Load) {
         Step::DescribePortal(portal) => more(portal, More::DescribePortal(portal.clone())),
         Step::ClosePortal(portal) => more(portal, More::ClosePortal(portal.clone())),
         // A batch with a Bind in it is decided, never merely proceeded with.
-        Step::Bind { .. } => None,
+        Step::Bind { .. }
+        | Step::Parse(_)
+        | Step::DescribeStatement(_)
+        | Step::CloseStatement(_) => None,
     };
     if let Some((right, more)) = more {
         load.cargo.push(Cargo::More(right, more));
@@ -213,15 +225,17 @@ fn load_step(step: &Step, carried: bool, talk: &Talk, load: &mut Load) {
 }
 
 /// Notes what the steps of a batch are answered with, with what the gate says itself in between.
-fn owe_steps(steps: &[Step], labels: &Labels, load: &mut Load) {
-    let carried = gate::work::carried(steps);
-    for (place, (step, carried)) in steps.iter().zip(carried).enumerate() {
+fn owe_steps(steps: &[Step], slots: &[Slot], shape: &Shape, load: &mut Load) {
+    let Shape::Batch(_, labels) = shape else {
+        return;
+    };
+    for (place, (step, slot)) in steps.iter().zip(slots).enumerate() {
         labels
             .closes
             .iter()
             .filter(|at| **at == place)
             .for_each(|_| load.say_close());
-        load.replies.owe_step(step, carried, labels.name_at(place));
+        load.replies.owe_step(step, slot, labels.name_at(place));
     }
     labels
         .closes
@@ -288,12 +302,12 @@ impl Load {
 
     /// Ends the segment with the client's Sync, or leaves it open behind the client's Flush. A look
     /// is always whole: nothing of it stays open upstream.
-    fn close(&mut self, fence: Fence, shape: &Shape, talk: &mut Talk) {
+    fn close(&mut self, fence: Fence, sync: bool, talk: &mut Talk) {
         talk.segment = Some(Segment {
             fence,
             failed: false,
         });
-        if shape.ends_ready() || fence == Fence::Look {
+        if sync || fence == Fence::Look {
             self.unfence(fence);
             self.put(Cargo::Sync);
         } else {
@@ -307,10 +321,9 @@ impl Load {
     }
 }
 
-/// Ends the open segment with the client's Sync.
-pub(crate) fn end_segment(talk: &Talk, io: &mut Io) -> (Replies, Shape) {
-    let replies = end_segment_behind(Replies::default(), talk, io);
-    (replies, Shape::Batch(Close::Sync, Labels::default()))
+/// Ends the open segment with a Sync, the client's or one of the gate's own.
+pub(crate) fn end_segment(talk: &Talk, io: &mut Io) -> Replies {
+    end_segment_behind(Replies::default(), talk, io)
 }
 
 /// Ends the open segment, behind what is still owed in it.
@@ -343,6 +356,15 @@ pub(crate) fn rollback(talk: &Talk, io: &mut Io) -> Replies {
     }
     load.put(Cargo::Own(Own::Rollback));
     load.send(io)
+}
+
+/// Asks what settings the session has of its own.
+pub(crate) fn probe(io: &mut Io) -> Replies {
+    let mut replies = Replies::default();
+    let cargo = Cargo::Own(Own::Probe);
+    replies.owe(&cargo);
+    io.effect(Effect::Load(vec![cargo]));
+    replies
 }
 
 /// One more message of a COPY that was released.

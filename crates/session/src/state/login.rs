@@ -168,7 +168,10 @@ impl Login {
                 Next::Console(principal)
             }
             Some(Destination::Tenant(tenant)) => {
-                io.effect(Effect::Admit);
+                io.effect(Effect::Admit {
+                    principal: principal.id.clone(),
+                    login: Arc::new(self.settings.clone()),
+                });
                 self.stay(Phase::Admit(principal, tenant))
             }
         }
@@ -182,18 +185,20 @@ impl Login {
         io: &mut Io,
     ) -> Talk {
         let mut told = (*admission.parameters).clone();
-        for (name, value) in &mut told {
-            if let Some(own) = self.settings.get(&name.to_ascii_lowercase()) {
-                value.clone_from(own);
-            }
+        if let Some(name) = self.settings.get("application_name") {
+            told.insert("application_name".to_owned(), name.clone());
         }
         greet(&told, &self.peer, io);
+        let told = crate::told::Told::new(told, self.peer.key.pid);
+        let settings = Arc::new(self.settings);
         Talk {
             peer: self.peer,
             limits: self.limits,
             principal,
             tenant,
-            settings: Arc::new(self.settings),
+            mode: admission.mode,
+            login: Arc::clone(&settings),
+            settings,
             system_identifier: admission.system_identifier,
             role: admission.role,
             names: crate::names::Names::default(),
@@ -201,9 +206,9 @@ impl Login {
             transaction: crate::transaction::Transaction::None,
             segment: None,
             told,
-            leased: false,
-            pinned: None,
-            tainted: false,
+            lent: None,
+            state: crate::lent::State::default(),
+            rest: None,
             intents: 0,
             sent: Vec::new(),
             heard: crate::heard::Heard::default(),

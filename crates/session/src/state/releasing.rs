@@ -7,13 +7,15 @@ use bytes::BytesMut;
 use gate::audit::End;
 use gate::cargo::Begin;
 use gate::{
-    Authority, Cargo, Clearance, Entry, Event, NotClaimed, Outcome, Own, Released, Request, Step,
-    TicketId,
+    Authority, Cargo, Clearance, Disposition, Entry, Event, NotClaimed, Outcome, Own, Released,
+    Request, Step, TicketId,
 };
 
-use crate::effect::{Effect, Settlement};
+use crate::effect::{Checkout, Effect, Lane, Settlement};
 use crate::fault::Fault;
-use crate::input::{Input, Leased};
+use crate::input::Input;
+use crate::lent::Lent;
+use crate::mode::PoolMode;
 use crate::replies::{Relayed, Replies};
 use crate::state::job::{Accounts, Refused, Shape, hang_up, refuse};
 use crate::state::load::{fits, send, send_steps};
@@ -50,6 +52,29 @@ enum What {
     Steps(Vec<Step>),
 }
 
+impl What {
+    /// The lane that it wants: a read of its own, or a look, runs where nothing can be written
+    /// (DESIGN ruling 10).
+    fn lane(&self, talk: &Talk) -> Lane {
+        let alone = !talk.alone() && !talk.transaction.has_upstream();
+        let reads = match self {
+            Self::Claim(clearance) => clearance.fenced() && !talk.transaction.is_open(),
+            Self::Steps(_) => true,
+        };
+        if alone && reads {
+            Lane::Read
+        } else {
+            Lane::Write
+        }
+    }
+
+    /// Whether the borrowed connection will do for it.
+    fn suits(&self, lent: Option<&Lent>) -> bool {
+        let reads = matches!(self, Self::Claim(clearance) if clearance.fenced());
+        reads || lent.is_none_or(|it| it.lane == Lane::Write)
+    }
+}
+
 #[derive(Debug)]
 enum Phase {
     Checkout(What),
@@ -70,7 +95,7 @@ enum Phase {
 pub(crate) enum Next {
     Stay(Box<Releasing>),
     /// It is sent.
-    Run(Replies, Shape),
+    Run(Box<Replies>, Shape),
     /// Another session was quicker: ask again.
     AskAgain(Arc<Request>, Shape),
     Refused(Refused, Shape),
@@ -115,11 +140,14 @@ impl Releasing {
             gone: false,
             lost: false,
         };
-        if talk.leased {
-            let settings = Arc::clone(&talk.settings);
-            return turn.leased(what, &Leased { settings }, talk, io);
+        if talk.leased() {
+            return turn.leased(what, talk, io);
         }
-        io.effect(Effect::Checkout(Arc::clone(&talk.settings)));
+        let alone = talk.mode == PoolMode::Session;
+        io.effect(Effect::Checkout(Checkout {
+            lane: what.lane(talk),
+            login: alone.then(|| Arc::clone(&talk.login)),
+        }));
         turn.stay(Phase::Checkout(what))
     }
 
@@ -127,8 +155,12 @@ impl Releasing {
         let Self { mut turn, phase } = self;
         match (input, phase) {
             (Input::Leased(Ok(leased)), Phase::Checkout(what)) => {
-                talk.leased = true;
-                turn.leased(what, &leased, talk, io)
+                talk.told.served_by(leased.pid);
+                talk.lent = Some(Lent {
+                    surface: leased.surface,
+                    lane: what.lane(talk),
+                });
+                turn.leased(what, talk, io)
             }
             (Input::Leased(Err(fault)), Phase::Checkout(_)) => turn.stop(&fault, talk, io),
             (Input::Upstream(buf), Phase::Context(what, replies)) => {
@@ -162,7 +194,7 @@ impl Releasing {
             (input, phase) => {
                 turn.cancelled |= matches!(input, Input::Cancel);
                 turn.gone |= matches!(input, Input::ClientGone);
-                turn.lost |= talk.leased && matches!(input, Input::UpstreamGone);
+                turn.lost |= talk.leased() && matches!(input, Input::UpstreamGone);
                 turn.stay(phase)
             }
         }
@@ -175,13 +207,21 @@ impl Turn {
     }
 
     /// The connection is there: what must be on it before anything runs?
-    fn leased(mut self, what: What, leased: &Leased, talk: &mut Talk, io: &mut Io) -> Next {
+    fn leased(mut self, what: What, talk: &mut Talk, io: &mut Io) -> Next {
         let mut cargo = Vec::new();
+        let busy = talk.segment.is_some() || talk.transaction.has_upstream();
         if self.gone || self.cancelled {
             return self.ready(what, talk, io);
         }
-        if leased.settings != talk.settings {
+        if let Some(lent) = &mut talk.lent
+            && !busy
+            && lent.lacks(&talk.settings)
+        {
+            lent.surface.settings = Arc::clone(&talk.settings);
             cargo.push(Cargo::Own(Own::Settings(Arc::clone(&talk.settings))));
+        }
+        if let What::Claim(clearance) = &what {
+            cargo.extend(talk.place_named(clearance.request()));
         }
         if let (Transaction::Virtual(begin), What::Claim(_)) = (&talk.transaction, &what) {
             cargo.push(Cargo::Own(Own::Begin(*begin)));
@@ -241,7 +281,9 @@ impl Turn {
             return self.stop(&Fault::cancelled(withdrawn), talk, io);
         }
         match &what {
-            What::Claim(clearance) if !fits(clearance.fenced(), talk) => {
+            What::Claim(clearance)
+                if !fits(clearance.fenced(), talk) || !what.suits(talk.lent.as_ref()) =>
+            {
                 return self.stop(&Fault::mixed_segment(), talk, io);
             }
             _ => self.leave(false, io),
@@ -254,7 +296,7 @@ impl Turn {
             }
             What::Steps(steps) => {
                 let replies = send_steps(&steps, &self.shape, talk, io);
-                Next::Run(replies, self.shape)
+                Next::Run(Box::new(replies), self.shape)
             }
         }
     }
@@ -304,7 +346,7 @@ impl Turn {
     fn unbegin(&self, talk: &mut Talk, io: &mut Io) {
         if let Some(begin) = self.began {
             talk.transaction = Transaction::Virtual(begin);
-            talk.tainted = true;
+            talk.state.soil(Disposition::Close);
             talk.release_lease(io);
         }
     }
@@ -325,12 +367,12 @@ impl Turn {
         if self.cancelled {
             io.effect(Effect::CancelUpstream);
         }
-        Next::Run(replies, self.shape)
+        Next::Run(Box::new(replies), self.shape)
     }
 
     /// The connection is of no use: it goes, and the turn is refused.
     fn lose(mut self, fault: &Fault, talk: &mut Talk, io: &mut Io) -> Next {
-        talk.tainted = true;
+        talk.state.soil(Disposition::Close);
         if talk.needs_lease() {
             self.lost = true;
         } else {
@@ -344,7 +386,7 @@ impl Turn {
         self.leave(self.cancelled && !self.gone, io);
         if self.gone || self.lost {
             if self.lost {
-                talk.tainted = true;
+                talk.state.soil(Disposition::Close);
             }
             if !self.gone {
                 io.error(&Fault::upstream_lost());

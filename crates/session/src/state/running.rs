@@ -2,8 +2,8 @@
 //! the server's word decides what came of it (hazards R54).
 
 use bytes::BytesMut;
-use gate::Right;
 use gate::cargo::More;
+use gate::{Disposition, Right};
 use wire::backend::Status;
 use wire::frame::Frame;
 use wire::frontend::Frontend;
@@ -12,6 +12,7 @@ use crate::effect::Effect;
 use crate::fault::Fault;
 use crate::heard::Heard;
 use crate::input::Input;
+use crate::mode::PoolMode;
 use crate::replies::{Relayed, Replies};
 use crate::state::account::{self, Accounts};
 use crate::state::job::{Shape, break_off, hang_up};
@@ -36,6 +37,8 @@ enum Phase {
     CopyIn(Right),
     /// The fence's own transaction failed with the read in it, and is rolled back.
     Cleanup(Heard, Fence),
+    /// The turn is over, and the settings that it may have changed are asked for.
+    Probe(Accounts),
 }
 
 /// Where running leads.
@@ -113,12 +116,17 @@ impl Running {
                     if matches!(self.phase, Phase::CopyIn(_)) {
                         self.phase = Phase::Relay;
                     }
+                    self.send_withheld_sync(talk, io);
                 }
                 Relayed::Ready(status) => return self.ready(status, talk, io),
                 Relayed::Fatal(fields) => {
                     return self.over(&Fault::of_server(*fields), talk, io);
                 }
-                Relayed::Waiting if self.replies.is_settled() => return self.flushed(talk, io),
+                Relayed::Waiting if self.replies.is_settled() => {
+                    if !self.send_withheld_sync(talk, io) {
+                        return self.flushed(talk, io);
+                    }
+                }
                 Relayed::Waiting => return self.stay(),
             }
         }
@@ -184,8 +192,20 @@ impl Running {
             self.phase = Phase::Relay;
         }
         self.gone = true;
-        self.end_segment(talk, io);
+        if !self.replies.withholds_sync() {
+            self.end_segment(talk, io);
+        }
         self.stay()
+    }
+
+    /// No COPY IN came that could have swallowed the client's Sync: it goes up now.
+    fn send_withheld_sync(&mut self, talk: &Talk, io: &mut Io) -> bool {
+        let now = self.replies.take_withheld_sync();
+        if now {
+            let replies = std::mem::take(&mut self.replies);
+            self.replies = load::end_segment_behind(replies, talk, io);
+        }
+        now
     }
 
     /// Sends the Sync that a client which is gone owed: without it the segment never ends.
@@ -227,7 +247,7 @@ impl Running {
             segment.failed = failed;
         }
         if failed {
-            talk.names.forget_unconfirmed();
+            talk.fail_rest();
             return Next::Skip;
         }
         Next::Idle
@@ -237,6 +257,7 @@ impl Running {
         let later = std::mem::take(&mut self.replies.heard);
         let (heard, fence) = match std::mem::replace(&mut self.phase, Phase::Relay) {
             Phase::Cleanup(heard, fence) => (heard, fence),
+            Phase::Probe(accounts) => return self.probed(accounts, later, talk, io),
             Phase::Relay | Phase::CopyIn(_) => {
                 let open = talk.segment.take();
                 (later, open.map_or(Fence::None, |segment| segment.fence))
@@ -254,17 +275,40 @@ impl Running {
         {
             io.error(&Fault::fence(&fields.message));
         }
+        let heard = std::mem::take(&mut talk.heard).then(heard);
+        talk.remember(&heard);
         if heard.failed() {
-            talk.names.forget_unconfirmed();
+            talk.fail_rest();
         }
         if fence == Fence::Look {
             return self.looked(heard.failed(), talk, io);
         }
-        if status == Status::Idle {
+        if status == Status::Idle && talk.alone() {
+            talk.portals.end_transaction();
+        } else if status == Status::Idle {
             talk.portals.clear();
         }
-        let heard = std::mem::take(&mut talk.heard).then(heard);
         let accounts = account::ready(status, &heard, talk);
+        let touched = status == Status::Idle && talk.state.idle();
+        if self.gone {
+            let rest = hang_up(talk, io);
+            return Next::Close(accounts.then(rest));
+        }
+        if touched && talk.mode != PoolMode::Session {
+            self.replies = load::probe(io);
+            self.phase = Phase::Probe(accounts);
+            return self.stay();
+        }
+        Next::Account(accounts, self.shape)
+    }
+
+    /// The settings are known; the connection may go to another session with them.
+    fn probed(self, accounts: Accounts, heard: Heard, talk: &mut Talk, io: &mut Io) -> Next {
+        if heard.failed() {
+            talk.state.soil(Disposition::Close);
+        } else {
+            talk.probed(heard.rows);
+        }
         if self.gone {
             let rest = hang_up(talk, io);
             return Next::Close(accounts.then(rest));
@@ -276,12 +320,12 @@ impl Running {
     /// fails, a transaction that the client only began has failed.
     fn looked(self, failed: bool, talk: &mut Talk, io: &mut Io) -> Next {
         if failed && matches!(talk.transaction, Transaction::Virtual(_)) {
-            talk.transaction = Transaction::Aborted;
+            talk.transaction.fail();
         }
         if self.gone {
             return Next::Close(hang_up(talk, io));
         }
-        if self.shape.ends_ready() {
+        if self.shape.syncs() {
             return Next::Account(Accounts::default(), self.shape);
         }
         // The client closed its look by a Flush; upstream it was whole, so its Sync is ours.

@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use gate::Disposition;
+
 use crate::effect::{Effect, Settlement};
 use crate::fault::Fault;
 use crate::input::Input;
@@ -91,12 +93,12 @@ impl Settling {
         if matches!(self.then, Then::Close) {
             return Next::Close;
         }
-        if self.lost && talk.leased {
+        if self.lost && talk.leased() {
             if talk.needs_lease() && !self.gone {
                 io.error(&Fault::upstream_lost());
                 self.gone = true;
             } else {
-                talk.tainted = true;
+                talk.state.soil(Disposition::Close);
                 talk.release_lease(io);
             }
         }

@@ -29,7 +29,7 @@ impl Skipping {
         match input {
             Input::Frame(frame) => self.frame(frame, talk, io),
             Input::ClientGone => Next::Close(hang_up(talk, io)),
-            Input::UpstreamGone if talk.leased => {
+            Input::UpstreamGone if talk.leased() => {
                 io.error(&Fault::upstream_lost());
                 Next::Close(hang_up(talk, io))
             }

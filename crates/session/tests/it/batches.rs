@@ -322,16 +322,47 @@ fn an_empty_batch_and_an_empty_statement() {
     assert!(world.server.heard.is_empty());
 }
 
+/// As pgjdbc sends the savepoint of each statement: `P B E` of BEGIN, a Query, and a batch.
 #[test]
-fn a_query_in_an_open_batch_ends_the_session() {
+fn a_query_in_the_middle_of_a_batch() {
     let mut world = World::new();
     world.client(&[p("", "SELECT 1"), q("SELECT 1")].concat());
+    assert_eq!(heard(&mut world), ["1", "T", "D:0", "C:SELECT 1", "Z:I"]);
+    let begin = [p("", "BEGIN"), b("", ""), e("", 0)].concat();
+    let read = [pbde("SELECT 1"), s()].concat();
+    world.client(&[begin, q("SAVEPOINT s"), read].concat());
+    assert_eq!(
+        heard(&mut world),
+        [
+            "1",
+            "2",
+            "C:BEGIN",
+            "C:SAVEPOINT",
+            "Z:T",
+            "1",
+            "2",
+            "T",
+            "D:0",
+            "C:SELECT 1",
+            "Z:T"
+        ]
+    );
+}
+
+/// Outside a transaction block it would share the fate of what was sent before it.
+#[test]
+fn a_query_behind_work_that_no_sync_has_ended() {
+    let mut world = World::new();
+    world.client(&[pbde(WRITE), h()].concat());
+    world.approve(1);
+    heard(&mut world);
+    world.client(&q("SELECT 1"));
     assert!(
         world.heard[0].starts_with("E:FATAL 08P01"),
         "{:?}",
         world.heard
     );
-    assert!(world.session.is_closed());
+    assert!(world.session.is_closed() && world.server.committed.is_empty());
 }
 
 #[test]

@@ -1,17 +1,20 @@
 //! Cargo to messages, as the pool does it.
 
 use gate::cargo::More;
-use gate::{Cargo, Form, Look, Own, Step, Work};
+use gate::{Cargo, Form, Look, Own, Slot, Step, Work};
 
 #[derive(Clone, Debug)]
 pub enum Msg {
     Query(String),
-    Parse(String),
-    Bind(String),
-    DescribeStatement,
+    /// Name and text.
+    Parse(String, String),
+    /// Portal and statement.
+    Bind(String, String),
+    DescribeStatement(String),
     DescribePortal(String),
     Execute(String, i32),
     ClosePortal(String),
+    CloseStatement(String),
     CopyData,
     CopyDone,
     CopyFail,
@@ -19,25 +22,33 @@ pub enum Msg {
     Flush,
 }
 
+fn own(text: String, portal: &str) -> Vec<Msg> {
+    let mut all = vec![
+        Msg::Parse(String::new(), text),
+        Msg::Bind(portal.to_owned(), String::new()),
+        Msg::Execute(portal.to_owned(), 0),
+    ];
+    if !portal.is_empty() {
+        all.push(Msg::ClosePortal(portal.to_owned()));
+    }
+    all
+}
+
 /// Cargo to messages, as the pool does it.
 pub fn messages(cargo: &Cargo) -> Vec<Msg> {
-    let own = |text: String| {
-        let portal = String::new();
-        vec![
-            Msg::Parse(text),
-            Msg::Bind(portal.clone()),
-            Msg::Execute(portal, 0),
-        ]
-    };
     match cargo {
         Cargo::Released(released, form) => match (&released.request().work, form) {
             (Work::Query(text), Form::Query) => vec![Msg::Query(text.to_string())],
             (Work::Query(text), Form::Parse) => {
-                let mut all = own(text.to_string());
+                let mut all = own(text.to_string(), "");
                 all.insert(2, Msg::DescribePortal(String::new()));
                 all
             }
-            (Work::Batch(steps), _) => batch(steps),
+            (Work::Batch(_), _) => panic!("a batch without its slots"),
+        },
+        Cargo::Batch(released, slots) => match &released.request().work {
+            Work::Batch(steps) => batch(steps, slots),
+            Work::Query(_) => panic!("a Query with slots"),
         },
         Cargo::More(_, more) => vec![match more {
             More::Execute { portal, max_rows } => Msg::Execute(portal.to_string(), *max_rows),
@@ -47,43 +58,66 @@ pub fn messages(cargo: &Cargo) -> Vec<Msg> {
             More::CopyDone => Msg::CopyDone,
             More::CopyFail(_) => Msg::CopyFail,
         }],
-        Cargo::Look(Look::Parse(prepared)) => vec![Msg::Parse(prepared.text.to_string())],
-        Cargo::Look(Look::Describe) => vec![Msg::DescribeStatement],
+        Cargo::Look(Look::Parse(prepared, slot)) => step(&Step::Parse(prepared.clone()), slot),
+        Cargo::Look(Look::Describe(prepared, slot)) => {
+            step(&Step::DescribeStatement(prepared.clone()), slot)
+        }
+        Cargo::Look(Look::Close(slot)) => vec![Msg::CloseStatement(slot.name.to_string())],
         Cargo::Own(Own::Settings(settings)) => {
             let texts = Own::Settings(settings.clone()).sql();
-            let mut all = own(texts[0].clone());
+            let mut all = own(texts[0].clone(), "");
             if !settings.is_empty() {
-                all.push(Msg::Parse(texts[1].clone()));
+                all.push(Msg::Parse(String::new(), texts[1].clone()));
             }
             for _ in settings.iter() {
-                all.extend([Msg::Bind(String::new()), Msg::Execute(String::new(), 0)]);
+                all.push(Msg::Bind(String::new(), String::new()));
+                all.push(Msg::Execute(String::new(), 0));
             }
             all.push(Msg::Sync);
             all
         }
+        Cargo::Own(Own::Probe) => {
+            let mut all = own(Own::Probe.sql().remove(0), "");
+            all.push(Msg::Sync);
+            all
+        }
         Cargo::Own(it) if it.stands_alone() => it.sql().into_iter().map(Msg::Query).collect(),
-        Cargo::Own(it) => it.sql().into_iter().flat_map(own).collect(),
+        Cargo::Own(it) => it
+            .sql()
+            .into_iter()
+            .flat_map(|text| own(text, it.portal()))
+            .collect(),
         Cargo::Sync => vec![Msg::Sync],
         Cargo::Flush => vec![Msg::Flush],
     }
 }
 
-fn batch(steps: &[Step]) -> Vec<Msg> {
-    let mut all = Vec::new();
-    for (step, carried) in steps.iter().zip(gate::work::carried(steps)) {
-        if let (true, Step::DescribeStatement(it) | Step::Bind { statement: it, .. }) =
-            (carried, step)
-        {
-            all.push(Msg::Parse(it.text.to_string()));
-        }
-        all.push(match step {
-            Step::Parse(it) => Msg::Parse(it.text.to_string()),
-            Step::DescribeStatement(_) => Msg::DescribeStatement,
-            Step::Bind { portal, .. } => Msg::Bind(portal.to_string()),
-            Step::DescribePortal(portal) => Msg::DescribePortal(portal.to_string()),
-            Step::Execute { portal, max_rows } => Msg::Execute(portal.to_string(), *max_rows),
-            Step::ClosePortal(portal) => Msg::ClosePortal(portal.to_string()),
-        });
+fn batch(steps: &[Step], slots: &[Slot]) -> Vec<Msg> {
+    assert_eq!(steps.len(), slots.len());
+    let each = steps.iter().zip(slots);
+    each.flat_map(|(it, slot)| step(it, slot)).collect()
+}
+
+fn step(step: &Step, slot: &Slot) -> Vec<Msg> {
+    let name = || slot.name.to_string();
+    let mut all: Vec<Msg> = slot
+        .close
+        .iter()
+        .map(|it| Msg::CloseStatement(it.to_string()))
+        .collect();
+    if let (true, Step::DescribeStatement(it) | Step::Bind { statement: it, .. }) =
+        (slot.carried, step)
+    {
+        all.push(Msg::Parse(name(), it.text.to_string()));
     }
+    all.push(match step {
+        Step::Parse(it) => Msg::Parse(name(), it.text.to_string()),
+        Step::DescribeStatement(_) => Msg::DescribeStatement(name()),
+        Step::Bind { portal, .. } => Msg::Bind(portal.to_string(), name()),
+        Step::DescribePortal(portal) => Msg::DescribePortal(portal.to_string()),
+        Step::Execute { portal, max_rows } => Msg::Execute(portal.to_string(), *max_rows),
+        Step::ClosePortal(portal) => Msg::ClosePortal(portal.to_string()),
+        Step::CloseStatement(_) => Msg::CloseStatement(name()),
+    });
     all
 }

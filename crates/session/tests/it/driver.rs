@@ -8,13 +8,16 @@ use bytes::BytesMut;
 use gate::tickets::{NewTicket, Opened, StoreError};
 use gate::{
     Authority, Cargo, Clearance, Entry, Group, JournalDown, Judgement, NotClaimed, Principal,
-    Request, Tickets,
+    Released, Request, Tickets,
 };
 use session::{
-    Account, Admission, ConsoleCommand, Disposition, Effect, Fault, Input, Leased, Settlement,
-    TableReply, Verdict,
+    Account, Admission, ConsoleCommand, Disposition, Effect, Fault, Input, Leased, PoolMode,
+    Settlement, TableReply, Verdict,
 };
+use wire::backend::encode;
+use wire::fields::{Fields, Severity};
 use wire::scram::Verifier;
+use wire::sqlstate::SqlState;
 
 use crate::cargo::messages;
 use crate::dialect::hear;
@@ -48,7 +51,10 @@ impl World {
                 let account = self.account();
                 self.session.handle(now, Input::Account(account));
             }
-            Due::Admitted => self.session.handle(now, Input::Admitted(Ok(admission()))),
+            Due::Admitted => {
+                let admission = admission(self.mode);
+                self.session.handle(now, Input::Admitted(Ok(admission)));
+            }
             Due::Readings(texts) => {
                 let readings = texts.iter().map(|text| Arc::new(sql::read(text))).collect();
                 self.session.handle(now, Input::Readings(readings));
@@ -59,8 +65,7 @@ impl World {
             }
             Due::Leased => {
                 self.leased = self.pool_error.is_none();
-                let settings = Arc::new(self.leased_settings.clone());
-                let leased = self.pool_error.clone().map_or(Ok(Leased { settings }), Err);
+                let leased = self.lend();
                 self.session.handle(now, Input::Leased(leased));
             }
             Due::Claimed(clearance) => {
@@ -103,8 +108,21 @@ impl World {
                 self.session.handle(now, Input::Console(reply));
             }
             Due::Upstream => self.speak(),
+            Due::UpstreamEnd => self.session.handle(now, Input::UpstreamGone),
         }
         self.collect();
+    }
+
+    fn lend(&mut self) -> Result<Leased, Fault> {
+        if let Some(fault) = self.pool_error.clone() {
+            return Err(fault);
+        }
+        let (surface, statements) = self.idle.remove(&self.lane).unwrap_or_default();
+        self.server.statements = statements;
+        Ok(Leased {
+            surface,
+            pid: Some(4711),
+        })
     }
 
     fn account(&self) -> Account {
@@ -152,6 +170,7 @@ impl World {
         let hold = match self.policy.judge(request) {
             Judgement::Allow(pass) => return Verdict::Clear(Clearance::Pass(pass)),
             Judgement::Deny(denial) => return Verdict::Denied(denial),
+            Judgement::Apart(apart) => return Verdict::Apart(apart),
             Judgement::Hold(hold) => hold,
         };
         let new = NewTicket {
@@ -221,10 +240,11 @@ impl World {
         self.log.push(format!("  {}", show(&effect)));
         let due = match effect {
             Effect::Lookup { .. } => Due::Account,
-            Effect::Admit => Due::Admitted,
+            Effect::Admit { .. } => Due::Admitted,
             Effect::Read(texts) => Due::Readings(texts),
             Effect::Ask(request) => Due::Verdict(request),
-            Effect::Checkout(_) => {
+            Effect::Checkout(wanted) => {
+                self.lane = wanted.lane;
                 assert!(!self.leased, "one lease at a time");
                 Due::Leased
             }
@@ -253,18 +273,28 @@ impl World {
                 }
                 return;
             }
-            Effect::Checkin(disposition) => {
+            Effect::Checkin(disposition, surface) => {
                 assert!(self.leased, "checked in without a lease");
                 self.leased = false;
                 self.up.clear();
-                if disposition == Disposition::Close {
-                    let gone = std::mem::take(&mut self.server);
-                    self.server.committed = gone.committed;
-                    self.server.heard = gone.heard;
-                } else {
+                self.due.retain(|it| !matches!(it, Due::UpstreamEnd));
+                let dead = std::mem::take(&mut self.dead);
+                let closes = disposition == Disposition::Close;
+                assert!(!dead || closes, "a dead connection is kept");
+                if !closes && !self.lies {
                     assert!(self.server.is_idle(), "a connection in use is no clean one");
                 }
+                if disposition == Disposition::Clean {
+                    let statements = std::mem::take(&mut self.server.statements);
+                    self.idle.insert(self.lane, (surface, statements));
+                } else {
+                    self.server.renew();
+                }
                 return;
+            }
+            Effect::CancelUpstream if self.hears_cancels => {
+                self.server.cancel(&mut self.up);
+                Due::Upstream
             }
             Effect::CancelUpstream => return,
             Effect::Console(command) => Due::Console(command),
@@ -286,40 +316,116 @@ impl World {
     fn load(&mut self, cargo: &[Cargo]) {
         assert!(self.leased, "loaded without a lease");
         for it in cargo {
-            if let Cargo::Released(released, _) = it {
-                assert!(!self.intents.is_empty(), "no intent");
-                if let Authority::Signed { ticket, claim } = released.authority() {
-                    let inside = self.store.0.borrow();
-                    let claimed = inside
-                        .claims
-                        .iter()
-                        .any(|it| (it.0, it.1) == (*ticket, *claim));
-                    let ticket = &inside
-                        .tickets
-                        .iter()
-                        .find(|it| it.0.id == *ticket)
-                        .unwrap()
-                        .0;
-                    assert!(claimed && ticket.missing().is_empty(), "unsigned");
-                    assert_eq!(ticket.digest, released.request().digest().to_string());
-                }
+            if let Cargo::Released(released, _) | Cargo::Batch(released, _) = it {
+                self.may_run(released);
             }
+            if self.dead {
+                continue;
+            }
+            let (started, said) = (self.server.started.len(), self.up.len());
             for message in messages(it) {
+                if self.chatty {
+                    chat(&mut self.up);
+                }
                 self.server.take(message, &mut self.up);
             }
+            for text in &self.server.started[started..] {
+                let known = matches!(it, Cargo::Released(..) | Cargo::Batch(..) | Cargo::More(..))
+                    && self.released.contains(text);
+                assert!(
+                    known || matches!(it, Cargo::Own(_)),
+                    "{it:?} starts {text:?}"
+                );
+            }
+            self.may_die(said);
+            self.dead |= self.server.hung_up;
         }
         if !self.up.is_empty() {
             self.due.push_back(Due::Upstream);
         }
+        if self.dead {
+            self.due.push_back(Due::UpstreamEnd);
+        }
+    }
+
+    /// What is released was read as it is, and somebody signed for it or the policy lets it pass.
+    fn may_run(&mut self, released: &Released) {
+        let request = released.request();
+        assert!(!self.intents.is_empty(), "no intent");
+        let mut statements = request.statements();
+        for text in request.work.texts() {
+            for statement in &sql::read(&text).statements {
+                assert_eq!(statements.next(), Some(statement), "{text}");
+            }
+            self.released.insert(text.to_string());
+        }
+        assert!(statements.next().is_none(), "statements of nothing");
+        let Authority::Signed { ticket, claim } = released.authority() else {
+            let judgement = self.policy.judge(request);
+            assert!(matches!(judgement, Judgement::Allow(_)), "{judgement:?}");
+            return;
+        };
+        let inside = self.store.0.borrow();
+        let claimed = inside
+            .claims
+            .iter()
+            .any(|it| (it.0, it.1) == (*ticket, *claim));
+        let ticket = &inside
+            .tickets
+            .iter()
+            .find(|it| it.0.id == *ticket)
+            .unwrap()
+            .0;
+        assert!(claimed && ticket.missing().is_empty(), "unsigned");
+        assert_eq!(ticket.digest, request.digest().to_string());
+    }
+
+    /// The server dies in the middle of what it said from `said` on; a FATAL comes as a whole message.
+    fn may_die(&mut self, said: usize) {
+        let Some((left, fatal)) = self.dies else {
+            return;
+        };
+        let new = self.up.len() - said;
+        if new <= left {
+            self.dies = Some((left - new, fatal));
+            return;
+        }
+        let mut rest = self.up.split_off(said);
+        rest.truncate(left);
+        if fatal {
+            while let Some(frame) = wire::frame::take(&mut rest, usize::MAX).unwrap() {
+                self.up.extend_from_slice(&[frame.tag]);
+                let length = u32::try_from(frame.body.len() + 4).unwrap();
+                self.up.extend_from_slice(&length.to_be_bytes());
+                self.up.extend_from_slice(&frame.body);
+            }
+            let code = SqlState::new(b"57P01");
+            let words = Fields::new(Severity::Fatal, code, "terminating connection");
+            encode::error_response(&words, &mut self.up);
+        } else {
+            self.up.unsplit(rest);
+        }
+        self.log.push("        the server dies".into());
+        self.dies = None;
+        self.dead = true;
     }
 }
 
-fn admission() -> Admission {
+/// What a server may say at any time.
+fn chat(out: &mut BytesMut) {
+    let words = Fields::new(Severity::Notice, SqlState::new(b"00000"), "by the way");
+    encode::notice_response(&words, out);
+    encode::parameter_status("TimeZone", "Europe/Vienna", out);
+    encode::notification(99, "channel", "payload", out);
+}
+
+fn admission(mode: PoolMode) -> Admission {
     let pairs = [("TimeZone", "UTC"), ("server_version", "18.0")];
     let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
     Admission {
         parameters: Arc::new(pairs.into()),
         system_identifier: Arc::from("7001"),
         role: Arc::from("acme_rw"),
+        mode,
     }
 }

@@ -113,7 +113,9 @@ fn a_login_may_not_last_for_ever() {
     world.wait(1);
     assert_eq!(
         world.heard[1..],
-        ["E:FATAL 57014 canceling authentication due to timeout"]
+        [
+            "E:FATAL 57014 canceling authentication due to timeout | The time for it is login in [limits]."
+        ]
     );
 }
 

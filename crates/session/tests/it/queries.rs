@@ -53,7 +53,7 @@ fn a_held_write_runs_once_it_is_approved() {
 #[test]
 fn the_context_is_on_the_connection_before_anything_is_spent() {
     let mut world = held();
-    world.leased_settings = [("datestyle".to_owned(), "German".to_owned())].into();
+    world.leave_setting("datestyle", "German");
     world.approve(1);
     insta::assert_snapshot!(world.transcript());
     assert_eq!(world.server.heard, ["RESET ALL", WRITE]);
@@ -352,7 +352,7 @@ fn a_function_call_is_refused() {
 #[test]
 fn a_session_that_changed_its_state_keeps_its_connection() {
     let mut world = World::new();
-    world.client(&q("SET work_mem = '1GB'"));
+    world.client(&q("SET app.tenant = 'b'"));
     world.approve(1);
     world.client(&q("SELECT 1"));
     insta::assert_snapshot!(world.transcript());

@@ -2,6 +2,8 @@
 //! PostgreSQL has them, over statements that are known by their first word. It notes what was
 //! committed, so that tickets can be held against it.
 
+mod faults;
+
 use std::collections::HashMap;
 
 use bytes::BytesMut;
@@ -32,9 +34,17 @@ struct Block {
 pub struct Server {
     pub committed: Vec<String>,
     pub heard: Vec<String>,
+    /// What may have run: texts that were bound, executed or sent as a Query.
+    pub started: Vec<String>,
+    /// Of these, what has written, kept or not.
+    pub executed: Vec<String>,
+    /// It closed the connection itself.
+    pub hung_up: bool,
     block: Option<Block>,
     skipping: bool,
-    unnamed: String,
+    pub statements: HashMap<String, String>,
+    /// Settings that the session set, as the probe shows them.
+    settings: Vec<(String, String)>,
     portals: HashMap<String, Portal>,
     /// The text of a COPY that waits for data, and whether a Query began it.
     copying: Option<(String, Option<Vec<String>>)>,
@@ -63,6 +73,9 @@ fn statements(text: &str) -> Vec<String> {
 impl Server {
     /// Takes one message and writes what it answers.
     pub fn take(&mut self, message: Msg, out: &mut BytesMut) {
+        if self.hung_up {
+            return;
+        }
         if self.copying.is_some() {
             return self.copy(&message, out);
         }
@@ -81,11 +94,19 @@ impl Server {
                 return self.ready(out);
             }
             Msg::Flush | Msg::CopyData | Msg::CopyDone | Msg::CopyFail => Ok(()),
-            Msg::Parse(text) => self.parse(text, out),
-            Msg::Bind(portal) => self.bind(portal, out),
-            Msg::DescribeStatement => {
-                encode::parameter_description(&[], out).unwrap();
-                describe(&self.unnamed, out);
+            Msg::Parse(name, text) => self.parse(name, text, out),
+            Msg::Bind(portal, name) => self.bind(portal, &name, out),
+            Msg::DescribeStatement(name) => match self.statements.get(&name) {
+                Some(text) => {
+                    encode::parameter_description(&[], out).unwrap();
+                    describe(text, out);
+                    Ok(())
+                }
+                None => Err((b"26000", "no such statement")),
+            },
+            Msg::CloseStatement(name) => {
+                self.statements.remove(&name);
+                encode::close_complete(out);
                 Ok(())
             }
             Msg::DescribePortal(portal) => match self.portals.get(&portal) {
@@ -109,7 +130,7 @@ impl Server {
         }
     }
 
-    fn parse(&mut self, text: String, out: &mut BytesMut) -> Said {
+    fn parse(&mut self, name: String, text: String, out: &mut BytesMut) -> Said {
         self.heard.push(text.clone());
         let statements = statements(&text);
         if statements.len() > 1 {
@@ -119,14 +140,23 @@ impl Server {
             return Err((b"42P01", "relation does not exist"));
         }
         self.may(statements.first().map_or("", String::as_str))?;
-        self.unnamed = text;
+        if !name.is_empty() && self.statements.contains_key(&name) {
+            return Err((b"42P05", "prepared statement already exists"));
+        }
+        self.statements.insert(name, text);
         self.block.get_or_insert_default();
         encode::parse_complete(out);
         Ok(())
     }
 
-    fn bind(&mut self, portal: String, out: &mut BytesMut) -> Said {
-        let text = self.unnamed.clone();
+    fn bind(&mut self, portal: String, name: &str, out: &mut BytesMut) -> Said {
+        let Some(text) = self.statements.get(name).cloned() else {
+            return Err((b"26000", "no such statement"));
+        };
+        if !portal.is_empty() && self.portals.contains_key(&portal) {
+            return Err((b"42P03", "portal already exists"));
+        }
+        self.started.push(text.clone());
         self.may(&text)?;
         self.block.get_or_insert_default();
         self.portals.insert(portal, Portal { text, given: 0 });
@@ -147,6 +177,7 @@ impl Server {
         let Some(portal) = self.portals.get(name).cloned() else {
             return Err((b"34000", "no such portal"));
         };
+        self.started.push(portal.text.clone());
         self.may(&portal.text)?;
         self.block.get_or_insert_default();
         if word(&portal.text, 0) == "SELECT" && rows > 0 {
@@ -174,6 +205,7 @@ impl Server {
 
     fn query(&mut self, text: &str, out: &mut BytesMut) {
         self.heard.push(text.to_owned());
+        self.started.push(text.to_owned());
         let all = statements(text);
         if all.is_empty() {
             encode::empty_query(out);
@@ -183,29 +215,36 @@ impl Server {
 
     /// The statements of a Query, up to its end or a COPY FROM STDIN.
     fn go_on(&mut self, mut all: Vec<String>, out: &mut BytesMut) {
+        // What the last statement says waits for the commit.
+        let mut last = BytesMut::new();
         while !all.is_empty() {
             let text = all.remove(0);
             self.block.get_or_insert_default();
+            out.unsplit(last.split());
             let said = self.may(&text).and_then(|()| {
                 if rows_of(&text) > 0 && word(&text, 0) == "SELECT" {
                     describe(&text, out);
                 }
-                self.run(&text, Some(all.clone()), out)
+                self.run(&text, Some(all.clone()), &mut last)
             });
             if let Err((code, message)) = said {
+                out.unsplit(last);
                 error(*code, message, out);
                 self.abort();
                 return self.ready(out);
             }
             if self.copying.is_some() {
+                out.unsplit(last);
                 return;
             }
         }
         if self.block.as_ref().is_some_and(|it| !it.explicit)
             && let Err((code, message)) = self.commit()
         {
+            last.clear();
             error(*code, message, out);
         }
+        out.unsplit(last);
         self.ready(out);
     }
 
@@ -215,7 +254,7 @@ impl Server {
             Msg::CopyFail => Err((b"57014", "COPY from stdin failed")),
             // V21: these two are swallowed.
             Msg::CopyData | Msg::Sync | Msg::Flush => return,
-            other => panic!("{other:?} during COPY"),
+            _ => return self.hang_up(out),
         };
         let (text, rest) = self.copying.take().unwrap();
         let end = end.and_then(|()| {
@@ -247,6 +286,7 @@ impl Server {
         }
         self.block().deferred |= text.contains("deferred");
         self.block().effects.push(text.to_owned());
+        self.executed.push(text.to_owned());
         Ok(())
     }
 
@@ -261,6 +301,12 @@ impl Server {
             "" => {
                 encode::empty_query(out);
                 return Ok(());
+            }
+            "SELECT" if text.contains("pg_settings") => {
+                for (name, value) in &self.settings {
+                    encode::data_row(&[Some(name), Some(value)], out).unwrap();
+                }
+                "SELECT".into()
             }
             "SELECT" => {
                 let rows = rows_of(text);
@@ -356,12 +402,34 @@ impl Server {
                 block.savepoints.truncate(at);
                 Ok("RELEASE".into())
             }
+            "SET" | "RESET" | "DISCARD" => Ok(self.setting(text)),
+            other => Ok(other.to_owned()),
+        }
+    }
+
+    fn setting(&mut self, text: &str) -> String {
+        let name = |at| word(text, at);
+        match name(0).as_str() {
+            "SET" if name(2) == "=" && name(1) != "LOCAL" => {
+                let setting = (name(1), name(3));
+                self.settings.retain(|it| it.0 != setting.0);
+                self.settings.push(setting);
+                "SET".into()
+            }
             "SET" => {
                 let on = text.contains("transaction_read_only = on");
                 self.block().read_only |= on;
-                Ok("SET".into())
+                "SET".into()
             }
-            other => Ok(other.to_owned()),
+            "RESET" => {
+                self.settings.clear();
+                "RESET".into()
+            }
+            _ => {
+                self.settings.clear();
+                self.statements.clear();
+                "DISCARD ALL".into()
+            }
         }
     }
 
@@ -420,6 +488,17 @@ fn error(code: [u8; 5], message: &str, out: &mut BytesMut) {
 }
 
 impl Server {
+    /// The connection goes to the next session after a reset, or it is a new one.
+    pub fn renew(&mut self) {
+        *self = Self {
+            committed: std::mem::take(&mut self.committed),
+            heard: std::mem::take(&mut self.heard),
+            started: std::mem::take(&mut self.started),
+            executed: std::mem::take(&mut self.executed),
+            ..Self::default()
+        };
+    }
+
     /// Whether nothing is open.
     pub fn is_idle(&self) -> bool {
         self.block.is_none() && !self.skipping && self.copying.is_none()

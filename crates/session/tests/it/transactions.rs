@@ -2,7 +2,7 @@
 
 use gate::State;
 
-use crate::dialect::{dp, pbde, pipeline, q, s};
+use crate::dialect::{b, dp, e, p, pbde, pipeline, q, s};
 use crate::world::World;
 
 const WRITE: &str = "INSERT INTO t VALUES (1)";
@@ -321,4 +321,66 @@ fn a_lost_commit_leaves_its_tickets_in_doubt() {
         "{}",
         world.transcript()
     );
+}
+
+/// As psqlODBC and its like send them: BEGIN, or a savepoint, in one string with the statement.
+#[test]
+fn control_in_front_of_a_statement_is_taken_apart() {
+    let mut world = World::new();
+    world.client(&q("BEGIN;SELECT 1"));
+    let read = ["C:BEGIN", "T", "D:0", "C:SELECT 1", "Z:T"];
+    assert_eq!(heard(&mut world), read);
+    world.client(&q("SAVEPOINT s; SELECT 1"));
+    let read = ["C:SAVEPOINT", "T", "D:0", "C:SELECT 1", "Z:T"];
+    assert_eq!(heard(&mut world), read);
+    world.client(&q(&format!("SAVEPOINT s;{WRITE}")));
+    assert!(world.is_waiting());
+    world.approve(1);
+    let all = heard(&mut world);
+    assert_eq!(all.last().unwrap(), "Z:T");
+    world.client(&q("COMMIT"));
+    assert_eq!(world.server.committed, [WRITE]);
+}
+
+#[test]
+fn a_string_of_reads_is_taken_apart_and_ends_with_the_first_that_fails() {
+    let mut world = World::new();
+    world.client(&q("SELECT 1; SELECT 2; SELECT 3"));
+    let each = ["T", "D:0", "C:SELECT 1"];
+    let all = [&each[..], &each, &each, &["Z:I"]].concat();
+    assert_eq!(heard(&mut world), all);
+    world.client(&q("SELECT 1; SELECT boom; SELECT 3"));
+    let all = heard(&mut world);
+    assert_eq!(all.len(), 6, "{all:?}");
+    assert!(
+        all[4].starts_with("E:ERROR 22012") && all[5] == "Z:I",
+        "{all:?}"
+    );
+}
+
+/// pgjdbc's autosave, where the savepoint is part of the batch.
+#[test]
+fn a_savepoint_in_front_of_a_read_in_one_batch() {
+    let mut world = World::new();
+    world.client(&q("BEGIN"));
+    heard(&mut world);
+    let savepoint = [p("", "SAVEPOINT s"), b("", ""), e("", 0)].concat();
+    world.client(&[savepoint.clone(), pbde("SELECT 1"), s()].concat());
+    let all = [
+        "1",
+        "2",
+        "C:SAVEPOINT",
+        "1",
+        "2",
+        "T",
+        "D:0",
+        "C:SELECT 1",
+        "Z:T",
+    ];
+    assert_eq!(heard(&mut world), all);
+    // What fails behind it is skipped to the Sync, which was read with it.
+    world.client(&[savepoint, pbde("SELECT boom"), pbde("SELECT 1"), s()].concat());
+    let all = heard(&mut world);
+    assert_eq!(all.last().unwrap(), "Z:E", "{all:?}");
+    assert_eq!(all.iter().filter(|it| it.starts_with("Z:")).count(), 1);
 }

@@ -40,7 +40,7 @@ pub fn show(effect: &Effect) -> String {
                 ""
             }
         ),
-        Effect::Checkout(_) => "Checkout".into(),
+        Effect::Checkout(wanted) => format!("Checkout {:?}", wanted.lane),
         Effect::Claim(clearance) => match clearance.ticket() {
             Some(ticket) => format!("Claim {ticket}"),
             None => "Claim pass".into(),
@@ -60,7 +60,7 @@ pub fn show(effect: &Effect) -> String {
             format!("Settle {} {:?}", tickets.join(" "), settlement.event)
         }
         Effect::Leave { ticket, withdraw } => format!("Leave {ticket} withdraw={withdraw}"),
-        Effect::Checkin(disposition) => format!("Checkin {disposition:?}"),
+        Effect::Checkin(disposition, _) => format!("Checkin {disposition:?}"),
         other => format!("{other:?}"),
     }
 }
@@ -111,16 +111,17 @@ fn entry_word(entry: &Entry) -> String {
 fn cargo_word(cargo: &Cargo) -> String {
     match cargo {
         Cargo::Released(released, form) => match (&released.request().work, form) {
-            (gate::Work::Batch(_), _) => "Released batch".into(),
+            (gate::Work::Batch(_), _) => "Released without slots".into(),
             (gate::Work::Query(_), Form::Query) => "Released as Query".into(),
             (gate::Work::Query(_), Form::Parse) => "Released as Parse".into(),
         },
+        Cargo::Batch(..) => "Released batch".into(),
         Cargo::More(_, more) => format!("{more:?}")
             .chars()
             .take_while(char::is_ascii_alphabetic)
             .collect(),
-        Cargo::Look(gate::Look::Parse(_)) => "Look Parse".into(),
-        Cargo::Look(gate::Look::Describe) => "Look Describe".into(),
+        Cargo::Look(gate::Look::Parse(..)) => "Look Parse".into(),
+        Cargo::Look(gate::Look::Describe(..)) => "Look Describe".into(),
         Cargo::Own(own) => format!("{own:?}")
             .chars()
             .take_while(char::is_ascii_alphabetic)

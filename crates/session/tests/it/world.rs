@@ -1,6 +1,6 @@
 //! A scripted session and everything around it: what a test makes happen, and what it sees of it.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,10 +8,12 @@ use bytes::{Bytes, BytesMut};
 use gate::policy::Ruling;
 use gate::tickets::Word;
 use gate::{
-    Clearance, Entry, Event, Group, Need, Policy, Request, Rule, Settings, TicketId, Tickets,
+    Clearance, Entry, Event, Group, Need, Policy, Request, Rule, Surface, TicketId, Tickets,
 };
 use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
-use session::{ConsoleCommand, Fault, Input, Limits, News, Peer, Session, Settlement};
+use session::{
+    ConsoleCommand, Fault, Input, Lane, Limits, News, Peer, PoolMode, Session, Settlement,
+};
 use wire::startup::Startup;
 use wire::{ByteString, CancelKey};
 
@@ -33,6 +35,8 @@ pub enum Due {
     Settled(Settlement),
     Console(ConsoleCommand),
     Upstream,
+    /// The server's bytes end here.
+    UpstreamEnd,
 }
 
 impl Due {
@@ -47,7 +51,7 @@ impl Due {
             Self::Written(_) => "write",
             Self::Settled(_) => "settle",
             Self::Console(_) => "console",
-            Self::Upstream => "upstream",
+            Self::Upstream | Self::UpstreamEnd => "upstream",
         }
     }
 }
@@ -62,12 +66,25 @@ pub struct World {
     pub paused: HashSet<&'static str>,
     /// Upstream bytes arrive in pieces of this size.
     pub pieces: Option<usize>,
+    /// Before each of its answers the server says something that nobody asked for.
+    pub chatty: bool,
+    /// A cancel reaches the server at once; else it comes too late.
+    pub hears_cancels: bool,
+    /// The server dies when it has said so many more bytes, with a FATAL or without a word.
+    pub dies: Option<(usize, bool)>,
+    pub dead: bool,
+    /// The server says what it likes, so its own word of itself is no judge.
+    pub lies: bool,
+    /// Texts of all that was released so far.
+    pub released: HashSet<String>,
     pub journal_down: bool,
     /// Anything may pass, so no law says what did.
     pub open_door: bool,
     pub pool_error: Option<Fault>,
-    /// What a fresh connection has for settings.
-    pub leased_settings: Settings,
+    pub mode: PoolMode,
+    /// What lies on the connections that are lent next, and the statements that are there.
+    pub idle: HashMap<Lane, (Surface, HashMap<String, String>)>,
+    pub lane: Lane,
     pub known_user: bool,
     pub destination: Option<session::Destination>,
     pub log: Vec<String>,
@@ -146,7 +163,12 @@ impl World {
     }
 
     pub fn with(policy: Arc<Policy>) -> Self {
+        Self::with_mode(policy, PoolMode::default())
+    }
+
+    pub fn with_mode(policy: Arc<Policy>, mode: PoolMode) -> Self {
         let mut world = Self::connect(policy, &startup(&[("user", "alice"), ("database", "acme")]));
+        world.mode = mode;
         world.run();
         world.log_in(SECRET);
         assert_eq!(world.session.state(), "idle");
@@ -176,10 +198,18 @@ impl World {
             server: Server::default(),
             paused: HashSet::new(),
             pieces: None,
+            chatty: false,
+            hears_cancels: false,
+            dies: None,
+            dead: false,
+            lies: false,
+            released: HashSet::new(),
             journal_down: false,
             open_door: false,
             pool_error: None,
-            leased_settings: Settings::new(),
+            mode: PoolMode::default(),
+            idle: HashMap::new(),
+            lane: Lane::Write,
             known_user: true,
             destination: Some(session::Destination::Tenant("acme".into())),
             log: Vec::new(),
@@ -215,6 +245,14 @@ impl World {
 
     // --- what happens ---
 
+    /// The next connection comes with this setting of somebody before.
+    pub fn leave_setting(&mut self, name: &str, value: &str) {
+        for lane in [Lane::Read, Lane::Write] {
+            let settings = Arc::new([(name.to_owned(), value.to_owned())].into());
+            self.idle.entry(lane).or_default().0.settings = settings;
+        }
+    }
+
     pub fn client(&mut self, bytes: &[u8]) {
         self.session.inbox().extend_from_slice(bytes);
         let tags = tags(bytes);
@@ -237,7 +275,8 @@ impl World {
 
     pub fn upstream_gone(&mut self) {
         self.up.clear();
-        self.due.retain(|it| !matches!(it, Due::Upstream));
+        self.due
+            .retain(|it| !matches!(it, Due::Upstream | Due::UpstreamEnd));
         self.say("upstream is gone", Input::UpstreamGone);
     }
 

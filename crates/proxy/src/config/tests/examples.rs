@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::super::{keys, policy_file};
+use super::super::{ServerTls, keys, policy_file};
 use super::{Config, Room};
 
 fn example(name: &str) -> PathBuf {
@@ -22,8 +22,8 @@ fn portcullis_toml_can_be_used_as_it_is() {
             .all(|address| address.ip().is_loopback())
     );
     assert_eq!(config.user("carol").unwrap().tenants, ["portcullis"]);
-    assert_eq!(config.tenant("acme").unwrap().database, "acme");
-    assert_eq!(config.tenant("shop_eu").unwrap().database, "shop_eu");
+    assert_eq!(config.tenant("acme").unwrap().write.database, "acme");
+    assert_eq!(config.tenant("shop_eu").unwrap().write.database, "shop_eu");
 }
 
 #[test]
@@ -33,12 +33,17 @@ fn portcullis_toml_has_the_defaults_and_every_key() {
     let bare = room.parse(super::SOUND).unwrap();
     let full = Config::load(&example("portcullis.toml")).unwrap();
     assert_eq!(format!("{:?}", bare.limits), format!("{:?}", full.limits));
-    assert_eq!(bare.sessions_max, full.sessions_max);
+    assert_eq!(bare.edge, full.edge);
+    assert_eq!(bare.servers, full.servers);
     assert_eq!(
         (bare.decide_within, bare.use_within),
         (full.decide_within, full.use_within)
     );
     let (bare, full) = (bare.tenant("acme").unwrap(), full.tenant("acme").unwrap());
+    assert_eq!(bare.pool_mode, full.pool_mode);
+    let (bare, full) = (bare.write, full.write);
+    assert_eq!(bare.idle_timeout, full.idle_timeout);
+    assert_eq!(bare.lifetime, full.lifetime);
     assert_eq!((bare.port, bare.size), (full.port, full.size));
     assert_eq!((bare.wait, bare.connect), (full.wait, full.connect));
     for (table, known) in keys::TABLES {
@@ -68,7 +73,7 @@ fn minimal_toml_lacks_nothing_but_its_files() {
     room.write("app.password", 0o600, "secret of app\n");
     let config = room.parse(&text).unwrap();
     assert_eq!(config.users.len(), 2);
-    assert!(config.tls.certified_key().unwrap().is_some());
+    assert!(matches!(config.tls, ServerTls::On { .. }));
     let lines = text
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'));

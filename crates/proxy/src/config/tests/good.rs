@@ -7,15 +7,16 @@ use std::time::Duration;
 use gate::policy::Judgement;
 use gate::{Context, Group, Policy, Principal, Request, TenantId, Work};
 use secrecy::ExposeSecret;
+use session::PoolMode;
 
-use super::super::{Config, ServerTls};
+use super::super::{Config, Edge, ServerTls};
 use super::{Room, SOUND, policy};
 
 const LARGER: &str = r#"
 listen = ["127.0.0.1:6432", "[::1]:6432"]
 state = "/var/lib/portcullis"
 node = "gate-7"
-limits = { request_bytes_max = "1 MiB", pipeline_max = 7, ahead_bytes_max = "4 KiB", sessions_max = 5, login = "500 s" }
+limits = { request_bytes_max = "1 MiB", pipeline_max = 7, ahead_bytes_max = "4 KiB", sessions_max = 5, sessions_per_address_max = 4, buffer_bytes_max = "32 KiB", tenant_buffer_bytes_max = "1 GiB", slow_reader = "9 s", login = "500 s", server_connections_max = 90, server_logins_max = 4 }
 hold = { heartbeat = "1 min", transaction_budget = "2 h" }
 tickets = { decide_within = "1 d", use_within = "90 min" }
 rule = [{ name = "reads", class = "read", verdict = "allow" }]
@@ -33,6 +34,11 @@ carol = { verifier = "VERIFIER", groups = ["team", "audit"] }
 [group.team]
 members = "alice"
 
+[pool]
+mode = "statement"
+idle_timeout = "5 min"
+lifetime = "2 h"
+
 [tenant."*_eu"]
 host = "eu.example.com"
 user = "eu"
@@ -45,6 +51,10 @@ database = "s_{tenant}"
 user = "shop"
 password_file = "acme.password"
 sslmode = "require"
+pool_mode = "session"
+idle_timeout = "3 s"
+read_user = "shop_read"
+read_password = "secret of reads"
 pool_size = 3
 wait = "1 s"
 connect = "2 s"
@@ -80,19 +90,26 @@ fn every_key_arrives() {
     assert_eq!(config.limits.login, seconds(500));
     assert_eq!(config.limits.heartbeat, seconds(60));
     assert_eq!(config.limits.budget, seconds(7200));
-    assert_eq!(config.sessions_max, 5);
+    let edge = Edge {
+        sessions_per_address_max: 4,
+        buffer_bytes_max: 32 << 10,
+        tenant_buffer_bytes_max: 1 << 30,
+        slow_reader: seconds(9),
+        ..Edge::with_sessions(5)
+    };
+    assert_eq!(config.edge, edge);
+    assert_eq!(edge.sessions_per_tenant_max, 5, "as sessions_max");
+    let servers = config.servers;
+    assert_eq!((servers.connections_max, servers.logins_max), (90, 4));
     assert_eq!(config.decide_within, seconds(86_400));
     assert_eq!(config.use_within, seconds(5400));
+    let ServerTls::On { pair, plaintext } = &config.tls else {
+        panic!("no TLS: {:?}", config.tls)
+    };
+    assert_eq!((pair.cert.len(), *plaintext), (1, false));
     let (certificate, key) = (room.file("server.crt"), room.file("server.key"));
-    assert_eq!(
-        config.tls,
-        ServerTls::On {
-            certificate,
-            key,
-            plaintext: false
-        }
-    );
-    assert!(config.tls.certified_key().unwrap().is_some());
+    assert!(ServerTls::read(&certificate, &key).is_ok());
+    assert!(ServerTls::read(&certificate, &room.file("other.key")).is_err());
     assert_eq!(config.policy.needs().count(), 1);
 }
 
@@ -115,7 +132,7 @@ fn a_tenant_is_an_exact_name_or_the_first_pattern() {
     let (_, config) = larger();
     let place = |name: &str| {
         let options = config.tenant(name)?;
-        Some((options.user, options.database))
+        Some((options.write.user, options.write.database))
     };
     let some = |user: &str, database: &str| Some((user.to_owned(), database.to_owned()));
     assert_eq!(place("shop_one"), some("one", "shop_one"));
@@ -136,7 +153,7 @@ fn a_tenant_is_an_exact_name_or_the_first_pattern() {
 #[test]
 fn a_tenant_has_its_login_and_its_pool() {
     let (_, config) = larger();
-    let options = config.tenant("shop_two").unwrap();
+    let options = config.tenant("shop_two").unwrap().write;
     assert_eq!(
         (options.host.as_str(), options.port),
         ("db.example.com", 5433)
@@ -147,8 +164,53 @@ fn a_tenant_has_its_login_and_its_pool() {
         (options.wait, options.connect),
         (Duration::from_secs(1), Duration::from_secs(2))
     );
-    assert!(config.tenant("x_eu").unwrap().password.is_none());
+    assert!(config.tenant("x_eu").unwrap().write.password.is_none());
     assert!(!format!("{config:?}").contains("secret of"));
+}
+
+#[test]
+fn what_a_tenant_does_not_say_of_its_pool_is_said_for_all() {
+    let (_, config) = larger();
+    let (shop, one) = (
+        config.tenant("shop_two").unwrap(),
+        config.tenant("shop_one").unwrap(),
+    );
+    assert_eq!(
+        (shop.pool_mode, one.pool_mode),
+        (PoolMode::Session, PoolMode::Statement)
+    );
+    let minutes = Duration::from_mins;
+    assert_eq!(shop.write.idle_timeout, Duration::from_secs(3));
+    assert_eq!(one.write.idle_timeout, minutes(5));
+    assert_eq!(shop.write.lifetime, minutes(120));
+    let room = Room::new();
+    let bare = room.parse(SOUND).unwrap().tenant("acme").unwrap();
+    assert_eq!(bare.pool_mode, PoolMode::Transaction);
+    assert_eq!(
+        (bare.write.idle_timeout, bare.write.lifetime),
+        (minutes(10), minutes(60))
+    );
+}
+
+/// DESIGN ruling 10.
+#[test]
+fn reads_have_a_login_of_their_own_or_begin_read_only() {
+    let (_, config) = larger();
+    let read_only = [("default_transaction_read_only".to_owned(), "on".to_owned())];
+    let shop = config.tenant("shop_two").unwrap();
+    assert_eq!((&*shop.write.user, &*shop.read.user), ("shop", "shop_read"));
+    let password = shop.read.password.as_ref().unwrap();
+    assert_eq!(password.expose_secret(), "secret of reads");
+    assert_eq!(shop.read.database, "s_shop_two");
+    assert!(!shop.has_one_login());
+    let one = config.tenant("shop_one").unwrap();
+    assert_eq!((&*one.write.user, &*one.read.user), ("one", "one"));
+    assert_eq!(one.read.database, "shop_one");
+    assert!(one.has_one_login());
+    for tenant in [shop, one] {
+        assert_eq!(tenant.write.parameters, []);
+        assert_eq!(tenant.read.parameters, read_only);
+    }
 }
 
 #[test]
@@ -159,8 +221,7 @@ fn clear_text_over_the_network_must_be_spelled_out() {
         "plaintext = true\ninsecure_plaintext = true",
     );
     let config = room.parse(&text).unwrap();
-    assert_eq!(config.tls, ServerTls::Off);
-    assert!(config.tls.certified_key().unwrap().is_none());
+    assert!(matches!(config.tls, ServerTls::Off));
 }
 
 #[test]
@@ -200,6 +261,7 @@ fn verdict(policy: &Policy, user: &str, groups: &[&str], tenant: &str, text: &st
     match policy.judge(&request) {
         Judgement::Allow(pass) => format!("allow: {}", pass.rule()),
         Judgement::Hold(hold) => format!("hold: {}", hold.rule),
+        Judgement::Apart(_) => "apart".to_owned(),
         Judgement::Deny(denial) => format!("deny: {}", denial.rule),
     }
 }

@@ -1,0 +1,29 @@
+//! What a pool promises, before a server made of memory and on a clock that only moves when nothing
+//! else can. It never opens a socket and never waits for real.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "this is all test code: a panic is how a test says no"
+)]
+
+mod fairness;
+mod owners;
+mod server;
+mod storms;
+mod time;
+
+use std::future::Future;
+
+/// Runs a test on a thread of its own with a clock that stands still while there is work.
+fn run(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, test);
+}

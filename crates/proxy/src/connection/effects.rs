@@ -1,0 +1,230 @@
+//! What a session wants done, done: each effect, and the answer that it has. It decides nothing.
+
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use gate::{
+    Cargo, Clearance, Entry, Journal, PrincipalId, Request, Settings, TenantId, Tickets, claim,
+};
+use pool::{Borrower, CheckoutError, Lease};
+use session::{Checkout, Destination, Effect, Fault, Input, Leased, Settlement, Verdict};
+use sql::Reading;
+
+use super::{Answer, Connection};
+use crate::console;
+use crate::gatekeeper::checkout_fault;
+use crate::socket::GOODBYE;
+use crate::world::World;
+
+impl<W: World, S: crate::socket::Socket> Connection<W, S> {
+    /// Carries effects out in order; one that takes its time stops those behind it.
+    pub(super) fn perform_effects(&mut self) {
+        while self.pending.is_none() {
+            let Some(effect) = self.session.next_effect() else {
+                return;
+            };
+            self.perform(effect);
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Lookup { user, database } => self.lookup(&user, &database),
+            Effect::Admit { principal, login } => self.admit(principal, login),
+            Effect::Read(texts) => self.read_texts(texts),
+            Effect::Ask(request) => self.ask(&request),
+            Effect::Checkout(wanted) => self.checkout(&wanted),
+            Effect::Claim(clearance) => self.claim(clearance),
+            Effect::Write(entry) => self.write(entry),
+            Effect::Note(entry) => self.note(entry),
+            Effect::Load(cargo) => self.load(&cargo),
+            Effect::Settle(settlement) => self.settle(settlement),
+            Effect::Leave { ticket, withdraw } => {
+                let (keeper, pid) = (Rc::clone(&self.keeper), self.place.key().pid);
+                tokio::task::spawn_local(async move { keeper.leave(ticket, pid, withdraw).await });
+            }
+            Effect::Checkin(disposition, surface) => {
+                if let Some(mut lease) = self.lease.take() {
+                    lease.upstream().put_surface(surface);
+                    lease.checkin(disposition);
+                }
+            }
+            Effect::CancelUpstream => self.cancel_upstream(),
+            Effect::Console(command) => self.console(command),
+            Effect::Close => {
+                self.closing = true;
+                self.goodbye = Some(self.keeper.world.now() + GOODBYE);
+            }
+        }
+    }
+
+    fn later(&mut self, answer: impl Future<Output = Answer<W>> + 'static) {
+        self.pending = Some(Box::pin(answer));
+    }
+
+    fn lookup(&mut self, user: &str, database: &str) {
+        let account = self.keeper.account(user, database);
+        if let Some(Destination::Tenant(tenant)) = &account.destination {
+            self.tenant = Some(tenant.clone());
+        }
+        self.place.show(|view| {
+            user.clone_into(&mut view.user);
+            database.clone_into(&mut view.tenant);
+        });
+        self.tell(Input::Account(account));
+    }
+
+    fn admit(&mut self, principal: PrincipalId, login: Arc<Settings>) {
+        // Only now, when somebody has proven who they are, is a pool made.
+        let tenant = self.tenant.clone();
+        let joined = tenant.as_ref().map_or(Ok(()), |it| self.place.join(it));
+        if let Err(fault) = joined {
+            return self.tell(Input::Admitted(Err(fault)));
+        }
+        self.lanes = tenant.as_ref().and_then(|it| self.keeper.lanes(it));
+        let (Some(lanes), Some(tenant)) = (self.lanes.clone(), tenant) else {
+            return self.tell(Input::Admitted(Err(Fault::no_tenant(""))));
+        };
+        self.later(async move {
+            let admitted = lanes.admit(principal, login).await;
+            let admitted = admitted.map_err(|error| checkout_fault(&tenant, &error));
+            Answer::Input(Input::Admitted(admitted))
+        });
+    }
+
+    fn read_texts(&mut self, texts: Vec<bytestring::ByteString>) {
+        let here = texts.iter().map(|text| text.len()).sum::<usize>() <= sql::HERE_BYTES_MAX;
+        let reader = &self.keeper.reader;
+        let read = |text| {
+            if here {
+                reader.read_here(text)
+            } else {
+                reader.known(text)
+            }
+        };
+        let known: Option<Vec<Arc<Reading>>> = texts.iter().map(read).collect();
+        if let Some(readings) = known {
+            return self.tell(Input::Readings(readings));
+        }
+        let reader = self.keeper.reader.clone();
+        self.later(async move {
+            let mut readings = Vec::with_capacity(texts.len());
+            for text in texts {
+                readings.push(reader.read(text).await);
+            }
+            Answer::Input(Input::Readings(readings))
+        });
+    }
+
+    fn ask(&mut self, request: &Arc<Request>) {
+        match self.keeper.judge(self.number, request) {
+            Ok(verdict) => self.tell(Input::Verdict(verdict)),
+            Err(hold) => {
+                let (keeper, number, pid) =
+                    (Rc::clone(&self.keeper), self.number, self.place.key().pid);
+                self.later(async move {
+                    let verdict: Verdict = keeper.hold(number, pid, hold).await;
+                    Answer::Input(Input::Verdict(verdict))
+                });
+            }
+        }
+    }
+
+    fn checkout(&mut self, wanted: &Checkout) {
+        let principal = self.session.principal().map(|it| it.id.clone());
+        let (Some(lanes), Some(principal)) = (&self.lanes, principal) else {
+            return self.tell(Input::Leased(Err(Fault::no_upstream(""))));
+        };
+        let pool = Rc::clone(lanes.pool(wanted.lane));
+        let login = wanted.login.clone().unwrap_or_default();
+        let owner = Borrower { principal, login };
+        if let Some(lease) = pool.try_checkout(&owner) {
+            return self.leased(Ok(lease));
+        }
+        self.queued = true;
+        self.later(async move { Answer::Lease(Box::new(pool.checkout(&owner).await)) });
+    }
+
+    pub(super) fn leased(&mut self, leased: Result<Lease<W::Dial>, CheckoutError>) {
+        let input = match leased {
+            Ok(mut lease) => {
+                let upstream = lease.upstream();
+                let (surface, pid) = (upstream.take_surface(), upstream.pid());
+                self.lease = Some(lease);
+                Input::Leased(Ok(Leased { surface, pid }))
+            }
+            Err(error) => {
+                let tenant = self.tenant.clone().unwrap_or_else(|| TenantId::from(""));
+                Input::Leased(Err(checkout_fault(&tenant, &error)))
+            }
+        };
+        self.tell(input);
+    }
+
+    fn claim(&mut self, clearance: Clearance) {
+        let tickets = self.keeper.tickets.clone();
+        self.later(async move { Answer::Input(Input::Claimed(claim(&tickets, clearance).await)) });
+    }
+
+    fn write(&mut self, entry: Entry) {
+        let journal = self.keeper.journal.clone();
+        self.later(async move { Answer::Input(Input::Written(journal.write(entry).await)) });
+    }
+
+    /// Nothing goes up behind an entry that was not written (DESIGN principle 9).
+    fn note(&mut self, entry: Entry) {
+        if self.keeper.journal.note(&entry).is_err() {
+            let keeper = Rc::clone(&self.keeper);
+            self.later(async move { Answer::Noted(keeper.note_late(entry).await) });
+        }
+    }
+
+    fn load(&mut self, cargo: &[Cargo]) {
+        let loaded = match &mut self.lease {
+            Some(lease) => lease.upstream().load(cargo).is_ok(),
+            None => false,
+        };
+        if !loaded {
+            self.upstream_gone();
+        }
+    }
+
+    fn settle(&mut self, it: Settlement) {
+        let tickets = self.keeper.tickets.clone();
+        self.later(async move {
+            let settled = tickets.settle(it.claims, it.event, it.outcome).await;
+            if let Err(error) = &settled {
+                tracing::error!("a claim could not be settled: {error}");
+            }
+            Answer::Input(Input::Settled(settled))
+        });
+    }
+
+    /// Nothing else is sent until the server has taken the cancel, so that it cannot hit what comes
+    /// next (hazards R51).
+    fn cancel_upstream(&mut self) {
+        let Some(lease) = &mut self.lease else { return };
+        let (dial, target) = (lease.dial(), lease.cancel_target());
+        if let Some(target) = target {
+            self.later(async move {
+                if let Err(error) = target.cancel(&*dial).await {
+                    tracing::warn!("a cancel could not be delivered: {error}");
+                }
+                Answer::Cancelled
+            });
+        }
+    }
+
+    fn console(&mut self, command: session::ConsoleCommand) {
+        let Some(principal) = self.session.principal().cloned() else {
+            return;
+        };
+        let keeper = Rc::clone(&self.keeper);
+        self.later(async move {
+            Answer::Input(Input::Console(
+                console::run(&keeper, &principal, command).await,
+            ))
+        });
+    }
+}

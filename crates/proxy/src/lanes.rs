@@ -1,0 +1,98 @@
+//! The pools of one tenant: a lane for what only reads, and one for everything else (DESIGN ruling
+//! 10). Which lane something takes is for the session to say.
+
+use std::cell::RefCell;
+use std::num::NonZeroUsize;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use gate::{Disposition, PrincipalId, Settings, TenantId};
+use lru::LruCache;
+use pool::{Borrower, CheckoutError, Dial, Pool, Servers};
+use session::{Admission, Lane, PoolMode};
+
+use crate::config::Tenant;
+
+/// Kinds of logins whose greeting is remembered; drivers of one make bring the same settings.
+const GREETINGS_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(99);
+
+/// A tenant's pools.
+pub(crate) struct Lanes<D: Dial> {
+    /// How long a session keeps a connection.
+    pub(crate) mode: PoolMode,
+    read: Rc<Pool<D>>,
+    write: Rc<Pool<D>>,
+    /// What a login with certain settings is told.
+    greetings: RefCell<LruCache<Settings, Arc<Settings>>>,
+}
+
+impl<D: Dial> Lanes<D> {
+    /// Empty pools; nothing is connected yet.
+    pub(crate) fn new(servers: &Rc<Servers<D>>, id: &TenantId, tenant: Tenant) -> Self {
+        Self {
+            mode: tenant.pool_mode,
+            read: servers.pool(id, tenant.read),
+            write: servers.pool(id, tenant.write),
+            greetings: RefCell::new(LruCache::new(GREETINGS_MAX)),
+        }
+    }
+
+    /// The pool of that lane.
+    pub(crate) fn pool(&self, lane: Lane) -> &Rc<Pool<D>> {
+        match lane {
+            Lane::Read => &self.read,
+            Lane::Write => &self.write,
+        }
+    }
+
+    /// What a new session of this principal is told, with these settings of its own: what a
+    /// connection says that logged in with them. In session mode that one will serve it; otherwise it
+    /// is made once for all sessions that bring the same.
+    pub(crate) async fn admit(
+        &self,
+        principal: PrincipalId,
+        login: Arc<Settings>,
+    ) -> Result<Admission, CheckoutError> {
+        let facts = self.write.facts().await?;
+        let parameters = match self.known(&login) {
+            _ if is_plain(&login) => facts.parameters,
+            Some(known) => known,
+            None => self.learn(principal, login).await?,
+        };
+        Ok(Admission {
+            parameters,
+            system_identifier: facts.system_identifier,
+            role: Arc::from(self.write.options().user.as_str()),
+            mode: self.mode,
+        })
+    }
+
+    fn known(&self, login: &Settings) -> Option<Arc<Settings>> {
+        self.greetings.borrow_mut().get(login).cloned()
+    }
+
+    async fn learn(
+        &self,
+        principal: PrincipalId,
+        login: Arc<Settings>,
+    ) -> Result<Arc<Settings>, CheckoutError> {
+        let borrower = Borrower {
+            principal,
+            login: Arc::clone(&login),
+        };
+        let lease = self.write.checkout(&borrower).await?;
+        let parameters = Arc::clone(lease.parameters());
+        lease.checkin(match self.mode {
+            PoolMode::Session => Disposition::Clean,
+            PoolMode::Transaction | PoolMode::Statement => Disposition::Close,
+        });
+        let mut greetings = self.greetings.borrow_mut();
+        greetings.put((*login).clone(), Arc::clone(&parameters));
+        Ok(parameters)
+    }
+}
+
+/// Whether all that the server would say of these settings is known without asking it.
+fn is_plain(login: &Settings) -> bool {
+    login.keys().all(|name| name == "application_name")
+}

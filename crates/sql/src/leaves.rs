@@ -1,0 +1,236 @@
+//! What a statement leaves behind in the session that ran it. A pool needs to know; policy does not ask. What it does not
+//! know lives in the session.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{
+    AConst, DiscardMode, Node, SelectStmt, VariableSetKind, VariableSetStmt, a_const,
+};
+
+use crate::lists::functions::{self, Known};
+use crate::{Class, Forgets, Leaves, Statement};
+
+/// Settings that can be read from `pg_settings` and put on another connection as they are (ruling 11): sorted.
+pub const TRACKED_SETTINGS: [&str; 38] = [
+    "application_name",
+    "bytea_output",
+    "check_function_bodies",
+    "client_encoding",
+    "client_min_messages",
+    "constraint_exclusion",
+    "cursor_tuple_fraction",
+    "datestyle",
+    "default_tablespace",
+    "default_text_search_config",
+    "default_transaction_deferrable",
+    "default_transaction_isolation",
+    "default_transaction_read_only",
+    "effective_cache_size",
+    "enable_hashjoin",
+    "enable_indexscan",
+    "enable_mergejoin",
+    "enable_nestloop",
+    "enable_seqscan",
+    "extra_float_digits",
+    "from_collapse_limit",
+    "geqo",
+    "idle_in_transaction_session_timeout",
+    "intervalstyle",
+    "jit",
+    "join_collapse_limit",
+    "lock_timeout",
+    "maintenance_work_mem",
+    "max_parallel_workers_per_gather",
+    "plan_cache_mode",
+    "random_page_cost",
+    "search_path",
+    "standard_conforming_strings",
+    "statement_timeout",
+    "synchronous_commit",
+    "timezone",
+    "work_mem",
+    "xmloption",
+];
+
+/// Whether a setting, by its lower-case name, follows a session from connection to connection.
+pub fn is_tracked(name: &str) -> bool {
+    TRACKED_SETTINGS.binary_search(&name).is_ok()
+}
+
+/// Says in `statement`, which was judged from `node` and stands in `text`, what it leaves.
+pub(crate) fn leaves(node: Option<&NodeEnum>, text: &str, statement: Statement) -> Statement {
+    let (leaves, forgets) = match node {
+        Some(NodeEnum::VariableSetStmt(set)) => (setting(set), None),
+        Some(NodeEnum::VariableShowStmt(_) | NodeEnum::ClosePortalStmt(_)) => {
+            (Leaves::Nothing, None)
+        }
+        Some(NodeEnum::DeallocateStmt(it)) => {
+            let named = (!it.name.is_empty()).then(|| it.name.clone());
+            (
+                Leaves::Nothing,
+                Some(named.map_or(Forgets::All, Forgets::Statement)),
+            )
+        }
+        Some(NodeEnum::DiscardStmt(it))
+            if DiscardMode::try_from(it.target) == Ok(DiscardMode::DiscardAll) =>
+        {
+            (Leaves::Discarded, None)
+        }
+        Some(NodeEnum::ListenStmt(_) | NodeEnum::LoadStmt(_)) => (Leaves::State, None),
+        Some(NodeEnum::DeclareCursorStmt(_)) if statement.class == Class::Admin => {
+            (Leaves::State, None)
+        }
+        Some(NodeEnum::SelectStmt(select)) if sets_tracked(select) => (Leaves::Settings, None),
+        _ => (by_class(text, &statement), None),
+    };
+    Statement {
+        leaves,
+        forgets,
+        prepared: prepared(node),
+        ..statement
+    }
+}
+
+/// The prepared statement that it names.
+fn prepared(node: Option<&NodeEnum>) -> Option<String> {
+    match node? {
+        NodeEnum::ExecuteStmt(it) => Some(it.name.clone()),
+        NodeEnum::PrepareStmt(it) => Some(it.name.clone()),
+        NodeEnum::DeallocateStmt(it) => (!it.name.is_empty()).then(|| it.name.clone()),
+        NodeEnum::ExplainStmt(it) => prepared(it.query.as_ref()?.node.as_ref()),
+        NodeEnum::CreateTableAsStmt(it) => prepared(it.query.as_ref()?.node.as_ref()),
+        _ => None,
+    }
+}
+
+fn by_class(text: &str, statement: &Statement) -> Leaves {
+    if statement.functions.iter().any(|it| locks_session(&it.name)) {
+        return Leaves::State;
+    }
+    // Its rule calls set_config.
+    if statement.writes.iter().any(|it| it.name == "pg_settings") {
+        return Leaves::Settings;
+    }
+    match statement.class {
+        Class::Read | Class::Transaction | Class::CopyOut => Leaves::Nothing,
+        // A temporary relation is spelled TEMP, TEMPORARY or pg_temp. One that is made by way of the search path is not
+        // kept: it goes with the reset.
+        Class::Ddl if !mentions_temporary(text, statement) => Leaves::Residue,
+        // A function of this class may do anything to the session; the commands are known.
+        Class::Admin if !statement.functions.is_empty() => Leaves::State,
+        Class::Maintenance | Class::Write | Class::CopyIn | Class::Admin => Leaves::Residue,
+        Class::Opaque if calls_only_known(statement) => Leaves::Residue,
+        Class::Session | Class::Ddl | Class::Opaque => Leaves::State,
+    }
+}
+
+/// Functions that pass with nobody, and yet leave nothing in the session.
+const LEAVE_NOTHING: [&str; 9] = [
+    "pg_advisory_unlock",
+    "pg_advisory_unlock_all",
+    "pg_advisory_unlock_shared",
+    "pg_cancel_backend",
+    "pg_notify",
+    "pg_sleep",
+    "pg_sleep_for",
+    "pg_sleep_until",
+    "pg_terminate_backend",
+];
+
+/// Whether all that is called is known to leave nothing, whatever else made the statement opaque.
+fn calls_only_known(statement: &Statement) -> bool {
+    let harmless = |it: &crate::Function| {
+        let mut parts: Vec<String> = it.schema.iter().cloned().collect();
+        parts.push(it.name.clone());
+        let listed = matches!(
+            functions::known(&parts, it.args, false),
+            Known::Reads | Known::Writes
+        );
+        listed || LEAVE_NOTHING.contains(&it.name.as_str())
+    };
+    !statement.functions.is_empty() && statement.functions.iter().all(harmless)
+}
+
+/// `SELECT set_config('name', value, false)` of a tracked setting, as drivers spell SET.
+fn sets_tracked(select: &SelectStmt) -> bool {
+    let [target] = select.target_list.as_slice() else {
+        return false;
+    };
+    let Some(NodeEnum::ResTarget(target)) = &target.node else {
+        return false;
+    };
+    let value = target.val.as_ref().and_then(|it| it.node.as_ref());
+    let Some(NodeEnum::FuncCall(call)) = value else {
+        return false;
+    };
+    let name = call.funcname.last().and_then(|it| text(it));
+    let setting = call.args.first().and_then(constant);
+    name == Some("set_config")
+        && select.from_clause.is_empty()
+        && setting.is_some_and(|it| is_tracked(&it.to_ascii_lowercase()))
+        && call
+            .args
+            .iter()
+            .all(|it| constant(it).is_some() || is_flag(it) || is_parameter(it))
+}
+
+fn text(node: &Node) -> Option<&str> {
+    match &node.node {
+        Some(NodeEnum::String(text)) => Some(&text.sval),
+        _ => None,
+    }
+}
+
+fn constant(node: &Node) -> Option<&str> {
+    match &node.node {
+        Some(NodeEnum::AConst(AConst {
+            val: Some(a_const::Val::Sval(text)),
+            ..
+        })) => Some(&text.sval),
+        _ => None,
+    }
+}
+
+fn is_flag(node: &Node) -> bool {
+    matches!(
+        &node.node,
+        Some(NodeEnum::AConst(AConst {
+            val: Some(a_const::Val::Boolval(_)),
+            ..
+        }))
+    )
+}
+
+fn is_parameter(node: &Node) -> bool {
+    matches!(&node.node, Some(NodeEnum::ParamRef(_)))
+}
+
+/// Advisory locks of the session, such as migration tools hold.
+fn locks_session(function: &str) -> bool {
+    function.contains("advisory_") && !function.contains("_xact") && !function.contains("_unlock")
+}
+
+fn mentions_temporary(text: &str, statement: &Statement) -> bool {
+    let bytes = text.get(statement.range.clone()).unwrap_or(text).as_bytes();
+    bytes
+        .windows(4)
+        .any(|four| four.eq_ignore_ascii_case(b"temp"))
+}
+
+fn setting(set: &VariableSetStmt) -> Leaves {
+    let kind = VariableSetKind::try_from(set.kind);
+    if kind == Ok(VariableSetKind::VarSetMulti) {
+        return match set.name.as_str() {
+            "SESSION CHARACTERISTICS" => Leaves::Settings,
+            _ => Leaves::Local,
+        };
+    }
+    if set.is_local {
+        return Leaves::Local;
+    }
+    match kind {
+        Ok(VariableSetKind::VarResetAll) => Leaves::Settings,
+        // Name and kind decide, and only these are sure to be seen again in `pg_settings`.
+        Ok(_) if is_tracked(&set.name.to_ascii_lowercase()) => Leaves::Settings,
+        _ => Leaves::State,
+    }
+}

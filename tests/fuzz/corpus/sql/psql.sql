@@ -1,0 +1,2 @@
+-- ; a habit
+select 'it''s; here', E'\';', $$;$$, $a$ ; $$ $a$, U&'\003b' /* ; /* ; */ */ from "a;b" t;;
