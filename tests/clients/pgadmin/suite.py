@@ -1,0 +1,154 @@
+"""pgAdmin 4 in a browser: log in, open the tree, run SQL in a query tool, and wait for a signature."""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from importlib import metadata, util
+
+from playwright.sync_api import TimeoutError as TooLate
+
+from browser import served, window
+from checks import approving, check, equal, hold, run, say, sees, ticket_state
+
+HOME = util.find_spec("pgadmin4").submodule_search_locations[0]
+
+
+@contextlib.contextmanager
+def pgadmin():
+    """A page of somebody who has opened the server and put in the password."""
+    with tempfile.TemporaryDirectory() as home:
+        with open(f"{home}/servers.json", "w") as file:
+            json.dump({"Servers": {"1": {
+                "Name": "the server", "Group": "Servers",
+                "Host": os.environ["PGHOST"], "Port": int(os.environ["PGPORT"]),
+                "MaintenanceDB": os.environ["PGDATABASE"], "Username": os.environ["PGUSER"],
+                "ConnectionParameters": {
+                    "sslmode": os.environ.get("PGSSLMODE", "prefer"),
+                    "sslrootcert": os.environ.get("PGSSLROOTCERT", ""), "connect_timeout": 10,
+                },
+            }}}, file)
+        # What libpq would take from the environment is what pgAdmin is to be told by a person.
+        alone = {"HOME": home, "PGADMIN_SERVER_MODE": "OFF", "PGPASSWORD": ""}
+        serve = ["/bin/sh", "-c", f"PGADMIN_INT_PORT={{port}} exec {sys.executable} {HOME}/pgAdmin4.py"]
+        load = [sys.executable, f"{HOME}/setup.py", "load-servers", f"{home}/servers.json",
+                "--sqlite-path", f"{home}/.pgadmin/pgadmin4.db"]
+        with served(serve, alone) as port, window() as page:
+            subprocess.run(load, env={**os.environ, **alone}, check=True, stdout=subprocess.DEVNULL)
+            page.goto(f"http://127.0.0.1:{port}/browser/")
+            log_in(page)
+            yield page
+
+
+def log_in(page):
+    unfold(page, "Servers", "the server")
+    act(node(page, "the server"))
+    page.locator("input[type=password]:visible").last.fill(os.environ["PGPASSWORD"])
+    page.keyboard.press("Enter")
+    node(page, "Databases").wait_for()
+
+
+def node(page, name):
+    return page.locator(".file-entry .file-name", has_text=re.compile(rf"^{re.escape(name)}( \(\d+\))?$")).first
+
+
+def act(node):
+    """A double click that is not tried again: its first half may open a dialog over the tree."""
+    node.dblclick(force=True)
+
+
+def unfold(page, name, child):
+    """Opens a node of the tree, unless pgAdmin has opened it by itself."""
+    node(page, name).wait_for()
+    for _ in range(5):
+        with contextlib.suppress(TooLate):
+            node(page, child).wait_for(timeout=4000)
+            return
+        act(node(page, name))
+    node(page, child).wait_for()
+
+
+def query_tool(page):
+    """Opens one for the database; it lives in a frame of its own."""
+    unfold(page, "Databases", os.environ["PGDATABASE"])
+    node(page, os.environ["PGDATABASE"]).click()
+    page.locator("button[aria-label^='Query Tool']").first.click()
+    tool = page.frame_locator("iframe").last
+    tool.locator(".cm-content").first.wait_for()
+    return tool
+
+
+def write(page, tool, text):
+    tool.locator(".cm-content").first.click()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text(text)
+    page.keyboard.press("F5")
+
+
+def shows(tool, text):
+    """Waits until the query tool shows this, in its rows or among its messages."""
+    tool.get_by_text(text).first.wait_for()
+
+
+@check
+def log_in_and_open_the_tree():
+    with pgadmin() as page:
+        unfold(page, "Databases", os.environ["PGDATABASE"])
+        unfold(page, os.environ["PGDATABASE"], "Schemas")
+        unfold(page, "Schemas", "public")
+        unfold(page, "public", "Tables")
+
+
+@check
+def the_query_tool():
+    with pgadmin() as page:
+        tool = query_tool(page)
+        write(page, tool, "drop table if exists pgadmin_t; create table pgadmin_t as select 6 * 7 as answer")
+        shows(tool, "Query returned successfully")
+        write(page, tool, "select answer, 'ž 漢 😀' || 'word' as word from pgadmin_t")
+        shows(tool, "ž 漢 😀word")
+        write(page, tool, "select * from pgadmin_nowhere")
+        shows(tool, 'relation "pgadmin_nowhere" does not exist')
+        write(page, tool, "do $$ begin raise notice 'told %', 'here'; end $$")
+        shows(tool, "told here")
+        write(page, tool, "drop table pgadmin_t")
+        shows(tool, "DROP TABLE")
+
+
+@hold("approved")
+def hold_approved():
+    with pgadmin() as page:
+        tool = query_tool(page)
+        with approving("pgadmin approved"):
+            write(page, tool, "insert into held values (701, 'pgadmin approved')")
+            shows(tool, "Waiting for the query to complete")
+            sees("Waiting for the query to complete...; afterwards, in Messages: the notice, then INSERT 0 1")
+        shows(tool, "INSERT 0 1")
+
+
+@hold("in a transaction")
+def hold_in_a_transaction():
+    with pgadmin() as page:
+        tool = query_tool(page)
+        with approving("pgadmin tx"):
+            write(page, tool, "begin; insert into held values (702, 'pgadmin tx'); commit")
+        shows(tool, "Query returned successfully")
+
+
+@hold("own time-out")
+def hold_own_time_out():
+    """Nothing times out here: a person presses Cancel, which pgAdmin says with pg_cancel_backend."""
+    with pgadmin() as page:
+        tool = query_tool(page)
+        write(page, tool, "insert into held values (703, 'pgadmin too late')")
+        equal(ticket_state("pgadmin too late", "pending"), "pending")
+        tool.locator("button[aria-label^='Cancel query']").first.click()
+        state = ticket_state("pgadmin too late", "withdrawn")
+        say(f"# after Cancel the ticket is {state}")
+        equal(state, "withdrawn")
+
+
+run(metadata.version("pgadmin4"))

@@ -1,0 +1,68 @@
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.util.Arrays;
+import java.util.Objects;
+
+/** Runs checks and says how each went, in the words of a client suite; it never stops at the first failure. */
+final class Report {
+    interface Body {
+        void run() throws Exception;
+    }
+
+    /** Thrown by a check for what cannot be had here. */
+    static final class Skip extends Exception {
+        private static final long serialVersionUID = 1;
+
+        Skip(String why) {
+            super(why);
+        }
+    }
+
+    private boolean failed;
+
+    void check(String name, Body body) {
+        try {
+            body.run();
+            System.out.println("ok " + name);
+        } catch (Skip skip) {
+            System.out.println("skip " + name + ": " + skip.getMessage());
+        } catch (Exception | AssertionError failure) {
+            failed = true;
+            System.out.println("not ok " + name + ": " + line(failure.toString()));
+            StringWriter trace = new StringWriter();
+            failure.printStackTrace(new PrintWriter(trace));
+            trace.toString().lines().forEach(at -> System.out.println("# " + at));
+        }
+    }
+
+    int exitCode() {
+        return failed ? 1 : 0;
+    }
+
+    static void equal(Object expected, Object seen) {
+        if (!Objects.deepEquals(expected, seen)) {
+            throw new AssertionError("expected " + text(expected) + ", saw " + text(seen));
+        }
+    }
+
+    static void isTrue(String what, boolean holds) {
+        if (!holds) {
+            throw new AssertionError("not so: " + what);
+        }
+    }
+
+    /** Transaction pooling takes a session's state away between transactions, so some checks cannot hold there. */
+    static void needsSession(String what) throws Skip {
+        if ("transaction".equals(System.getenv("MODE"))) {
+            throw new Skip(what + " needs pool_mode = \"session\"");
+        }
+    }
+
+    static String line(String text) {
+        return text.replaceAll("\\s*\\n\\s*", " | ");
+    }
+
+    private static String text(Object value) {
+        return value instanceof Object[] list ? Arrays.deepToString(list) : String.valueOf(value);
+    }
+}
