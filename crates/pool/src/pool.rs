@@ -131,7 +131,7 @@ impl<D: Dial> Pool<D> {
     /// something lies unused, nobody waits for it.
     pub fn try_checkout(self: &Rc<Self>, owner: &Borrower) -> Option<Lease<D>> {
         match self.take_idle(Some(owner))? {
-            Grant::Ready(connection) => Some(Lease::new(Rc::clone(self) as Rc<dyn Home<D>>, connection, Some(owner))),
+            Grant::Ready(connection) => Some(self.lend(connection, Some(owner))),
             Grant::Open(_) | Grant::Replace(..) => None,
         }
     }
@@ -145,7 +145,7 @@ impl<D: Dial> Pool<D> {
         let known = None;
         let patience = Patience { until, known };
         let connection = self.take_up(grant, patience, &owner.login).await?;
-        Ok(Lease::new(Rc::clone(self) as Rc<dyn Home<D>>, connection, Some(owner)))
+        Ok(self.lend(connection, Some(owner)))
     }
 
     /// What is known of the server; the first caller logs in to find out. A login does not wait for
@@ -161,7 +161,7 @@ impl<D: Dial> Pool<D> {
         if self.known_facts().is_none() {
             let patience = Patience { until, known };
             let connection = self.take_up(grant, patience, &Arc::default()).await?;
-            Lease::new(Rc::clone(self) as Rc<dyn Home<D>>, connection, None).checkin(Disposition::Clean);
+            self.lend(connection, None).checkin(Disposition::Clean);
         } else if let Grant::Ready(connection) = grant {
             self.put_back(connection);
         }
@@ -177,6 +177,11 @@ impl<D: Dial> Pool<D> {
         futures_util::future::join_all(all.into_iter().map(Connection::dismiss)).await;
     }
 
+    fn lend(self: &Rc<Self>, connection: Connection<D>, owner: Option<&Borrower>) -> Lease<D> {
+        let home = Rc::clone(self);
+        Lease::new(home, connection, owner)
+    }
+
     /// Waits for a turn.
     async fn turn(
         self: &Rc<Self>,
@@ -187,8 +192,9 @@ impl<D: Dial> Pool<D> {
             return Err(CheckoutError::Closed);
         }
         let (send, receive) = oneshot::channel();
+        let lane = Rc::clone(self);
         let waiter = Waiter {
-            lane: Rc::clone(self) as Rc<dyn Lane<D>>,
+            lane,
             owner: owner.cloned(),
             send,
         };

@@ -10,7 +10,7 @@ use gate::TenantId;
 use crate::dial::Dial;
 use crate::options::Options;
 use crate::pool::Pool;
-use crate::server::{Lane, Server, ServerLimits};
+use crate::server::{Server, ServerLimits};
 
 /// The servers behind all pools of a daemon.
 pub struct Servers<D: Dial> {
@@ -47,8 +47,9 @@ impl<D: Dial> Servers<D> {
         let pool = Rc::new(pool);
         let mut pools = self.pools.borrow_mut();
         pools.retain(|it| it.strong_count() > 0);
-        pools.push(Rc::downgrade(&pool));
-        server.add(Rc::downgrade(&pool) as Weak<dyn Lane<D>>);
+        let known = Rc::downgrade(&pool);
+        pools.push(known.clone());
+        server.add(known);
         pool
     }
 

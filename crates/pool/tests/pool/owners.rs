@@ -11,7 +11,7 @@ use crate::run;
 use crate::server::{Fake, Reset, answered, completed, message, settle, who};
 
 async fn borrow(pool: &Rc<Pool<Fake>>, name: &str, back: Disposition) {
-    let lease = pool.checkout(&who(name)).await.ok().expect("a connection");
+    let lease = pool.checkout(&who(name)).await.expect("a connection");
     lease.checkin(back);
     settle().await;
 }
@@ -71,7 +71,7 @@ fn while_it_is_reset_its_place_is_taken() {
         let fake = Fake::new();
         let pool = fake.pool(1);
         *fake.0.reset.borrow_mut() = Reset::Silence;
-        let lease = pool.checkout(&who("alice")).await.ok().unwrap();
+        let lease = pool.checkout(&who("alice")).await.unwrap();
         lease.checkin(Disposition::Reset);
         settle().await;
         let figures = pool.figures();
@@ -147,7 +147,7 @@ fn what_a_cancel_was_aimed_at_is_closed() {
         let fake = Fake::new();
         let pool = fake.pool(1);
         for back in [Disposition::Clean, Disposition::Reset] {
-            let mut lease = pool.checkout(&who("alice")).await.ok().unwrap();
+            let mut lease = pool.checkout(&who("alice")).await.unwrap();
             assert!(lease.cancel_target().is_some());
             lease.checkin(back);
             settle().await;

@@ -29,7 +29,7 @@ fn swept(fake: &Fake) -> Rc<Servers<Fake>> {
 async fn lend(pool: &Rc<Pool<Fake>>, count: usize) -> Vec<Lease<Fake>> {
     let mut leases = Vec::new();
     for _ in 0..count {
-        leases.push(pool.checkout(&who("alice")).await.ok().unwrap());
+        leases.push(pool.checkout(&who("alice")).await.unwrap());
     }
     leases
 }
