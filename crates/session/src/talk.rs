@@ -122,6 +122,8 @@ pub(crate) struct Sent {
     pub(crate) before: Vec<Control>,
     /// Transaction control behind that.
     pub(crate) after: Vec<Control>,
+    /// What the server answered to it.
+    pub(crate) tags: Vec<String>,
 }
 
 /// The conversation of a logged-in session.
@@ -229,6 +231,13 @@ impl Talk {
             cargo.push(Cargo::Sync);
         }
         cargo
+    }
+
+    /// The answer to what was sent last is here.
+    pub(crate) fn answered(&mut self, heard: &Heard) {
+        if let Some(last) = self.sent.last_mut() {
+            last.tags.extend(heard.tags.iter().cloned());
+        }
     }
 
     /// A ReadyForQuery came: what is on the connection now, and what the names mean.

@@ -77,7 +77,7 @@ pub(crate) fn ready(status: Status, heard: &Heard, talk: &mut Talk) -> Accounts 
         let refused = failed && Some(it.number) == last;
         tally.run(&it.before, &mut tags, &mut talk.transaction);
         let outcome = Outcome {
-            tags: heard.tags.clone(),
+            tags: it.tags,
             error: heard.error.clone().filter(|_| refused),
         };
         let end = if refused || (failed && status == Status::Idle) {
@@ -181,7 +181,7 @@ pub(crate) fn undone(status: Status, give_back: bool, talk: &mut Talk) -> Accoun
     for it in std::mem::take(&mut talk.sent) {
         tally.run(&it.before, &mut tags, &mut talk.transaction);
         let outcome = Outcome {
-            tags: heard.tags.clone(),
+            tags: it.tags,
             error: None,
         };
         tally
@@ -233,7 +233,7 @@ pub(crate) fn lost(talk: &mut Talk) -> Accounts {
     let sent: Vec<Sent> = std::mem::take(&mut talk.sent);
     let may_have_committed = sent.iter().any(|it| it.may_commit);
     for it in sent {
-        let (tags, error) = (heard.tags.clone(), heard.error.clone());
+        let (tags, error) = (it.tags, heard.error.clone());
         let outcome = Outcome { tags, error };
         accounts.outcome(session, it.number, End::InDoubt, outcome);
         accounts.settle(it.spent.as_slice(), Event::Doubt, None);

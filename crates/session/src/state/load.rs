@@ -151,6 +151,7 @@ fn note_sent(released: &Released, number: u64, talk: &mut Talk) {
         may_commit,
         before: controls(0, first),
         after: controls(first, usize::MAX),
+        tags: Vec::new(),
     });
 }
 

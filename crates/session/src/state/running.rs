@@ -242,6 +242,7 @@ impl Running {
             io.error(&Fault::fence(&fields.message));
             heard.error = Some(format!("{}: {}", fields.sqlstate, fields.message));
         }
+        talk.answered(&heard);
         talk.heard = std::mem::take(&mut talk.heard).then(heard);
         if let Some(segment) = &mut talk.segment {
             segment.failed = failed;
@@ -275,6 +276,7 @@ impl Running {
         {
             io.error(&Fault::fence(&fields.message));
         }
+        talk.answered(&heard);
         let heard = std::mem::take(&mut talk.heard).then(heard);
         talk.remember(&heard);
         if heard.failed() {
