@@ -24,6 +24,7 @@ mod fuzz;
 mod hold;
 mod limits;
 mod login;
+mod modes;
 mod policy;
 mod pooling;
 mod relay;
