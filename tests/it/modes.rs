@@ -11,8 +11,8 @@ const ALL: &str = "[[rule]]\nname = 'all'\nverdict = 'allow'\n";
 
 fn stage(tenant: &str) -> Stage {
     Stage::with(|setup| {
-        setup.tenant = tenant.to_owned();
-        setup.rules = ALL.to_owned();
+        tenant.clone_into(&mut setup.tenant);
+        ALL.clone_into(&mut setup.rules);
     })
 }
 

@@ -9,19 +9,11 @@ use gate::{Prepared, Step};
 use wire::frontend::{Bind, Frontend, Parse, Target};
 
 use crate::fault::Fault;
+use crate::shape::{Close, Labels, Shape};
 use crate::talk::Talk;
 
 /// What the prepared statements of one session may take in all.
 const STATEMENTS_BYTES_MAX: usize = 64 * 1024 * 1024;
-
-/// How a batch was closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Close {
-    /// By Sync: the segment ends.
-    Sync,
-    /// By Flush: the client wants what is there, and goes on in the same segment (DESIGN ruling 2).
-    Flush,
-}
 
 /// Messages up to a Sync or Flush.
 #[derive(Debug, Default)]
@@ -35,6 +27,15 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
+    /// Its shape, and its steps.
+    pub(crate) fn into_shape(self, close: Close) -> (Shape, Vec<Step>) {
+        let labels = Labels {
+            named: self.named,
+            closes: self.closes,
+        };
+        (Shape::Batch(close, labels), self.steps)
+    }
+
     /// Whether nothing was gathered.
     pub(crate) fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.closes.is_empty()

@@ -18,6 +18,7 @@ mod owed;
 mod replies;
 mod session;
 mod settings;
+mod shape;
 mod state;
 mod talk;
 mod told;

@@ -9,15 +9,16 @@ use wire::frame::{AUTH_LENGTH_MAX, Frame};
 use wire::frontend::tag;
 use wire::startup::Startup;
 
-use crate::batch::Close;
 use crate::effect::Effect;
 use crate::fault::Fault;
 use crate::input::Input;
+use crate::shape::Close;
+use crate::shape::{Labels, Rest, Shape};
 use crate::state::asking::{self, Asking};
 use crate::state::console::{self, Console};
 use crate::state::held::{self, Held};
 use crate::state::idle::{self, Idle};
-use crate::state::job::{Accounts, Labels, Refused, Rest, Shape, hang_up, refuse};
+use crate::state::job::{Accounts, Refused, hang_up, refuse};
 use crate::state::load;
 use crate::state::login::{self, Login};
 use crate::state::releasing::{self, Releasing};

@@ -21,7 +21,7 @@ use crate::heard::Heard;
 use crate::lent::{Lent, State};
 use crate::mode::PoolMode;
 use crate::names::{Names, Portals};
-use crate::state::job::{Rest, Shape};
+use crate::shape::{Rest, Shape};
 use crate::told::Told;
 use crate::transaction::{Spent, Transaction};
 

@@ -10,15 +10,14 @@ use gate::{Apart, Clearance, Request, Step, Ticket, Work};
 use sql::{Class, Control, Forgets, Reading, Statement};
 use wire::backend::encode;
 
-use crate::batch::Close;
 use crate::effect::Effect;
 use crate::fault::Fault;
 use crate::input::{Input, Verdict};
 use crate::mode::PoolMode;
 use crate::replies::close_complete;
-use crate::state::job::{
-    Accounts, Labels, Refused, Rest, Shape, finish, hang_up, refuse, refuse_failed,
-};
+use crate::shape::Close;
+use crate::shape::{Labels, Rest, Shape};
+use crate::state::job::{Accounts, Refused, finish, hang_up, refuse, refuse_failed};
 use crate::talk::{Io, Talk};
 use crate::transaction::Transaction;
 

@@ -10,7 +10,8 @@ use crate::effect::Effect;
 use crate::fault::Fault;
 use crate::input::{Input, News};
 use crate::notices;
-use crate::state::job::{Accounts, Refused, Shape, hang_up, refuse};
+use crate::shape::Shape;
+use crate::state::job::{Accounts, Refused, hang_up, refuse};
 use crate::talk::{Io, Talk};
 
 /// A request that waits.

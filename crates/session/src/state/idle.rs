@@ -6,11 +6,13 @@ use gate::{Step, Work};
 use wire::frame::Frame;
 use wire::frontend::{Frontend, tag};
 
-use crate::batch::{Batch, Close};
+use crate::batch::Batch;
 use crate::fault::Fault;
 use crate::input::Input;
 use crate::replies::{close_complete, relay_unasked};
-use crate::state::job::{Accounts, Labels, Refused, Rest, Shape, finish, hang_up, refuse};
+use crate::shape::Close;
+use crate::shape::{Labels, Rest, Shape};
+use crate::state::job::{Accounts, Refused, finish, hang_up, refuse};
 use crate::talk::{Io, Talk};
 
 /// Batches that one segment may have before its Sync.
@@ -151,10 +153,10 @@ impl Idle {
             None
         };
         if let Some(fault) = refusal {
-            let (shape, _) = Shape::of(self.batch, close);
+            let (shape, _) = self.batch.into_shape(close);
             return Next::Refused(refuse(&fault, &shape, talk, io), shape);
         }
-        let (shape, steps) = Shape::of(self.batch, close);
+        let (shape, steps) = self.batch.into_shape(close);
         if decide {
             Next::Ask(Work::Batch(steps), shape)
         } else {

@@ -11,7 +11,7 @@ use crate::effect::Effect;
 use crate::names::Open;
 use crate::owed::Owed;
 use crate::replies::{Replies, close_complete};
-use crate::state::job::Shape;
+use crate::shape::Shape;
 use crate::talk::{Fence, Io, Segment, Sent, Talk};
 use crate::transaction::Spent;
 

@@ -8,7 +8,8 @@ use gate::Disposition;
 use crate::effect::{Effect, Settlement};
 use crate::fault::Fault;
 use crate::input::Input;
-use crate::state::job::{Accounts, Refused, Shape, finish_refusal, hang_up, refuse};
+use crate::shape::Shape;
+use crate::state::job::{Accounts, Refused, finish_refusal, hang_up, refuse};
 use crate::talk::{Io, Talk};
 
 /// Accounts that are being written.

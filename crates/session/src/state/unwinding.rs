@@ -7,8 +7,9 @@ use wire::backend::Status;
 use crate::fault::Fault;
 use crate::input::Input;
 use crate::replies::{Relayed, Replies};
+use crate::shape::Shape;
 use crate::state::account::{self, Accounts};
-use crate::state::job::{Shape, hang_up};
+use crate::state::job::hang_up;
 use crate::state::load;
 use crate::talk::{Fence, Io, Talk};
 
