@@ -96,6 +96,8 @@ pub enum Own {
     Rollback,
     /// A segment with its own Sync: all settings to their defaults, then these.
     Settings(Arc<Settings>),
+    /// A segment with its own Sync: these as well, and all others as they are.
+    Restore(Arc<Settings>),
     /// A segment with its own Sync: name and value of each setting that the session has of its own.
     Probe,
     /// In a segment, as its last: fails whatever the session did before, so that the transaction can
@@ -122,6 +124,8 @@ pub enum Own {
     Verify,
 }
 
+const SET_CONFIG: &str = "SELECT pg_catalog.set_config($1, $2, false)";
+
 /// The portal of what the gate runs inside a client's transaction; closed behind each.
 const OWN_PORTAL: &str = "portcullis";
 
@@ -144,15 +148,16 @@ const LEFT_OVER: &str = "SELECT \
           OR SESSION_USER OPERATOR(pg_catalog.<>) pg_catalog.pg_get_userbyid(usesysid)) AS roles";
 
 impl Own {
-    /// The SQL, statement by statement. [`Own::Settings`] has one `set_config` for each setting
-    /// after the first statement, with name and value bound and not spelled.
+    /// The SQL, statement by statement. The last of [`Own::Settings`] and [`Own::Restore`] is run for
+    /// each setting, with name and value bound and not spelled.
     pub fn sql(&self) -> Vec<String> {
         let of = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
         match self {
             Self::Begin(begin) => vec![begin.sql()],
             Self::Rollback | Self::FenceClose | Self::LookClose => of(&["ROLLBACK"]),
             Self::Poison => of(&["SELECT 1 OPERATOR(pg_catalog./) 0 AS portcullis_denied"]),
-            Self::Settings(_) => of(&["RESET ALL", "SELECT pg_catalog.set_config($1, $2, false)"]),
+            Self::Settings(_) => of(&["RESET ALL", SET_CONFIG]),
+            Self::Restore(_) => of(&[SET_CONFIG]),
             Self::Probe => of(&["SELECT name, setting FROM pg_catalog.pg_settings \
                  WHERE source OPERATOR(pg_catalog.=) 'session'::pg_catalog.text"]),
             Self::FenceOpen => of(&["BEGIN READ ONLY"]),
@@ -187,6 +192,7 @@ impl Own {
             Self::Begin(_)
                 | Self::Rollback
                 | Self::Settings(_)
+                | Self::Restore(_)
                 | Self::Probe
                 | Self::Discard
                 | Self::Verify

@@ -133,7 +133,7 @@ fn more(more: &More, out: &mut BytesMut) -> Result<(), WireError> {
 
 fn own(own: &Own, out: &mut BytesMut) -> Result<(), WireError> {
     let sql = own.sql();
-    if let Own::Settings(settings) = own {
+    if let Own::Settings(settings) | Own::Restore(settings) = own {
         return self::settings(&sql, settings, out);
     }
     if *own == Own::Probe {
@@ -152,10 +152,13 @@ fn own(own: &Own, out: &mut BytesMut) -> Result<(), WireError> {
     Ok(())
 }
 
-/// `RESET ALL`, then each setting with name and value bound, so that nothing is spelled (R18).
+/// What comes first, if anything; then each setting with name and value bound, so that nothing is
+/// spelled (R18).
 fn settings(sql: &[String], settings: &Settings, out: &mut BytesMut) -> Result<(), WireError> {
-    if let [reset, set] = sql {
-        own_statement(reset, UNNAMED, out)?;
+    if let [first @ .., set] = sql {
+        first
+            .iter()
+            .try_for_each(|text| own_statement(text, UNNAMED, out))?;
         if !settings.is_empty() {
             frontend::parse(UNNAMED, set, &[], out)?;
         }

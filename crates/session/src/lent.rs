@@ -119,7 +119,7 @@ impl State {
             self.pin();
         }
         self.local = None;
-        touched && !self.is_pinned()
+        touched
     }
 
     /// All of it is gone: DISCARD ALL.

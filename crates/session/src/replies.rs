@@ -179,8 +179,10 @@ impl Replies {
                 self.owe_own_statement("");
                 self.push(Owed::Sync);
             }
-            Own::Settings(settings) => {
-                self.owe_own_statement("");
+            Own::Settings(settings) | Own::Restore(settings) => {
+                if matches!(own, Own::Settings(_)) {
+                    self.owe_own_statement("");
+                }
                 if !settings.is_empty() {
                     self.push(Owed::Parse(Whose::Gate, None));
                 }

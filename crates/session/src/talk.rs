@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 use gate::{
-    Cargo, Context, Disposition, Form, Look, Principal, Request, Settings, Slot, Step, TenantId,
-    Work,
+    Cargo, Context, Disposition, Form, Look, Own, Principal, Request, Settings, Slot, Step,
+    TenantId, Work,
 };
 use sql::{Control, Forgets, Reading};
 use wire::CancelKey;
@@ -148,6 +148,8 @@ pub(crate) struct Talk {
     /// The upstream connection that is borrowed now.
     pub(crate) lent: Option<Lent>,
     pub(crate) state: State,
+    /// Settings of the login that the session's own connection has lost.
+    pub(crate) restore: Option<Arc<Settings>>,
     /// What comes behind what is being answered.
     pub(crate) rest: Option<Rest>,
     pub(crate) intents: u64,
@@ -302,6 +304,18 @@ impl Talk {
                 Some((name, text(row.next()?)))
             })
             .collect();
+        if self.state.is_pinned() {
+            // What a RESET took back of the login's settings is put on again; all else lives there.
+            let lost = self
+                .login
+                .iter()
+                .filter(|(name, _)| !there.contains_key(*name));
+            let lost: Settings = lost
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect();
+            self.restore = (!lost.is_empty()).then(|| Arc::new(lost));
+            return;
+        }
         let strange = there.keys().any(|name| !sql::is_tracked(name));
         let mut settings = (*self.login).clone();
         settings.extend(there.clone());
@@ -319,6 +333,23 @@ impl Talk {
             // Something changed what no statement named: it stays where it is known to be.
             self.state.soil(Disposition::Close);
         }
+    }
+
+    /// What must be on the borrowed connection before anything else goes up.
+    pub(crate) fn context(&mut self) -> Option<Own> {
+        if self.segment.is_some() || self.transaction.has_upstream() {
+            return None;
+        }
+        if let Some(lost) = self.restore.take() {
+            return Some(Own::Restore(lost));
+        }
+        let pinned = self.state.is_pinned();
+        let lent = self.lent.as_mut()?;
+        if pinned || !lent.lacks(&self.settings) {
+            return None;
+        }
+        lent.surface.settings = Arc::clone(&self.settings);
+        Some(Own::Settings(Arc::clone(&self.settings)))
     }
 
     /// Gives the upstream connection back where nothing needs it any more.

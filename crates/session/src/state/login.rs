@@ -208,6 +208,7 @@ impl Login {
             told,
             lent: None,
             state: crate::lent::State::default(),
+            restore: None,
             rest: None,
             intents: 0,
             sent: Vec::new(),

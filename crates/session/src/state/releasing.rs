@@ -210,17 +210,10 @@ impl Turn {
     /// The connection is there: what must be on it before anything runs?
     fn leased(mut self, what: What, talk: &mut Talk, io: &mut Io) -> Next {
         let mut cargo = Vec::new();
-        let busy = talk.segment.is_some() || talk.transaction.has_upstream();
         if self.gone || self.cancelled {
             return self.ready(what, talk, io);
         }
-        if let Some(lent) = &mut talk.lent
-            && !busy
-            && lent.lacks(&talk.settings)
-        {
-            lent.surface.settings = Arc::clone(&talk.settings);
-            cargo.push(Cargo::Own(Own::Settings(Arc::clone(&talk.settings))));
-        }
+        cargo.extend(talk.context().map(Cargo::Own));
         if let What::Claim(clearance) = &what {
             cargo.extend(talk.place_named(clearance.request()));
         }

@@ -63,11 +63,12 @@ pub fn messages(cargo: &Cargo) -> Vec<Msg> {
             step(&Step::DescribeStatement(prepared.clone()), slot)
         }
         Cargo::Look(Look::Close(slot)) => vec![Msg::CloseStatement(slot.name.to_string())],
-        Cargo::Own(Own::Settings(settings)) => {
-            let texts = Own::Settings(settings.clone()).sql();
-            let mut all = own(texts[0].clone(), "");
+        Cargo::Own(it @ (Own::Settings(settings) | Own::Restore(settings))) => {
+            let mut texts = it.sql();
+            let set = texts.pop().unwrap();
+            let mut all: Vec<Msg> = texts.into_iter().flat_map(|text| own(text, "")).collect();
             if !settings.is_empty() {
-                all.push(Msg::Parse(String::new(), texts[1].clone()));
+                all.push(Msg::Parse(String::new(), set));
             }
             for _ in settings.iter() {
                 all.push(Msg::Bind(String::new(), String::new()));
