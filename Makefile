@@ -15,7 +15,7 @@ demo: setup ## play the story: a statement waits until somebody signs (ONCE=1 en
 test: setup ## build, and run every test against a real PostgreSQL
 	@echo "==> building the gate and its tests (first time: some minutes; later: seconds)"
 	cargo build -p portcullis
-	@echo "==> testing (about two minutes)"
+	@echo "==> testing (about five minutes)"
 	cargo test --workspace
 
 canary: setup ## show that nothing runs before it is approved, message by message

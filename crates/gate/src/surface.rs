@@ -118,10 +118,7 @@ impl Shelf {
             };
             let place = Place::of(statement, alone);
             if !statement.known {
-                slots.push(Slot {
-                    name: place.name(),
-                    ..Slot::default()
-                });
+                slots.push(self.unknown(&place));
             } else if place == Place::Unnamed {
                 let there = unnamed.is_some_and(|it| Arc::ptr_eq(it, statement));
                 unnamed = Some(statement);
@@ -161,6 +158,18 @@ impl Shelf {
             name,
             close,
             carried: !parses,
+        }
+    }
+
+    /// A statement that the client did not make by Parse. What stands there of a Parse all the same, in
+    /// a segment that failed, is none of the client's: nobody has judged that.
+    fn unknown(&mut self, place: &Place) -> Slot {
+        let name = place.name();
+        let ours = self.side(place).pop(&name);
+        Slot {
+            close: ours.map(|_| name.clone()).into_iter().collect(),
+            name,
+            ..Slot::default()
         }
     }
 

@@ -131,3 +131,19 @@ proptest! {
         }
     }
 }
+
+/// A Parse of a segment that failed may have left its statement: nobody has judged it for whoever names it next.
+#[test]
+fn what_the_client_did_not_make_is_not_found_under_its_name() {
+    let mut shelf = Shelf::default();
+    let made = prepared("s", "DELETE FROM t", &[]);
+    shelf.place(&[Step::Parse(Arc::clone(&made))], true);
+    shelf.settle(true);
+    let unknown = Arc::new(Prepared::unknown(&"s".into()));
+    let slots = shelf.place(&[bound(&unknown)], true);
+    assert_eq!(slots[0].close, ["s"]);
+    assert!(!slots[0].carried);
+    // One that SQL made is the server's business.
+    let slots = shelf.place(&[bound(&unknown)], true);
+    assert!(slots[0].close.is_empty());
+}

@@ -54,13 +54,13 @@ enum What {
 }
 
 impl What {
-    /// The lane that it wants: a read of its own, or a look, runs where nothing can be written
-    /// (DESIGN ruling 10).
+    /// The lane that it wants: a read of its own runs where nothing can be written (DESIGN ruling 10).
+    /// A look does not: what a name means may depend on the role that it is run as.
     fn lane(&self, talk: &Talk) -> Lane {
         let alone = !talk.alone() && !talk.transaction.has_upstream();
         let reads = match self {
             Self::Claim(clearance) => clearance.fenced() && !talk.transaction.is_open(),
-            Self::Steps(_) => true,
+            Self::Steps(_) => false,
         };
         if alone && reads {
             Lane::Read
