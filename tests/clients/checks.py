@@ -14,6 +14,8 @@ import traceback
 
 HOLD = os.environ.get("HOLD") == "1"
 MODE = os.environ.get("MODE", "session")
+# The gate has one connection to the server, for everybody.
+ALONE = os.environ.get("POOL") == "1"
 CACHE = os.environ["CLIENTS_CACHE"]
 
 _checks = []
@@ -73,6 +75,12 @@ def run(version):
 def equal(found, expected):
     if found != expected:
         raise AssertionError(f"{found!r:.300} is not {expected!r:.300}")
+
+
+def together():
+    """For a check with two transactions, or sessions with something of their own, at a time."""
+    if ALONE:
+        raise Skip("two at a time, and the gate has one connection")
 
 
 @contextlib.contextmanager

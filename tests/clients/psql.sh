@@ -253,10 +253,11 @@ if [ -z "${HOLD:-}" ]; then
     for name in types_as_text describes queries_of_psql copy_both_ways_of_12_mb copy_that_fails \
         fetch_count transactions_and_savepoints errors_have_a_sqlstate several_statements_in_one \
         scripts prepared cursors notices listen_and_notify settings_and_temporary_tables \
-        cancel_by_interrupt large_results connects_again wrong_database
+        large_results connects_again wrong_database
     do
         check "$(echo $name | tr _ ' ')" $name
     done
+    check_together "cancel by interrupt" cancel_by_interrupt
 else
     check "hold: approved" hold_approved
     echo "sees: at once, on stderr: $(paste -s -d/ "$scratch/err" | sed 's|/| / |g')"

@@ -5,7 +5,7 @@ use std::env;
 use std::io::Write;
 use std::path::Path;
 
-use harness::clients::{self, Options, Suite, Way};
+use harness::clients::{self, Options, Pooling, Suite, Way};
 
 /// Runs a suite before both gates. A client that cannot be had is told on stderr, and is no failure.
 #[track_caller]
@@ -15,14 +15,13 @@ fn passes(name: &str) {
     let cache = test.ancestors().nth(3).unwrap().join("clients");
     let logs = tempfile::tempdir().unwrap();
     let options = Options {
-        mode: None,
-        pool: None,
         cache,
         logs: logs.path().to_path_buf(),
         program: Path::new(env!("CARGO_BIN_EXE_clients")).to_path_buf(),
     };
     let suite = Suite::named(&[name]).remove(0);
-    let report = clients::run(&suite, &[Way::Through, Way::Held], &options, &|_| {});
+    let settings = [Way::Through, Way::Held].map(|way| way.with(&Pooling::default()));
+    let report = clients::run(&suite, &settings, &options, &|_| {});
     if let Some(why) = &report.skipped {
         // Not by println, which is silent in a test that passes.
         let said = format!("skipped: {name}: {why}\n");

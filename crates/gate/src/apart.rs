@@ -9,6 +9,9 @@ use sql::{Class, Control, Leaves, Reading, Statement};
 use crate::request::Request;
 use crate::work::{Step, Work};
 
+/// A string of more statements is left to people: what is behind a part is read again with each.
+const PARTS_MAX: usize = 20;
+
 /// Where the first part ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Apart {
@@ -28,7 +31,7 @@ pub(crate) fn apart(request: &Request, passes: bool) -> Option<Apart> {
 
 fn query(text: &str, reading: &Reading, passes: bool) -> Option<Apart> {
     let statements = &reading.statements;
-    if reading.why_opaque.is_some() || statements.len() < 2 {
+    if reading.why_opaque.is_some() || !(2..=PARTS_MAX).contains(&statements.len()) {
         return None;
     }
     let control = statements.iter().take_while(|it| opens(it)).count();

@@ -173,9 +173,14 @@ pub trait Journal {
     fn write(&self, entry: Entry) -> impl Future<Output = Result<(), JournalDown>>;
 }
 
-/// What people and the journal see of a request.
+/// What people and the journal see of a request: in front of it the statements that it names.
 pub fn asked(request: &Request) -> Vec<Asked> {
-    request.work.pieces().into_iter().map(show).collect()
+    let named = request.named.iter().map(|statement| Asked {
+        text: format!("PREPARE \"{}\" AS {}", statement.name, statement.text),
+        parameters: Vec::new(),
+    });
+    let pieces = request.work.pieces().into_iter().map(show);
+    named.chain(pieces).collect()
 }
 
 impl Entry {

@@ -7,7 +7,7 @@ use sql::{Reading, Statement};
 use crate::context::Context;
 use crate::digest::{Digest, Gather};
 use crate::principal::Principal;
-use crate::work::Work;
+use crate::work::{Prepared, Work};
 
 /// One question to the gate. It owns the very bytes that will go up if the answer is yes.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct Request {
     pub context: Context,
     /// What would run.
     pub work: Work,
+    /// Statements of the protocol that the work names in SQL (EXECUTE): what they are decides what runs.
+    pub named: Vec<Arc<Prepared>>,
     /// What each text of the work was read to mean, in the order of [`Work::pieces`].
     pub readings: Vec<Arc<Reading>>,
     /// Where the client comes from, for the people who decide.
@@ -30,6 +32,10 @@ impl Request {
         let mut gather = Gather::new("portcullis request 1");
         self.context.gather(&mut gather);
         self.work.gather(&mut gather);
+        for statement in &self.named {
+            gather.field(statement.name.as_bytes());
+            statement.gather(&mut gather);
+        }
         gather.finish()
     }
 

@@ -201,6 +201,11 @@ impl Shelf {
         }
     }
 
+    /// Whether something may stand there under a client's own name.
+    pub fn has_own(&self) -> bool {
+        !self.own.is_empty()
+    }
+
     /// The client's own name is gone from the connection.
     pub fn forget(&mut self, own: &ByteString) {
         self.own.pop(own);

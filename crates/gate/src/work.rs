@@ -24,6 +24,9 @@ pub struct Prepared {
     pub known: bool,
 }
 
+/// What PostgreSQL keeps of a name; NAMEDATALEN of its manual, less one.
+const NAME_MAX: usize = 63;
+
 /// In front of the digest in a shared name. A client that names its own so finds nothing there.
 const SHARED_PREFIX: &str = "portcullis_";
 
@@ -59,7 +62,6 @@ impl Prepared {
     }
 }
 
-/// At most 63 bytes, or the server would cut it.
 fn shared_name(text: &str, types: &[u32], settings: &Settings) -> ByteString {
     let mut gather = Gather::new("prepared statement 1");
     gather.field(text.as_bytes());
@@ -72,8 +74,9 @@ fn shared_name(text: &str, types: &[u32], settings: &Settings) -> ByteString {
         gather.field(value.as_bytes());
     }
     let digest = gather.finish().to_string();
-    let half = digest.get(..32).unwrap_or_default();
-    format!("{SHARED_PREFIX}{half}").into()
+    let room = NAME_MAX - SHARED_PREFIX.len();
+    let digits = digest.get(..room).unwrap_or_default();
+    format!("{SHARED_PREFIX}{digits}").into()
 }
 
 /// The parameters of one execution.
@@ -222,12 +225,19 @@ fn gather_step<'a>(step: &'a Step, portals: &mut Vec<&'a str>, into: &mut Gather
     }
 }
 
-fn gather_bind(statement: &Prepared, values: &Values, into: &mut Gather) {
-    into.field(statement.text.as_bytes());
-    into.number(statement.types.len() as u64);
-    for oid in &statement.types {
-        into.number(u64::from(*oid));
+impl Prepared {
+    /// What decides its meaning; its name does not.
+    pub(crate) fn gather(&self, into: &mut Gather) {
+        into.field(self.text.as_bytes());
+        into.number(self.types.len() as u64);
+        for oid in &self.types {
+            into.number(u64::from(*oid));
+        }
     }
+}
+
+fn gather_bind(statement: &Prepared, values: &Values, into: &mut Gather) {
+    statement.gather(into);
     for formats in [&values.formats, &values.result_formats] {
         into.number(formats.len() as u64);
         for format in formats {

@@ -107,6 +107,9 @@ fn what_can_be_taken_apart() {
         let judged = judged(&policy(), &Asks::query(text));
         assert!(judged.starts_with("hold"), "{text}: {judged}");
     }
+    // What is behind a part is read again with each, so there is an end to it.
+    let long = "SELECT 1;".repeat(21);
+    assert!(judged(&policy(), &Asks::query(&long)).starts_with("hold"));
     let execute = || Step::Execute {
         portal: "".into(),
         max_rows: 0,

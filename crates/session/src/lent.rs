@@ -30,6 +30,14 @@ pub(crate) struct State {
     worst: Option<Disposition>,
     /// The DEALLOCATEs that are on their way.
     forgets: Vec<Forgets>,
+    /// Something is on its way that nobody could read.
+    unread: bool,
+}
+
+/// Whether it sets by something other than SET.
+fn by_function(statement: &Statement) -> bool {
+    let plain = statement.functions.is_empty() && statement.writes.is_empty();
+    statement.leaves == Leaves::Settings && !plain
 }
 
 /// Whether it sets, or may set, a setting that nobody has defined.
@@ -66,11 +74,16 @@ impl State {
                 self.soil(Disposition::Close);
             }
         }
+        self.unread |= strongest == Leaves::State;
         match strongest {
             Leaves::Nothing => {}
             Leaves::Local => self.local = Some(chained(self.local, request.digest())),
             Leaves::Settings => {
                 self.local = Some(chained(self.local, request.digest()));
+                if request.statements().any(by_function) {
+                    // What else it called, or its rule did, is seen in no list of settings.
+                    self.soil(Disposition::Reset);
+                }
                 if mode == PoolMode::Session {
                     self.pin();
                 }
@@ -122,6 +135,16 @@ impl State {
         touched
     }
 
+    /// Whether settings are other than the session's are known to be.
+    pub(crate) fn is_unsettled(&self) -> bool {
+        self.local.is_some()
+    }
+
+    /// Whether something ran since it was last asked that nobody could read.
+    pub(crate) fn ran_unread(&mut self) -> bool {
+        std::mem::take(&mut self.unread)
+    }
+
     /// All of it is gone: DISCARD ALL.
     pub(crate) fn discard(&mut self) {
         let worst = self.worst;
@@ -143,6 +166,10 @@ impl State {
 
     /// The condition in which the connection goes back; the next one is as good as new.
     pub(crate) fn give_back(&mut self) -> Disposition {
+        if std::mem::take(&mut self.touched) {
+            // Nobody has looked at what was changed.
+            self.soil(Disposition::Reset);
+        }
         self.worst.take().unwrap_or(Disposition::Clean)
     }
 }

@@ -117,7 +117,7 @@ impl Names {
 }
 
 fn weight(name: &str, statement: &Prepared) -> usize {
-    NAME_BYTES + name.len() + statement.text.len()
+    NAME_BYTES + name.len() + statement.text.len() + size_of_val(statement.types.as_slice())
 }
 
 /// Portals that are open upstream, with the right to go on with each.
@@ -140,9 +140,10 @@ pub(crate) struct Open {
 
 impl Portals {
     /// A portal was bound under this right.
-    pub(crate) fn insert(&mut self, name: ByteString, portal: Open) {
+    pub(crate) fn insert(&mut self, name: &str, portal: Open) {
         self.fenced |= portal.fenced;
-        self.open.insert(name, portal);
+        // A copy: the name that came holds on to all of its Bind.
+        self.open.insert(ByteString::from(name), portal);
     }
 
     /// Something was released: SQL that it ran may have declared cursors, which the protocol sees

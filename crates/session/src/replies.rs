@@ -359,6 +359,9 @@ impl Replies {
                 // A server that copies in swallows the Sync that the client has sent already
                 // (hazards V21); the client sends another behind its data.
                 self.withheld_sync = false;
+                if matches!(self.owed.back(), Some(Owed::Sync)) && self.owed.len() == 2 {
+                    self.owed.truncate(1);
+                }
                 (Take::Stop(Relayed::CopyIn), false)
             }
             (Owed::Query(_) | Owed::Sync, tag::READY) => (

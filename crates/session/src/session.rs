@@ -388,7 +388,7 @@ fn resume(state: State, talk: &mut Talk, io: &mut Io) -> State {
     if !matches!(state, State::Idle(_) | State::Skipping(_)) {
         return state;
     }
-    let Some(rest) = talk.rest.take() else {
+    let Some(rest) = talk.rest.pop() else {
         return state;
     };
     let (work, shape) = match (&state, rest) {
@@ -411,7 +411,7 @@ fn resume(state: State, talk: &mut Talk, io: &mut Io) -> State {
             settle(accounts, Then::Close, talk, io)
         }
         (State::Idle(_), work @ Work::Query(_), shape) if talk.segment.is_some() => {
-            talk.rest = Some(Rest::Ask(work, shape));
+            talk.rest.push(Rest::Ask(work, shape));
             let replies = load::end_segment(talk, io);
             State::Running(Box::new(Running::start(replies, Shape::Part)))
         }

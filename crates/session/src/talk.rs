@@ -11,7 +11,7 @@ use gate::{
     Cargo, Context, Disposition, Form, Look, Own, Principal, Request, Settings, Slot, Step,
     TenantId, Work,
 };
-use sql::{Control, Forgets, Reading};
+use sql::{Control, Forgets, Mention, Reading};
 use wire::CancelKey;
 use wire::backend::{Status, encode};
 
@@ -21,7 +21,7 @@ use crate::heard::Heard;
 use crate::lent::{Lent, State};
 use crate::mode::PoolMode;
 use crate::names::{Names, Portals};
-use crate::shape::{Rest, Shape};
+use crate::shape::{Close, Labels, Rest, Shape};
 use crate::told::Told;
 use crate::transaction::{Spent, Transaction};
 
@@ -150,8 +150,8 @@ pub(crate) struct Talk {
     pub(crate) state: State,
     /// Settings of the login that the session's own connection has lost.
     pub(crate) restore: Option<Arc<Settings>>,
-    /// What comes behind what is being answered.
-    pub(crate) rest: Option<Rest>,
+    /// What comes behind what is being answered; the next is the last.
+    pub(crate) rest: Vec<Rest>,
     pub(crate) intents: u64,
     /// What was sent since the last ReadyForQuery.
     pub(crate) sent: Vec<Sent>,
@@ -176,10 +176,14 @@ impl Talk {
             isolation: self.transaction.isolation(),
             in_transaction: self.transaction.is_open(),
         };
+        let statements = readings.iter().flat_map(|reading| &reading.statements);
+        let named = statements.filter_map(|it| self.names.confirmed(it.prepared.as_ref()?.name()));
+        let named = named.cloned().collect();
         Request {
             principal: Arc::clone(&self.principal),
             context,
             work,
+            named,
             readings,
             client: Arc::clone(&self.peer.client),
         }
@@ -188,9 +192,23 @@ impl Talk {
     /// Something failed: what comes behind it is not asked for. The Sync of a batch that is dropped
     /// has been read, and is answered by whoever skips.
     pub(crate) fn fail_rest(&mut self) {
-        match &mut self.rest {
-            Some(Rest::Ask(work, Shape::Batch(..))) => *work = Work::Batch(Vec::new()),
-            _ => self.rest = None,
+        let synced = |it: &Rest| matches!(it, Rest::Ask(_, Shape::Batch(Close::Sync, _)));
+        let synced = self.rest.iter().any(synced);
+        self.rest.clear();
+        if synced {
+            let nothing = Work::Batch(Vec::new());
+            let shape = Shape::Batch(Close::Sync, Labels::default());
+            self.rest.push(Rest::Ask(nothing, shape));
+        }
+    }
+
+    /// The names that SQL takes or frees mean nothing any more that a Parse has said of them: until
+    /// the client says it again, what they mean only the server knows.
+    pub(crate) fn free_names(&mut self, request: &Request) {
+        for statement in request.statements() {
+            if let Some(Mention::Changes(name)) = &statement.prepared {
+                self.names.close(name);
+            }
         }
     }
 
@@ -207,6 +225,11 @@ impl Talk {
     /// Where the statements of these steps stand on the borrowed connection.
     pub(crate) fn place(&mut self, steps: &[Step]) -> Vec<Slot> {
         let alone = self.alone();
+        if !alone && self.state.is_unsettled() {
+            // What a literal means is settled when it is parsed, here under settings that are this
+            // transaction's alone, and the shared name says nothing of them.
+            self.state.soil(Disposition::Reset);
+        }
         match &mut self.lent {
             Some(lent) => lent.surface.shelf.place(steps, alone),
             None => Vec::new(),
@@ -220,8 +243,8 @@ impl Talk {
             return Vec::new();
         };
         let mut cargo = Vec::new();
-        for name in request.statements().filter_map(|it| it.prepared.as_deref()) {
-            let Some(statement) = self.names.confirmed(name) else {
+        for name in request.statements().filter_map(|it| it.prepared.as_ref()) {
+            let Some(statement) = self.names.confirmed(name.name()) else {
                 continue;
             };
             let step = Step::DescribeStatement(Arc::clone(statement));
@@ -230,6 +253,8 @@ impl Talk {
             cargo.extend(wanted.map(|it| Cargo::Look(Look::Parse(Arc::clone(statement), it))));
         }
         if !cargo.is_empty() {
+            // Its name is the client's: nobody else may find it there, whatever comes of this turn.
+            self.state.soil(Disposition::Reset);
             cargo.push(Cargo::Sync);
         }
         cargo
@@ -265,6 +290,11 @@ impl Talk {
         }
         self.state.stop_forgetting();
         self.names.settle(failed);
+        let unread = self.state.ran_unread();
+        if let Some(lent) = self.lent.as_mut().filter(|_| unread) {
+            // Nobody knows what of its statements is still what it was.
+            lent.surface.shelf.doubt_all();
+        }
         if let Some(lent) = &mut self.lent {
             lent.surface.shelf.settle(failed);
         }
@@ -370,7 +400,7 @@ impl Talk {
             return;
         };
         let mut condition = self.state.give_back();
-        if self.mode == PoolMode::Session {
+        if self.mode == PoolMode::Session || lent.surface.shelf.has_own() {
             condition = condition.max(Disposition::Reset);
         }
         if self.segment.is_some() || self.transaction.has_upstream() {

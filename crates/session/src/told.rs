@@ -31,6 +31,21 @@ impl Told {
         self.upstream = pid;
     }
 
+    /// Whether the server reads a text as the gate does: one byte string, one meaning. Why not, if not.
+    pub(crate) fn reads_otherwise(&self) -> Option<&'static str> {
+        let is = |name: &str, value: &str| {
+            let told = self.parameters.get(name);
+            told.is_none_or(|it| it.eq_ignore_ascii_case(value))
+        };
+        if !is("standard_conforming_strings", "on") {
+            Some("cannot be read while standard_conforming_strings is off")
+        } else if !is("client_encoding", "UTF8") {
+            Some("cannot be read in this client_encoding")
+        } else {
+            None
+        }
+    }
+
     /// The server reports a parameter; says whether that is news to the client.
     pub(crate) fn is_news(&mut self, name: &str, value: &str) -> bool {
         match self.parameters.get_mut(name) {

@@ -7,14 +7,13 @@ use pg_query::protobuf::{
 };
 
 use crate::lists::functions::{self, Known};
-use crate::{Class, Forgets, Leaves, Statement};
+use crate::{Class, Forgets, Leaves, Mention, Relation, Statement};
 
 /// Settings that can be read from `pg_settings` and put on another connection as they are (ruling 11): sorted.
-pub const TRACKED_SETTINGS: [&str; 38] = [
+pub const TRACKED_SETTINGS: [&str; 36] = [
     "application_name",
     "bytea_output",
     "check_function_bodies",
-    "client_encoding",
     "client_min_messages",
     "constraint_exclusion",
     "cursor_tuple_fraction",
@@ -43,7 +42,6 @@ pub const TRACKED_SETTINGS: [&str; 38] = [
     "plan_cache_mode",
     "random_page_cost",
     "search_path",
-    "standard_conforming_strings",
     "statement_timeout",
     "synchronous_commit",
     "timezone",
@@ -79,23 +77,30 @@ pub(crate) fn leaves(node: Option<&NodeEnum>, text: &str, statement: Statement) 
         Some(NodeEnum::DeclareCursorStmt(_)) if statement.class == Class::Admin => {
             (Leaves::State, None)
         }
-        Some(NodeEnum::SelectStmt(select)) if sets_tracked(select) => (Leaves::Settings, None),
+        Some(NodeEnum::SelectStmt(select))
+            if statement.functions.len() == 1 && sets_tracked(select) =>
+        {
+            (Leaves::Settings, None)
+        }
         _ => (by_class(text, &statement), None),
     };
     Statement {
         leaves,
         forgets,
         prepared: prepared(node),
+        copies_in: matches!(node, Some(NodeEnum::CopyStmt(copy)) if copy.is_from && !copy.is_program),
         ..statement
     }
 }
 
 /// The prepared statement that it names.
-fn prepared(node: Option<&NodeEnum>) -> Option<String> {
+fn prepared(node: Option<&NodeEnum>) -> Option<Mention> {
     match node? {
-        NodeEnum::ExecuteStmt(it) => Some(it.name.clone()),
-        NodeEnum::PrepareStmt(it) => Some(it.name.clone()),
-        NodeEnum::DeallocateStmt(it) => (!it.name.is_empty()).then(|| it.name.clone()),
+        NodeEnum::ExecuteStmt(it) => Some(Mention::Runs(it.name.clone())),
+        NodeEnum::PrepareStmt(it) => Some(Mention::Changes(it.name.clone())),
+        NodeEnum::DeallocateStmt(it) => {
+            (!it.name.is_empty()).then(|| Mention::Changes(it.name.clone()))
+        }
         NodeEnum::ExplainStmt(it) => prepared(it.query.as_ref()?.node.as_ref()),
         NodeEnum::CreateTableAsStmt(it) => prepared(it.query.as_ref()?.node.as_ref()),
         _ => None,
@@ -107,7 +112,11 @@ fn by_class(text: &str, statement: &Statement) -> Leaves {
         return Leaves::State;
     }
     // Its rule calls set_config.
-    if statement.writes.iter().any(|it| it.name == "pg_settings") {
+    let settings = |it: &Relation| {
+        it.name == "pg_settings" && it.schema.as_deref().is_none_or(|it| it == "pg_catalog")
+    };
+    if statement.functions.is_empty() && matches!(statement.writes.as_slice(), [it] if settings(it))
+    {
         return Leaves::Settings;
     }
     match statement.class {
@@ -152,6 +161,12 @@ fn calls_only_known(statement: &Statement) -> bool {
 
 /// `SELECT set_config('name', value, false)` of a tracked setting, as drivers spell SET.
 fn sets_tracked(select: &SelectStmt) -> bool {
+    let bare = SelectStmt {
+        target_list: select.target_list.clone(),
+        limit_option: select.limit_option,
+        op: select.op,
+        ..SelectStmt::default()
+    };
     let [target] = select.target_list.as_slice() else {
         return false;
     };
@@ -164,8 +179,15 @@ fn sets_tracked(select: &SelectStmt) -> bool {
     };
     let name = call.funcname.last().and_then(|it| text(it));
     let setting = call.args.first().and_then(constant);
+    let schema = match call.funcname.as_slice() {
+        [_] => true,
+        [schema, _] => text(schema) == Some("pg_catalog"),
+        _ => false,
+    };
+    // Nothing else may be in it.
     name == Some("set_config")
-        && select.from_clause.is_empty()
+        && schema
+        && *select == bare
         && setting.is_some_and(|it| is_tracked(&it.to_ascii_lowercase()))
         && call
             .args

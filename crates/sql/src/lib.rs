@@ -32,6 +32,8 @@ mod visit;
 pub use caps::{OPERATOR_RUN_MAX, READ_BYTES_MAX};
 pub use class::{Class, UnknownClass};
 pub use leaves::{TRACKED_SETTINGS, is_tracked};
-pub use parse::read;
+pub use parse::{read, unread};
 pub use reader::{CACHE_BYTES_MAX, CACHED_TEXT_BYTES_MAX, HERE_BYTES_MAX, QUEUE_MAX, Reader};
-pub use reading::{Control, Forgets, Function, Isolation, Leaves, Reading, Relation, Statement};
+pub use reading::{
+    Control, Forgets, Function, Isolation, Leaves, Mention, Reading, Relation, Statement,
+};

@@ -119,7 +119,7 @@ fn too_deep() -> String {
 }
 
 /// A reading that says why nobody read the text.
-pub(crate) fn unread(text: &str, why: &str) -> Reading {
+pub fn unread(text: &str, why: &str) -> Reading {
     Reading::refused(text.len(), why.to_owned())
 }
 

@@ -92,7 +92,9 @@ pub struct Statement {
     /// The prepared statements that it forgets, if it is a DEALLOCATE.
     pub forgets: Option<Forgets>,
     /// The prepared statement that it names: PREPARE, EXECUTE, DEALLOCATE.
-    pub prepared: Option<String>,
+    pub prepared: Option<Mention>,
+    /// Asks its client for data: COPY FROM STDIN, whatever else is in it.
+    pub copies_in: bool,
 }
 
 /// What a statement leaves behind in its session, apart from what it does to the database.
@@ -110,6 +112,24 @@ pub enum Leaves {
     Discarded,
     /// Something that lives in the session and is meant to be used there (a temporary table, LISTEN), or nobody knows what.
     State,
+}
+
+/// How a statement names a prepared one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Mention {
+    /// It runs it: EXECUTE, and what holds one.
+    Runs(String),
+    /// It makes it or forgets it: PREPARE, DEALLOCATE.
+    Changes(String),
+}
+
+impl Mention {
+    /// The name.
+    pub fn name(&self) -> &str {
+        match self {
+            Mention::Runs(name) | Mention::Changes(name) => name,
+        }
+    }
 }
 
 /// What a DEALLOCATE names.
@@ -137,6 +157,7 @@ impl Statement {
             leaves: Leaves::State,
             forgets: None,
             prepared: None,
+            copies_in: false,
         }
     }
 }

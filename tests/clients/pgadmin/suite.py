@@ -18,8 +18,8 @@ HOME = util.find_spec("pgadmin4").submodule_search_locations[0]
 
 
 @contextlib.contextmanager
-def pgadmin():
-    """A page of somebody who has opened the server and put in the password."""
+def serving():
+    """Runs pgAdmin for all checks; it takes its time to start."""
     with tempfile.TemporaryDirectory() as home:
         with open(f"{home}/servers.json", "w") as file:
             json.dump({"Servers": {"1": {
@@ -36,11 +36,18 @@ def pgadmin():
         serve = ["/bin/sh", "-c", f"PGADMIN_INT_PORT={{port}} exec {sys.executable} {HOME}/pgAdmin4.py"]
         load = [sys.executable, f"{HOME}/setup.py", "load-servers", f"{home}/servers.json",
                 "--sqlite-path", f"{home}/.pgadmin/pgadmin4.db"]
-        with served(serve, alone) as port, window() as page:
+        with served(serve, alone) as port:
             subprocess.run(load, env={**os.environ, **alone}, check=True, stdout=subprocess.DEVNULL)
-            page.goto(f"http://127.0.0.1:{port}/browser/")
-            log_in(page)
-            yield page
+            yield port
+
+
+@contextlib.contextmanager
+def pgadmin():
+    """A page of somebody who has opened the server and put in the password."""
+    with window() as page:
+        page.goto(f"http://127.0.0.1:{PORT}/browser/")
+        log_in(page)
+        yield page
 
 
 def log_in(page):
@@ -62,20 +69,23 @@ def act(node):
 
 def unfold(page, name, child):
     """Opens a node of the tree, unless pgAdmin has opened it by itself."""
-    node(page, name).wait_for()
-    for _ in range(5):
+    entry = node(page, name).locator("xpath=ancestor::*[contains(@class, 'file-entry')]")
+    toggle = entry.locator(".directory-toggle")
+    for _ in range(10):
+        # Neither open nor loading.
+        if toggle.get_attribute("class").split() == ["directory-toggle"]:
+            act(node(page, name))
         with contextlib.suppress(TooLate):
-            node(page, child).wait_for(timeout=4000)
+            node(page, child).wait_for(timeout=6000)
             return
-        act(node(page, name))
-    node(page, child).wait_for()
+    raise AssertionError(f"there is no {child} below {name}")
 
 
 def query_tool(page):
     """Opens one for the database; it lives in a frame of its own."""
     unfold(page, "Databases", os.environ["PGDATABASE"])
     node(page, os.environ["PGDATABASE"]).click()
-    page.locator("button[aria-label^='Query Tool']").first.click()
+    page.locator("button[aria-label^='Query Tool']:not([aria-label*='Workspace'])").first.click()
     tool = page.frame_locator("iframe").last
     tool.locator(".cm-content").first.wait_for()
     return tool
@@ -151,4 +161,5 @@ def hold_own_time_out():
         equal(state, "withdrawn")
 
 
-run(metadata.version("pgadmin4"))
+with serving() as PORT:
+    run(metadata.version("pgadmin4"))

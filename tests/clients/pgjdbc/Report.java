@@ -51,10 +51,10 @@ final class Report {
         }
     }
 
-    /** Transaction pooling takes a session's state away between transactions, so some checks cannot hold there. */
-    static void needsSession(String what) throws Skip {
-        if ("transaction".equals(System.getenv("MODE"))) {
-            throw new Skip(what + " needs pool_mode = \"session\"");
+    /** For a check with two transactions, or sessions with something of their own, at a time. */
+    static void together() throws Skip {
+        if ("1".equals(System.getenv("POOL"))) {
+            throw new Skip("two at a time, and the gate has one connection");
         }
     }
 

@@ -37,6 +37,7 @@ final class Transactions {
     }
 
     private static void commitAndRollback() throws Exception {
+        Report.together();
         try (Connection c = Server.connect(); Connection other = Server.connect()) {
             c.setAutoCommit(false);
             Server.run(c, "insert into pgjdbc_t (note) values ('rolled back')");
@@ -55,6 +56,7 @@ final class Transactions {
     }
 
     private static void isolation() throws Exception {
+        Report.together();
         try (Connection c = Server.connect(); Connection other = Server.connect()) {
             c.setTransactionIsolation(Connection.TRANSACTION_SERIALIZABLE);
             c.setAutoCommit(false);

@@ -65,10 +65,10 @@ func all(errs ...error) error {
 	return nil
 }
 
-// needsSession skips what transaction pooling takes away.
-func needsSession(what string) error {
-	if os.Getenv("MODE") == "transaction" {
-		return skip(what + ` needs pool_mode = "session"`)
+// together is for a check with two transactions, or sessions with something of their own, at a time.
+func together() error {
+	if os.Getenv("POOL") == "1" {
+		return skip("two at a time, and the gate has one connection")
 	}
 	return nil
 }

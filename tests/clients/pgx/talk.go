@@ -126,7 +126,7 @@ func notices() error {
 }
 
 func notifications() error {
-	if err := needsSession("LISTEN"); err != nil {
+	if err := together(); err != nil {
 		return err
 	}
 	return with(nil, func(c *pgx.Conn) error {

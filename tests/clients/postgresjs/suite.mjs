@@ -2,7 +2,7 @@
 
 import { pipeline } from "node:stream/promises";
 import { Readable } from "node:stream";
-import { approving, check, equal, fails, hold, login, require, run, sees, ticketState, tls, version } from "../checks.mjs";
+import { approving, check, equal, fails, hold, login, require, run, sees, ticketState, tls, together, version } from "../checks.mjs";
 
 const postgres = require("postgres");
 
@@ -125,6 +125,7 @@ check("errors with their fields", () =>
   }));
 
 check("notices, listen and notify", async () => {
+  together();
   const heard = [];
   await connected(async (sql) => {
     await sql`do $$ begin raise notice 'one ž'; end $$`;
@@ -142,6 +143,7 @@ check("describe", () =>
 
 check("cancel", () =>
   connected(async (sql) => {
+    together();
     const asleep = sql`select pg_sleep(60)`.execute();
     const running = async () => (await sql`select count(*)::int as n from pg_stat_activity where state = 'active' and query ~ '^select pg_slee[p]'`)[0].n;
     while ((await running()) === 0);

@@ -57,7 +57,7 @@ const HELD: &str = "create table held (id int primary key, note text)";
 /// The programs that a suite finds in the environment, and what they have `clients` do.
 const PROGRAMS: [(&str, &str); 2] = [("APPROVE", "approve"), ("TICKET_STATE", "state")];
 
-/// How a suite is run.
+/// What a suite talks to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     Straight,
@@ -65,18 +65,40 @@ pub enum Way {
     Held,
 }
 
+/// How a gate pools; its own defaults where nothing is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pooling {
+    /// `session` or `transaction`.
+    pub mode: Option<String>,
+    /// Upstream connections.
+    pub size: Option<u32>,
+}
+
+/// A run that is made of each suite; a column of the results.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    pub way: Way,
+    pub pooling: Pooling,
+}
+
 /// A way in, open as long as it lives.
 pub(crate) struct Door {
     way: Way,
     login: Login,
     gate: Option<Gate>,
-    mode: String,
+    pooling: Pooling,
 }
 
 impl Way {
-    pub const ALL: [Self; 3] = [Self::Straight, Self::Through, Self::Held];
+    /// This way, before a gate that pools so.
+    pub fn with(self, pooling: &Pooling) -> Setting {
+        Setting {
+            way: self,
+            pooling: pooling.clone(),
+        }
+    }
 
-    pub fn word(self) -> &'static str {
+    fn word(self) -> &'static str {
         match self {
             Self::Straight => "straight",
             Self::Through => "through",
@@ -85,21 +107,44 @@ impl Way {
     }
 }
 
-impl fmt::Display for Way {
+impl fmt::Display for Pooling {
+    /// As `make clients` takes it: `MODE=session POOL=1`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
+        let mode = self.mode.iter().map(|mode| format!("MODE={mode}"));
+        let size = self.size.iter().map(|size| format!("POOL={size}"));
+        f.write_str(&mode.chain(size).collect::<Vec<_>>().join(" "))
+    }
+}
+
+impl fmt::Display for Setting {
+    /// `held`, or `held, POOL=1`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.way.word())?;
+        if self.pooling == Pooling::default() {
+            return Ok(());
+        }
+        write!(f, ", {}", self.pooling)
+    }
+}
+
+impl Setting {
+    /// As the middle of a file's name: `held`, `held-pool-1`.
+    pub(crate) fn slug(&self) -> String {
+        let text = self.to_string().to_lowercase();
+        text.replace(", ", "-").replace(['=', ' '], "-")
     }
 }
 
 impl Door {
-    pub(crate) fn open(way: Way, options: &Options) -> Self {
+    pub(crate) fn open(setting: &Setting, options: &Options) -> Self {
+        let Setting { way, pooling } = setting.clone();
         let database = database();
         if way == Way::Straight {
             return Self {
                 way,
                 login: database.login(&database.owner),
                 gate: None,
-                mode: "session".to_owned(),
+                pooling,
             };
         }
         let rules = if way == Way::Held {
@@ -109,7 +154,7 @@ impl Door {
         } else {
             ALLOW_ALL
         };
-        let config = configuration(&database, options, rules);
+        let config = configuration(&database, &pooling, rules);
         let gate = Gate::start(&config);
         let person = |name: &str, database: &str| {
             gate.login(name, &format!("sample-password-of-{name}"), database)
@@ -122,17 +167,22 @@ impl Door {
             way,
             login: person("alice", &database.name),
             gate: Some(gate),
-            mode: options
-                .mode
-                .clone()
-                .unwrap_or_else(|| "transaction".to_owned()),
+            pooling,
         }
     }
 
     /// Tells a suite of it, in the variables of `tests/clients/README.md`.
     pub(crate) fn describe(&self, command: &mut Command) {
         self.login.into_environment(command);
-        command.env("MODE", &self.mode).env_remove("HOLD");
+        let mode = match self.way {
+            Way::Straight => "session",
+            Way::Through | Way::Held => self.pooling.mode.as_deref().unwrap_or("transaction"),
+        };
+        let size = self.pooling.size.map(|size| size.to_string());
+        command
+            .env("MODE", mode)
+            .env("POOL", size.unwrap_or_default())
+            .env_remove("HOLD");
         if let (Way::Held, Some(gate)) = (self.way, &self.gate) {
             command
                 .env("HOLD", "1")
@@ -147,11 +197,11 @@ impl Door {
 }
 
 /// The owner of the database is who works in it, straight and through the gate alike.
-fn configuration(database: &Database, options: &Options, rules: &str) -> String {
+fn configuration(database: &Database, pooling: &Pooling, rules: &str) -> String {
     let (name, owner) = (&database.name, &database.owner);
-    let mode = options.mode.as_ref();
+    let mode = pooling.mode.as_ref();
     let mode = mode.map_or_else(String::new, |mode| format!("pool_mode = \"{mode}\"\n"));
-    let size = options.pool;
+    let size = pooling.size;
     let size = size.map_or_else(String::new, |size| format!("pool_size = {size}\n"));
     format!(
         "listen = \"127.0.0.1:0\"\n\

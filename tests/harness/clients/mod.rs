@@ -15,20 +15,16 @@ use std::sync::Mutex;
 use std::thread;
 
 pub use decide::{approve, state};
-pub use door::Way;
+pub use door::{Pooling, Setting, Way};
 pub use report::{Report, Run};
 pub use said::Said;
 pub use suite::Suite;
 
 use suite::SetUp;
 
-/// How suites are run.
+/// What runs of suites have in common.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// `session` or `transaction`: the pool mode of the gates; their own default without.
-    pub mode: Option<String>,
-    /// Upstream connections of a gate; its own default without.
-    pub pool: Option<u32>,
     /// Where suites install their clients.
     pub cache: PathBuf,
     /// Where what they say is kept, with the log of their gates.
@@ -40,6 +36,7 @@ pub struct Options {
 /// Runs these suites, so many at a time, and tells `progress` what happens.
 pub fn run_all(
     suites: &[Suite],
+    settings: &[Setting],
     options: &Options,
     parallel: usize,
     progress: &(dyn Fn(&str) + Sync),
@@ -52,8 +49,11 @@ pub fn run_all(
                 loop {
                     let next = waiting.lock().unwrap().next();
                     let Some(suite) = next else { break };
-                    let report = run(suite, &Way::ALL, options, progress);
-                    reports.lock().unwrap().push(report);
+                    let report = run(suite, settings, options, progress);
+                    let mut done = reports.lock().unwrap();
+                    done.push(report);
+                    let (name, count, all) = (&suite.name, done.len(), suites.len());
+                    progress(&format!("{name}: done; {count} of {all} clients are"));
                 }
             });
         }
@@ -63,10 +63,10 @@ pub fn run_all(
     reports
 }
 
-/// Runs one suite, these ways.
+/// Runs one suite, as each of these says.
 pub fn run(
     suite: &Suite,
-    ways: &[Way],
+    settings: &[Setting],
     options: &Options,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Report {
@@ -86,13 +86,13 @@ pub fn run(
             return report;
         }
     }
-    for &way in ways {
-        let run = suite.run(way, options);
-        progress(&format!("{name}: {way}: {}", run.line()));
+    for setting in settings {
+        let run = suite.run(setting, options);
+        progress(&format!("{name}: {setting}: {}", run.line()));
         for (check, why) in &run.said.failed {
-            progress(&format!("{name}: {way}:   not ok {check}: {why}"));
+            progress(&format!("{name}: {setting}:   not ok {check}: {why}"));
         }
-        report.runs.push((way, run));
+        report.runs.push((setting.clone(), run));
     }
     report
 }

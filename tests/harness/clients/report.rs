@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::door::Way;
+use super::door::Setting;
 use super::said::Said;
 
 /// One run of a suite.
@@ -21,7 +21,7 @@ pub struct Report {
     pub skipped: Option<String>,
     /// Why it could not be set up, though it should.
     pub broken: Option<String>,
-    pub runs: Vec<(Way, Run)>,
+    pub runs: Vec<(Setting, Run)>,
 }
 
 impl Run {
@@ -60,107 +60,114 @@ impl Report {
         self.broken.is_none() && self.runs.iter().all(|(_, run)| run.said.failed.is_empty())
     }
 
-    /// Every check that failed, with the way and the reason.
+    /// Every check that failed, with the run and the reason.
     pub fn failures(&self) -> Vec<String> {
         let client = &self.client;
         let set_up = self.broken.iter().map(|why| format!("{client}: {why}"));
-        let checks = self.runs.iter().flat_map(|(way, run)| {
-            let one =
-                move |(check, why): &(String, String)| format!("{client}, {way}: {check}: {why}");
+        let checks = self.runs.iter().flat_map(|(setting, run)| {
+            let one = move |(check, why): &(String, String)| {
+                format!("{client}, {setting}: {check}: {why}")
+            };
             run.said.failed.iter().map(one)
         });
         set_up.chain(checks).collect()
     }
 
-    /// Every check that was left out, with the way and the reason, each once.
+    /// Every check that was left out, with the runs and the reason.
     fn omissions(&self) -> Vec<String> {
         let client = &self.client;
-        let whole = self.skipped.iter().map(|why| format!("{client}: {why}"));
-        let mut all: Vec<_> = whole.collect();
-        for (_, run) in &self.runs {
+        let mut checks: Vec<(String, Vec<String>)> = Vec::new();
+        for (setting, run) in &self.runs {
             for (check, why) in &run.said.skipped {
-                let line = format!("{client}: {check}: {why}");
-                if !all.contains(&line) {
-                    all.push(line);
+                let line = format!("{check}: {why}");
+                match checks.iter_mut().find(|(it, _)| *it == line) {
+                    Some((_, settings)) => settings.push(setting.to_string()),
+                    None => checks.push((line, vec![setting.to_string()])),
                 }
             }
         }
-        all
+        let whole = self.skipped.iter().map(|why| format!("{client}: {why}"));
+        let one = |(line, settings): &(String, Vec<String>)| {
+            format!("{client} ({}): {line}", settings.join("; "))
+        };
+        whole.chain(checks.iter().map(one)).collect()
     }
 
-    /// Its row: client, version, a share for each way, what a person sees.
-    fn cells(&self) -> [String; 6] {
-        let first = |word: fn(&Said) -> Option<&String>| {
-            let found = self.runs.iter().find_map(|(_, run)| word(&run.said));
-            found.cloned().unwrap_or_default()
-        };
-        let share = |way| {
-            let run = self.runs.iter().find(|(it, _)| *it == way);
-            let why_not = if self.skipped.is_some() {
-                "skipped"
-            } else {
-                "not set up"
+    /// Its row without what people see: client, version, a share for each run.
+    fn cells(&self, settings: &[Setting]) -> Vec<String> {
+        let share = |setting| {
+            let run = self.runs.iter().find(|(it, _)| it == setting);
+            let why_not = match self.skipped {
+                Some(_) => "skipped",
+                None => "not set up",
             };
             run.map_or_else(|| why_not.to_owned(), |(_, run)| run.share())
         };
-        let [straight, through, held] = Way::ALL.map(share);
-        [
-            self.client.clone(),
-            first(|said| said.version.as_ref()),
-            straight,
-            through,
-            held,
-            first(|said| said.sees.as_ref()),
-        ]
+        let mut cells = vec![self.client.clone(), self.first(|said| &said.version)];
+        cells.extend(settings.iter().map(share));
+        cells
+    }
+
+    /// What the first run says that says it.
+    fn first(&self, word: fn(&Said) -> &Option<String>) -> String {
+        let mut found = self
+            .runs
+            .iter()
+            .filter_map(|(_, run)| word(&run.said).as_ref());
+        found.next().cloned().unwrap_or_default()
     }
 }
 
-const HEADINGS: [&str; 6] = [
-    "client",
-    "version",
-    "straight",
-    "through",
-    "held",
-    "while it is held, a person sees",
-];
+/// All in one line.
+pub fn total(reports: &[Report]) -> String {
+    let runs = || reports.iter().flat_map(|report| &report.runs);
+    let count =
+        |checks: fn(&Said) -> usize| runs().map(|(_, run)| checks(&run.said)).sum::<usize>();
+    let clients = reports.iter().filter(|report| !report.runs.is_empty());
+    format!(
+        "{} clients of {} in {} runs: {} checks passed, {} failed, {} left out",
+        clients.count(),
+        reports.len(),
+        runs().count(),
+        count(|said| said.passed.len()),
+        count(|said| said.failed.len()),
+        count(|said| said.skipped.len()),
+    )
+}
 
 /// The table for a terminal, without what people see: that is long.
-pub fn table(reports: &[Report]) -> String {
+pub fn table(reports: &[Report], settings: &[Setting]) -> String {
+    let mut rows = vec![headings(settings)];
+    rows.extend(reports.iter().map(|report| report.cells(settings)));
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let widths: Vec<_> = (0..rows[0].len()).map(width).collect();
     let mut text = String::new();
-    let mut line = |cells: [&str; 5]| {
-        let [client, version, straight, through, held] = cells;
-        let _ = writeln!(
-            text,
-            "{client:<16} {version:<14} {straight:<10} {through:<10} {held}"
-        );
-    };
-    line(HEADINGS.first_chunk().copied().unwrap());
-    for report in reports {
-        let cells = report.cells();
-        line(
-            cells
-                .each_ref()
-                .map(String::as_str)
-                .first_chunk()
-                .copied()
-                .unwrap(),
-        );
+    for row in &rows {
+        for (cell, width) in row.iter().zip(&widths) {
+            let _ = write!(text, "{cell:<width$}  ");
+        }
+        text.truncate(text.trim_end().len());
+        text.push('\n');
     }
     text
 }
 
 /// The page `RESULTS.md`, below its own first lines.
-pub fn page(reports: &[Report]) -> String {
+pub fn page(reports: &[Report], settings: &[Setting]) -> String {
     let mut text = String::new();
-    let mut row = |cells: [&str; 6]| {
-        let cells = cells.map(|cell| cell.replace('|', "\\|"));
-        let _ = writeln!(text, "| {} |", cells.join(" | "));
+    let mut row = |cells: Vec<String>, last: &str| {
+        let cells: Vec<_> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+        let last = last.replace('|', "\\|");
+        let _ = writeln!(text, "| {} | {last} |", cells.join(" | "));
     };
-    row(HEADINGS);
-    row(["---"; 6]);
+    let headings = headings(settings);
+    let rule = vec!["---".to_owned(); headings.len()];
+    row(headings, "while it is held, a person sees");
+    row(rule, "---");
     for report in reports {
-        row(report.cells().each_ref().map(String::as_str));
+        row(report.cells(settings), &report.first(|said| &said.sees));
     }
+    let _ = write!(text, "\n{}.\n", total(reports));
     for (heading, lines) in [
         ("Failed", list(reports, Report::failures)),
         ("Left out", list(reports, Report::omissions)),
@@ -170,6 +177,12 @@ pub fn page(reports: &[Report]) -> String {
         }
     }
     text
+}
+
+fn headings(settings: &[Setting]) -> Vec<String> {
+    let mut headings = vec!["client".to_owned(), "version".to_owned()];
+    headings.extend(settings.iter().map(Setting::to_string));
+    headings
 }
 
 fn list(reports: &[Report], lines: fn(&Report) -> Vec<String>) -> String {

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Options;
-use super::door::{Door, Way};
+use super::door::{Door, Setting};
 use super::report::Run;
 use super::said::Said;
 use crate::process::code_of;
@@ -84,15 +84,16 @@ impl Suite {
     }
 
     /// Runs it one way, in a database and before a gate of its own.
-    pub(crate) fn run(&self, way: Way, options: &Options) -> Run {
+    pub(crate) fn run(&self, setting: &Setting, options: &Options) -> Run {
         let started = Instant::now();
-        let mut door = Door::open(way, options);
+        let step = setting.slug();
+        let mut door = Door::open(setting, options);
         let mut command = Command::new(self.directory.join("run"));
         door.describe(&mut command);
         command.env("CLIENTS_CACHE", options.cache.canonicalize().unwrap());
-        let ended = self.watch(command, &options.logs, way.word(), RUN_LIMIT);
+        let ended = self.watch(command, &options.logs, &step, RUN_LIMIT);
         if let Some(log) = door.log() {
-            fs::write(self.log(&options.logs, way.word(), "gate"), log).unwrap();
+            fs::write(self.log(&options.logs, &step, "gate"), log).unwrap();
         }
         let mut said = Said::read(&ended.stdout);
         let last = ended.stderr.lines().last().unwrap_or_default().to_owned();

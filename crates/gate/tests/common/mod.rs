@@ -92,6 +92,7 @@ impl Asks {
             principal: Arc::new(self.who.clone()),
             context: self.context.clone(),
             work: self.work.clone(),
+            named: Vec::new(),
             readings,
             client: Arc::from("192.0.2.7"),
         })

@@ -1,7 +1,7 @@
 //! Accounts: what is written down and settled once it is known what came of what was sent.
 
 use gate::audit::{End, TransactionEnd};
-use gate::{Entry, Event, Outcome};
+use gate::{Disposition, Entry, Event, Outcome};
 use sql::Control;
 use wire::backend::Status;
 
@@ -196,6 +196,9 @@ pub(crate) fn undone(status: Status, give_back: bool, talk: &mut Talk) -> Accoun
     }
     let mut spent: Vec<Spent> = tally.open.into_iter().map(|it| it.0).collect();
     if status == Status::Idle {
+        if talk.state.idle() {
+            talk.state.soil(Disposition::Reset);
+        }
         let into = if explicit {
             Transaction::Aborted(talk.transaction.begin())
         } else {

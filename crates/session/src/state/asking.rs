@@ -108,6 +108,11 @@ impl Asking {
         if self.stop.gone || self.stop.lost {
             return close(self.stop, talk, io);
         }
+        if let Some(why) = talk.told.reads_otherwise() {
+            let texts = work.texts();
+            let unread = texts.iter().map(|text| Arc::new(sql::unread(text, why)));
+            readings = unread.collect();
+        }
         if let Some(((begin, tag), rest)) = leading_begin(&mut work, &readings, talk) {
             talk.transaction = Transaction::Virtual(begin);
             say(&Answer(Some(tag)), &work, &mut self.shape, talk, io);
@@ -181,7 +186,7 @@ impl Asking {
             Verdict::Clear(clearance) => return Next::Release(clearance, shape),
             Verdict::Apart(apart) => {
                 let (work, first, rest) = take_apart(apart, &request.work, shape);
-                talk.rest = rest.or(talk.rest.take());
+                talk.rest.extend(rest);
                 return Next::Ask(work, first);
             }
             Verdict::Held(ticket) => return Next::Hold(ticket, request, shape),

@@ -108,7 +108,7 @@ impl Idle {
             return Next::Ask(query, Shape::Query);
         }
         // In the middle of a batch, as pgjdbc sends its savepoints: what came before it comes first.
-        talk.rest = Some(Rest::Ask(query, Shape::Query));
+        talk.rest.push(Rest::Ask(query, Shape::Query));
         self.close(Close::Flush, talk, io)
     }
 
@@ -116,7 +116,7 @@ impl Idle {
     fn refuse(self, fault: Fault, talk: &mut Talk, io: &mut Io) -> Next {
         let looks = !self.batch.is_empty() && !gate::work::binds(&self.batch.steps);
         if looks && !fault.is_fatal() {
-            talk.rest = Some(Rest::Refuse(fault));
+            talk.rest.push(Rest::Refuse(fault));
             return self.close(Close::Flush, talk, io);
         }
         let shape = Shape::Batch(Close::Flush, Labels::default());

@@ -58,7 +58,7 @@ pub(crate) fn refuse_failed(shape: &Shape, talk: &mut Talk, io: &mut Io) -> Refu
 
 /// The end of a turn in which nothing failed.
 pub(crate) fn finish(shape: &Shape, talk: &Talk, io: &mut Io) -> Refused {
-    if shape.ends_ready(talk.rest.is_some()) {
+    if shape.ends_ready(!talk.rest.is_empty()) {
         io.ready(talk.status());
     }
     Refused::Idle

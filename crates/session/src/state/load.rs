@@ -37,6 +37,7 @@ pub(crate) fn send(
     {
         talk.transaction.work();
     }
+    talk.free_names(&request);
     note_sent(&released, number, talk);
     let right = released.right();
     talk.portals.released(Open {
@@ -45,14 +46,13 @@ pub(crate) fn send(
     });
     if let Work::Batch(steps) = &request.work {
         for step in steps {
-            if let Step::Bind { portal, .. } = step {
-                talk.portals.insert(
-                    portal.clone(),
-                    Open {
-                        right: right.clone(),
-                        fenced,
-                    },
-                );
+            match step {
+                Step::Bind { portal, .. } => {
+                    let right = right.clone();
+                    talk.portals.insert(portal, Open { right, fenced });
+                }
+                Step::ClosePortal(portal) => talk.portals.close(portal),
+                _ => {}
             }
         }
     }
@@ -72,7 +72,7 @@ pub(crate) fn send(
             let slots = talk.place(steps);
             owe_steps(steps, &slots, shape, &mut load);
             load.put(Cargo::Batch(released, slots));
-            let copies = request.statements().any(|it| it.class == Class::CopyIn);
+            let copies = may_copy_in(&request);
             if copies && shape.syncs() {
                 load.replies.withhold_sync();
             }
@@ -80,6 +80,13 @@ pub(crate) fn send(
         }
     }
     load.send(io)
+}
+
+/// Whether the server may ask for COPY data, and then swallow what was sent behind it. What nobody
+/// could read may be one.
+fn may_copy_in(request: &Request) -> bool {
+    let unread = request.readings.iter().any(|it| it.why_opaque.is_some());
+    unread || request.statements().any(|it| it.copies_in)
 }
 
 /// The fence around a request, here and now.

@@ -209,7 +209,7 @@ impl Login {
             lent: None,
             state: crate::lent::State::default(),
             restore: None,
-            rest: None,
+            rest: Vec::new(),
             intents: 0,
             sent: Vec::new(),
             heard: crate::heard::Heard::default(),

@@ -95,7 +95,7 @@ impl Running {
                 Ok(relayed) => relayed,
                 Err(fault) => {
                     io.error(&fault);
-                    return Next::Close(break_off(talk, io));
+                    return Next::Close(self.give_up(talk, io));
                 }
             };
             if self.gone {
@@ -186,7 +186,7 @@ impl Running {
     fn client_gone(mut self, talk: &mut Talk, io: &mut Io) -> Next {
         let signed = talk.sent.iter().any(|it| it.spent.is_some());
         if !signed {
-            return Next::Close(break_off(talk, io));
+            return Next::Close(self.give_up(talk, io));
         }
         if let Phase::CopyIn(right) = &self.phase {
             no_more(right.clone(), io);
@@ -232,7 +232,17 @@ impl Running {
                 None => io.error(fault),
             }
         }
-        Next::Close(break_off(talk, io))
+        Next::Close(self.give_up(talk, io))
+    }
+
+    /// The connection goes in the middle of something. What the turn came to before its settings were
+    /// asked for is known.
+    fn give_up(self, talk: &mut Talk, io: &mut Io) -> Accounts {
+        let known = match self.phase {
+            Phase::Probe(accounts) => accounts,
+            Phase::Relay | Phase::CopyIn(_) | Phase::Cleanup(..) => Accounts::default(),
+        };
+        known.then(break_off(talk, io))
     }
 
     /// A Flush was answered whole, or failed; or a COPY that the client is to end by its Sync.

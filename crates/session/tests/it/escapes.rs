@@ -3,7 +3,7 @@
 use gate::State;
 
 use crate::dialect::{b, e, h, p, pbde, q, s};
-use crate::world::World;
+use crate::world::{World, settings_pass};
 
 const WRITE: &str = "INSERT INTO t VALUES (1)";
 
@@ -63,4 +63,87 @@ fn an_end_that_is_only_bound_ends_nothing() {
     assert_eq!(world.store.state(1), State::Executing);
     world.client(&q("COMMIT"));
     assert_eq!(world.store.state(1), State::Done);
+}
+
+/// What an EXECUTE runs is the text of the statement that it names: that is signed, and not the name.
+#[test]
+fn an_execute_is_signed_with_what_it_runs() {
+    let ask = |text: &str| {
+        let mut world = World::new();
+        world.client(&[p("foo", text), s()].concat());
+        world.client(&q("EXECUTE foo"));
+        let inside = world.store.0.borrow();
+        let (ticket, digest) = inside.tickets.last().unwrap();
+        let shown: Vec<_> = ticket.asked.iter().map(|it| it.text.clone()).collect();
+        (*digest, shown)
+    };
+    let (read, shown) = ask("SELECT 1");
+    assert_eq!(shown, ["PREPARE \"foo\" AS SELECT 1", "EXECUTE foo"]);
+    assert_ne!(read, ask(WRITE).0);
+}
+
+/// While backslashes mean something to the server, nobody here can say what a text is.
+#[test]
+fn a_text_that_the_server_reads_otherwise_is_held() {
+    let mut world = World::new();
+    world.client(&q("SELECT 1"));
+    heard(&mut world);
+    world.client(&q("SET app.tenant = 'b'"));
+    world.approve(1);
+    world.upstream_says(b"S\0\0\0\x24standard_conforming_strings\0off\0");
+    world.client(&q("SELECT 1"));
+    assert!(world.is_waiting(), "{:?}", world.heard);
+}
+
+/// A setting that was committed, and that nobody has looked at, goes to nobody else.
+#[test]
+fn settings_of_a_chained_transaction_are_not_left_on_the_connection() {
+    let mut world = World::with(settings_pass());
+    world.client(&q("BEGIN"));
+    world.client(&q("SET datestyle = German"));
+    world.client(&q("COMMIT AND CHAIN"));
+    world.client(b"F\0\0\0\x04");
+    world.client(&q("ROLLBACK"));
+    let back: Vec<_> = world
+        .log
+        .iter()
+        .filter(|it| it.contains("Checkin"))
+        .collect();
+    assert!(!back.iter().any(|it| it.contains("Clean")), "{back:?}");
+}
+
+/// A Bind of a DEALLOCATE, or of a PREPARE, is enough: what the name means then only the server knows.
+#[test]
+fn a_name_that_sql_frees_means_nothing_any_more() {
+    let mut world = World::with(settings_pass());
+    world.client(&q("SET app.tenant = 'b'"));
+    world.approve(1);
+    world.client(&[p("s2", "SHOW work_mem"), p("d2", "DEALLOCATE s2"), s()].concat());
+    world.client(&q("BEGIN"));
+    world.client(&[b("px", "d2"), s()].concat());
+    world.client(&[e("px", 0), s()].concat());
+    heard(&mut world);
+    world.client(&[b("", "s2"), e("", 0), s()].concat());
+    assert!(world.is_waiting(), "{:?}", world.heard);
+}
+
+/// Two things may wait behind one: the rest of a batch, and the Query that closed it.
+#[test]
+fn a_query_behind_a_batch_that_is_taken_apart_is_not_lost() {
+    let mut world = World::new();
+    world.client(&q("BEGIN"));
+    heard(&mut world);
+    let savepoint = [p("", "SAVEPOINT a"), b("", ""), e("", 0)].concat();
+    world.client(&[savepoint, pbde("SELECT 2"), q("SELECT 3"), s()].concat());
+    let all = heard(&mut world);
+    assert_eq!(
+        all.iter().filter(|it| it.starts_with("Z:")).count(),
+        2,
+        "{all:?}"
+    );
+    assert_eq!(
+        all.iter().filter(|it| *it == "C:SELECT 1").count(),
+        2,
+        "{all:?}"
+    );
 }

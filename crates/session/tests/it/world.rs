@@ -115,6 +115,15 @@ pub fn start_of_time() -> Instant {
 
 /// Reads pass, `secrets` is denied by class: see each rule.
 pub fn policy() -> Arc<Policy> {
+    passing(&[sql::Class::Read, sql::Class::CopyOut])
+}
+
+/// And so does what only sets something.
+pub fn settings_pass() -> Arc<Policy> {
+    passing(&[sql::Class::Read, sql::Class::CopyOut, sql::Class::Session])
+}
+
+fn passing(classes: &[sql::Class]) -> Arc<Policy> {
     let rule = |name: &str, classes: &[sql::Class], ruling| Rule {
         name: Arc::from(name),
         tenants: Vec::new(),
@@ -124,11 +133,7 @@ pub fn policy() -> Arc<Policy> {
         ruling,
     };
     let rules = vec![
-        rule(
-            "reads",
-            &[sql::Class::Read, sql::Class::CopyOut],
-            Ruling::Allow,
-        ),
+        rule("reads", classes, Ruling::Allow),
         rule(
             "no ddl",
             &[sql::Class::Ddl],

@@ -9,7 +9,7 @@ use sqlx::types::time::{Date, OffsetDateTime};
 use sqlx::types::{Decimal, Json, Uuid};
 use sqlx::{AssertSqlSafe, Column, Connection, Executor, Row, Statement, query, query_as, query_scalar, raw_sql};
 
-use crate::report::{Checked, Report, equal, needs_session};
+use crate::report::{Checked, Report, equal, together};
 use crate::{options, pool};
 
 pub async fn all(report: &mut Report) {
@@ -146,6 +146,7 @@ async fn count(pool: &sqlx::PgPool) -> Result<i64, sqlx::Error> {
 }
 
 async fn transactions() -> Checked {
+    together()?;
     let pool = pool(2).await?;
     let mut outer = pool.begin().await?;
     query("insert into sqlx_t values ($1, 'outer')").bind(1).execute(&mut *outer).await?;
@@ -249,7 +250,7 @@ async fn copy_fails() -> Checked {
 }
 
 async fn notifications() -> Checked {
-    needs_session("LISTEN")?;
+    together()?;
     let mut listener = PgListener::connect_with(&pool(2).await?).await?;
     listener.listen("sqlx channel").await?;
     query("select pg_notify('sqlx channel', $1)").bind("payload 漢").execute(&pool(1).await?).await?;

@@ -9,7 +9,7 @@ use sqlx::{PgPool, query, query_scalar};
 use tokio::time::timeout;
 
 use crate::pool;
-use crate::report::{Checked, Report, approved, approver, equal, ticket_state};
+use crate::report::{Checked, Report, approved, approver, equal, ticket_state, together};
 
 pub async fn all(report: &mut Report) {
     report.check("hold: approved", signed()).await;
@@ -43,7 +43,9 @@ async fn in_transaction() -> Checked {
     let people = approver("sqlx tx")?;
     query("insert into held values ($1, 'sqlx tx')").bind(502).execute(&mut *transaction).await?;
     approved(people).await?;
-    equal(notes(&pool, 502).await?, Vec::<String>::new())?;
+    if together().is_ok() {
+        equal(notes(&pool, 502).await?, Vec::<String>::new())?;
+    }
     transaction.commit().await?;
     equal(notes(&pool, 502).await?, ["sqlx tx"])
 }

@@ -44,11 +44,10 @@ impl Report {
     }
 }
 
-/// Transaction pooling takes a session's state away between transactions, so some checks cannot
-/// hold there.
-pub fn needs_session(what: &str) -> Checked {
-    if env::var("MODE").as_deref() == Ok("transaction") {
-        return Err(Skip(format!("{what} needs pool_mode = \"session\"")).into());
+/// For a check with two transactions, or sessions with something of their own, at a time.
+pub fn together() -> Checked {
+    if env::var("POOL").as_deref() == Ok("1") {
+        return Err(Skip("two at a time, and the gate has one connection".to_owned()).into());
     }
     Ok(())
 }

@@ -255,6 +255,7 @@ fn verdict(policy: &Policy, user: &str, groups: &[&str], tenant: &str, text: &st
         principal,
         context,
         work: Work::Query(text.into()),
+        named: Vec::new(),
         readings: vec![Arc::new(sql::read(text))],
         client: Arc::from("here"),
     });
@@ -293,7 +294,7 @@ fn the_first_rule_that_fits_decides() {
             "CREATE TABLE t ()",
             "hold: default",
         ),
-        ("bob", &[], "acme", "SELECT 1; SELECT 2", "hold: default"),
+        ("bob", &[], "acme", "SELECT 1; SELECT 2", "apart"),
     ] {
         assert_eq!(
             verdict(&policy, user, groups, tenant, statement),
