@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import re
+import signal
 import tempfile
 
 import pexpect
@@ -32,6 +33,8 @@ class Terminal:
         self.process = pexpect.spawn(
             program, ["--pgclirc", f"{HOME.name}/config", "--prompt", PROMPT + " ", "--warn", "off"],
             env=env, encoding="utf-8", timeout=30, dimensions=(100, 250),
+            # A shell that runs this in the background has its children ignore Ctrl-C, and Python obeys.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         self.process.expect_exact(PROMPT)
         return self
