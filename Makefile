@@ -30,6 +30,7 @@ fuzz: ## look for inputs that break a law, SECONDS_EACH=60 for each target (need
 	@bash tests/fuzz/run.sh $(SECONDS_EACH)
 
 clients: setup ## real clients straight, through the gate, and held (MODE= POOL= PARALLEL= ONLY="psql ...")
+	@echo "==> every client, then again with MODE=transaction POOL=1 (first time: half an hour of downloads and builds; later: ten minutes)"
 	cargo build -p portcullis
 	MODE="$(MODE)" POOL="$(POOL)" PARALLEL="$(PARALLEL)" ONLY="$(ONLY)" \
 		cargo run -q -p portcullis-tests --bin clients

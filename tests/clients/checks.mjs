@@ -68,12 +68,20 @@ export async function ticketState(text, toCome) {
   return stdout.trim();
 }
 
+// A driver may lose an error of its own; the check that waits for it must not be the last.
+process.on("unhandledRejection", (why) => console.error("not handled:", why));
+
+function limited(work) {
+  const late = (_, reject) => setTimeout(reject, 60000, new Error("not within a minute")).unref();
+  return Promise.race([work, new Promise(late)]);
+}
+
 export async function run(its_version) {
   console.log(`version ${its_version}`);
   let failed = 0;
   for (const [name, body] of checks) {
     try {
-      await body();
+      await limited(body());
       console.log(`ok ${name}`);
     } catch (why) {
       if (why instanceof Skip) {

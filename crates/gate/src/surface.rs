@@ -63,6 +63,8 @@ pub struct Slot {
     pub close: Vec<ByteString>,
     /// Whether a Parse that the client did not send goes in front of it.
     pub carried: bool,
+    /// Whether the server is asked, behind its Parse, what the statement returns.
+    pub described: bool,
 }
 
 impl Place {
@@ -158,6 +160,29 @@ impl Shelf {
             name,
             close,
             carried: !parses,
+            described: parses,
+        }
+    }
+
+    /// What it takes to have the statement there and to know what it returns; nothing if it is there.
+    pub fn fetch(&mut self, statement: &Arc<Prepared>, alone: bool) -> Option<Slot> {
+        let place = Place::of(statement, alone);
+        let found = self.side(&place).get(&place.name()).copied();
+        if place == Place::Unnamed || found == Some(Certainty::Certain) {
+            return None;
+        }
+        let slots = self.place(&[Step::DescribeStatement(Arc::clone(statement))], alone);
+        slots.into_iter().next().map(|slot| Slot {
+            described: true,
+            ..slot
+        })
+    }
+
+    /// It is there, and is not what it was: whoever asks for it again hears so again.
+    pub fn doubt(&mut self, statement: &Prepared, alone: bool) {
+        let place = Place::of(statement, alone);
+        if let Some(certainty) = self.side(&place).peek_mut(&place.name()) {
+            *certainty = Certainty::Doubtful;
         }
     }
 

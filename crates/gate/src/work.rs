@@ -146,6 +146,14 @@ pub struct Piece<'a> {
 }
 
 impl Work {
+    /// The steps of a batch; none of a Query.
+    pub fn steps(&self) -> &[Step] {
+        match self {
+            Self::Query(_) => &[],
+            Self::Batch(steps) => steps,
+        }
+    }
+
     /// What would run, in order. A text that is only parsed or described is not in it.
     pub fn pieces(&self) -> Vec<Piece<'_>> {
         match self {

@@ -90,7 +90,11 @@ fn look(look: &Look, out: &mut BytesMut) -> Result<(), WireError> {
 
 fn look_parse(statement: &Prepared, slot: &Slot, out: &mut BytesMut) -> Result<(), WireError> {
     make_room(slot, out)?;
-    frontend::parse(&slot.name, &statement.text, &statement.types, out)
+    frontend::parse(&slot.name, &statement.text, &statement.types, out)?;
+    if slot.described {
+        frontend::describe(&Target::Statement(slot.name.clone()), out)?;
+    }
+    Ok(())
 }
 
 fn look_describe(statement: &Prepared, slot: &Slot, out: &mut BytesMut) -> Result<(), WireError> {

@@ -298,6 +298,16 @@ impl Fault {
         }
     }
 
+    /// A prepared statement returns other columns than when it was prepared: PostgreSQL's own words, on
+    /// which drivers prepare it again.
+    pub fn changed_result() -> Self {
+        Self::new(
+            Blame::Client,
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "cached plan must not change result type",
+        )
+    }
+
     /// A transaction of several statements where a connection is kept for one (pgbouncer's words).
     pub fn statement_pooling() -> Self {
         Self::new(

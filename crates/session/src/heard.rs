@@ -17,6 +17,8 @@ pub(crate) struct Heard {
     pub(crate) confirmed: Vec<ByteString>,
     /// Those since the last DEALLOCATE ALL.
     pub(crate) prepared_since: Vec<ByteString>,
+    /// What statements return, by the client's names for them.
+    pub(crate) shapes: Vec<(ByteString, Bytes)>,
     /// Rows that the gate asked for itself.
     pub(crate) rows: Vec<Vec<Option<Bytes>>>,
 }

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use bytestring::ByteString;
 use gate::{Prepared, Right};
 
@@ -25,6 +26,8 @@ struct Named {
     statement: Arc<Prepared>,
     /// The server has said ParseComplete.
     confirmed: bool,
+    /// The RowDescription that it had then; empty where it returns nothing.
+    shape: Option<Bytes>,
 }
 
 impl Names {
@@ -46,6 +49,7 @@ impl Names {
         let named = Named {
             statement,
             confirmed: false,
+            shape: None,
         };
         match self.statements.insert(name.clone(), named) {
             Some(old) if name.is_empty() => self.bytes -= weight(name, &old.statement),
@@ -61,6 +65,22 @@ impl Names {
         let unsure = earlier.map(|it| &mut it.1).chain(current);
         if let Some(named) = unsure.into_iter().find(|it| !it.confirmed) {
             named.confirmed = true;
+        }
+    }
+
+    /// What it returned when it was parsed.
+    pub(crate) fn shape(&self, name: &str) -> Option<&Bytes> {
+        self.statements.get(name)?.shape.as_ref()
+    }
+
+    /// The server has said what the statement that it confirmed last under this name returns.
+    pub(crate) fn describe(&mut self, name: &str, shape: Bytes) {
+        let earlier = self.replaced.iter_mut().filter(|it| it.0 == name);
+        let all = earlier
+            .map(|it| &mut it.1)
+            .chain(self.statements.get_mut(name));
+        if let Some(named) = all.filter(|it| it.confirmed).last() {
+            named.shape = Some(shape);
         }
     }
 

@@ -23,6 +23,8 @@ pub(crate) enum Owed {
     Bind(Whose),
     /// ParameterDescription, then RowDescription or NoData.
     DescribeStatement,
+    /// The same, for the gate itself: what the statement of this name returns.
+    Shape(ByteString),
     /// RowDescription or NoData. Carried, it is part of a Query, which would not have said NoData.
     DescribePortal(Whose),
     /// Rows and CommandComplete, or EmptyQueryResponse, or PortalSuspended, or COPY.
@@ -47,6 +49,7 @@ impl Owed {
             | Self::Execute(whose)
             | Self::Close(whose)
             | Self::Query(whose) => *whose,
+            Self::Shape(_) => Whose::Gate,
             Self::DescribeStatement | Self::Sync | Self::Say(_) => Whose::Client,
         }
     }

@@ -97,11 +97,14 @@ impl Replies {
             | Cargo::Batch(..)
             | Cargo::Flush => {}
             // One that the client did not ask for; of those that it did, see `owe_step`.
-            Cargo::Look(Look::Parse(_, slot)) => {
+            Cargo::Look(Look::Parse(statement, slot)) => {
                 for _ in &slot.close {
                     self.push(Owed::Close(Whose::Gate));
                 }
                 self.push(Owed::Parse(Whose::Gate, None));
+                if slot.described {
+                    self.push(Owed::Shape(statement.name.clone()));
+                }
             }
             Cargo::Own(own) => self.owe_own(own),
             Cargo::Sync => self.push(Owed::Sync),
@@ -168,6 +171,11 @@ impl Replies {
             Step::Execute { .. } => Owed::Execute(Whose::Client),
             Step::ClosePortal(_) | Step::CloseStatement(_) => Owed::Close(Whose::Client),
         });
+        if let Step::Parse(statement) = step
+            && slot.described
+        {
+            self.push(Owed::Shape(statement.name.clone()));
+        }
     }
 
     fn owe_own(&mut self, own: &Own) {
@@ -339,6 +347,13 @@ impl Replies {
             self.heard.rows.push(row);
             return Ok(Take::Hide);
         }
+        if let (Owed::Shape(_), tag::ROW_DESCRIPTION | tag::NO_DATA) = (front, kind) {
+            if let Some(Owed::Shape(name)) = self.owed.pop_front() {
+                let shape = Bytes::copy_from_slice(body);
+                self.heard.shapes.push((name, shape));
+            }
+            return Ok(Take::Hide);
+        }
         let (take, pop) = match (front, kind) {
             (Owed::Parse(..), tag::PARSE_COMPLETE)
             | (Owed::Bind(_), tag::BIND_COMPLETE)
@@ -347,7 +362,7 @@ impl Replies {
             | (Owed::DescribePortal(_), tag::NO_DATA)
             | (Owed::Execute(_), tag::EMPTY_QUERY | tag::PORTAL_SUSPENDED) => (visible, true),
             (Owed::DescribePortal(_), tag::ROW_DESCRIPTION) => (Take::Show, true),
-            (Owed::DescribeStatement, tag::PARAMETER_DESCRIPTION)
+            (Owed::DescribeStatement | Owed::Shape(_), tag::PARAMETER_DESCRIPTION)
             | (Owed::Query(_), tag::ROW_DESCRIPTION | tag::EMPTY_QUERY)
             | (
                 Owed::Execute(_) | Owed::Query(_),

@@ -236,28 +236,64 @@ impl Talk {
         }
     }
 
-    /// Statements of the protocol that SQL names (EXECUTE, DEALLOCATE) are put where SQL looks for
-    /// them: under the client's own name (DESIGN ruling 13).
-    pub(crate) fn place_named(&mut self, request: &Request) -> Vec<Cargo> {
-        let (None, Some(lent)) = (self.segment, &mut self.lent) else {
+    /// Fetches statements that were parsed on another connection: those that the steps use, and those
+    /// that SQL names (EXECUTE, DEALLOCATE), which it looks for under the client's own name (DESIGN
+    /// ruling 13). What they return here must be what the client was told.
+    pub(crate) fn fetch(&mut self, steps: &[Step], request: Option<&Request>) -> Vec<Cargo> {
+        if self.segment.is_some() {
+            return Vec::new();
+        }
+        let alone = self.alone();
+        let Some(lent) = &mut self.lent else {
             return Vec::new();
         };
+        let there = &mut lent.surface.shelf;
         let mut cargo = Vec::new();
-        for name in request.statements().filter_map(|it| it.prepared.as_ref()) {
-            let Some(statement) = self.names.confirmed(name.name()) else {
+        for step in steps {
+            let (Step::Bind { statement, .. } | Step::DescribeStatement(statement)) = step else {
                 continue;
             };
-            let step = Step::DescribeStatement(Arc::clone(statement));
-            let slots = lent.surface.shelf.place(&[step], true);
-            let wanted = slots.into_iter().filter(|it| it.carried);
-            cargo.extend(wanted.map(|it| Cargo::Look(Look::Parse(Arc::clone(statement), it))));
+            let current = self.names.confirmed(&statement.name);
+            if current.is_some_and(|it| Arc::ptr_eq(it, statement))
+                && let Some(slot) = there.fetch(statement, alone)
+            {
+                cargo.push(Cargo::Look(Look::Parse(Arc::clone(statement), slot)));
+            }
+        }
+        let mentions = request.into_iter().flat_map(Request::statements);
+        for mention in mentions.filter_map(|it| it.prepared.as_ref()) {
+            if let Some(statement) = self.names.confirmed(mention.name())
+                && let Some(slot) = there.fetch(statement, true)
+            {
+                // Its name is the client's: nobody else may find it there, whatever comes of this turn.
+                self.state.soil(Disposition::Reset);
+                cargo.push(Cargo::Look(Look::Parse(Arc::clone(statement), slot)));
+            }
         }
         if !cargo.is_empty() {
-            // Its name is the client's: nobody else may find it there, whatever comes of this turn.
-            self.state.soil(Disposition::Reset);
             cargo.push(Cargo::Sync);
+            if !alone && self.state.is_unsettled() {
+                self.state.soil(Disposition::Reset);
+            }
         }
         cargo
+    }
+
+    /// Whether what was fetched returns what the client was told of it.
+    pub(crate) fn is_as_told(&mut self, fetched: &[(ByteString, Bytes)]) -> bool {
+        let alone = self.alone();
+        let mut same = true;
+        for (name, shape) in fetched {
+            if self.names.shape(name).is_none_or(|told| told == shape) {
+                continue;
+            }
+            same = false;
+            if let (Some(lent), Some(statement)) = (&mut self.lent, self.names.get(name)) {
+                lent.surface.shelf.doubt(statement, alone);
+                lent.surface.shelf.doubt(statement, true);
+            }
+        }
+        same
     }
 
     /// The answer to what was sent last is here.

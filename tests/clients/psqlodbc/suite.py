@@ -176,6 +176,8 @@ def cursors_by_declare():
             equal((one.fetchval(), two.fetchval()), (number, 1051 - number))
         equal(one.fetchone(), None)
     connection.commit()
+    # With it goes what a cursor that outlives its transaction keeps of the server.
+    connection.close()
     connection = connect(UseDeclareFetch=1, Fetch=100)
     equal(sum(row[0] for row in connection.execute("select generate_series(1, 1050)")), 1050 * 1051 // 2)
 

@@ -12,10 +12,10 @@ use crate::raw::Frame;
 /// The class of SQLSTATE of the gate's own notices.
 const GATE_CLASS: &str = "ZG";
 /// What the gate has to say itself at times, since no server hears of it: of statements and portals
-/// that it keeps, of transactions that it has not begun, and of messages that make no sense. Only of
+/// that it keeps, of columns that are not what they were, of transactions that it has not begun, and of messages that make no sense. Only of
 /// these may file, line and routine be missing.
-const SAID_BY_THE_GATE: [&str; 8] = [
-    "08P01", "25001", "25P01", "25P02", "26000", "34000", "42P05", "57014",
+const SAID_BY_THE_GATE: [&str; 9] = [
+    "08P01", "25001", "25P01", "25P02", "26000", "34000", "42P05", "57014", "0A000",
 ];
 /// In a failed transaction PostgreSQL refuses every message in its own function, and the gate may send
 /// another one first, such as the Parse that goes with a Bind. Of this file, line and routine do not count.

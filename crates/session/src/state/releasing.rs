@@ -79,7 +79,8 @@ impl What {
 #[derive(Debug)]
 enum Phase {
     Checkout(What),
-    Context(What, Box<Replies>),
+    /// Also: whether settings are put on the connection.
+    Context(What, Box<Replies>, bool),
     Claim {
         request: Arc<Request>,
         fenced: bool,
@@ -164,8 +165,8 @@ impl Releasing {
                 turn.leased(what, talk, io)
             }
             (Input::Leased(Err(fault)), Phase::Checkout(_)) => turn.stop(&fault, talk, io),
-            (Input::Upstream(buf), Phase::Context(what, replies)) => {
-                turn.context(what, *replies, buf, talk, io)
+            (Input::Upstream(buf), Phase::Context(what, replies, sets)) => {
+                turn.context(what, (*replies, sets), buf, talk, io)
             }
             (Input::UpstreamGone, Phase::Context(..)) => {
                 let tenant = talk.tenant.to_string();
@@ -214,9 +215,14 @@ impl Turn {
             return self.ready(what, talk, io);
         }
         cargo.extend(talk.context().map(Cargo::Own));
-        if let What::Claim(clearance) = &what {
-            cargo.extend(talk.place_named(clearance.request()));
-        }
+        let sets = !cargo.is_empty();
+        cargo.extend(match &what {
+            What::Claim(clearance) => {
+                let request = clearance.request();
+                talk.fetch(request.work.steps(), Some(request))
+            }
+            What::Steps(steps) => talk.fetch(steps, None),
+        });
         if let (Transaction::Virtual(begin), What::Claim(_)) = (&talk.transaction, &what) {
             cargo.push(Cargo::Own(Own::Begin(*begin)));
             self.began = Some(*begin);
@@ -229,14 +235,14 @@ impl Turn {
             replies.owe(it);
         }
         io.effect(Effect::Load(cargo));
-        self.stay(Phase::Context(what, Box::new(replies)))
+        self.stay(Phase::Context(what, Box::new(replies), sets))
     }
 
     /// Hears the answers to the context.
     fn context(
         self,
         what: What,
-        mut replies: Replies,
+        (mut replies, sets): (Replies, bool),
         buf: &mut BytesMut,
         talk: &mut Talk,
         io: &mut Io,
@@ -244,7 +250,7 @@ impl Turn {
         while !replies.is_settled() {
             match replies.relay(buf, &mut io.out, &mut talk.told) {
                 Ok(Relayed::Waiting) => {
-                    return self.stay(Phase::Context(what, Box::new(replies)));
+                    return self.stay(Phase::Context(what, Box::new(replies), sets));
                 }
                 Ok(Relayed::Fatal(_)) => {
                     let tenant = talk.tenant.to_string();
@@ -254,13 +260,19 @@ impl Turn {
                 Err(fault) => return self.lose(&fault, talk, io),
             }
         }
-        if let Some(error) = replies.heard.own_error {
-            return self.lose(&Fault::settings(&error.message), talk, io);
-        }
         if self.began.is_some() {
             talk.transaction.begun();
         }
-        self.ready(what, talk, io)
+        let heard = replies.heard;
+        if let Some(lent) = &mut talk.lent {
+            lent.surface.shelf.settle(heard.failed());
+        }
+        match heard.own_error {
+            Some(error) if sets => self.lose(&Fault::settings(&error.message), talk, io),
+            Some(error) => self.stop(&Fault::of_server(error), talk, io),
+            None if talk.is_as_told(&heard.shapes) => self.ready(what, talk, io),
+            None => self.stop(&Fault::changed_result(), talk, io),
+        }
     }
 
     /// The context stands. A cancel, or a client that left, is heard here for the last time before

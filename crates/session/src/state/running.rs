@@ -37,7 +37,7 @@ enum Phase {
     /// The server waits for the client's COPY data.
     CopyIn(Right),
     /// The fence's own transaction failed with the read in it, and is rolled back.
-    Cleanup(Heard, Fence),
+    Cleanup(Box<Heard>, Fence),
     /// The turn is over, and the settings that it may have changed are asked for.
     Probe(Accounts),
 }
@@ -103,6 +103,9 @@ impl Running {
             }
             for name in self.replies.heard.confirmed.drain(..) {
                 talk.names.confirm(&name);
+            }
+            for (name, shape) in self.replies.heard.shapes.drain(..) {
+                talk.names.describe(&name, shape);
             }
             match relayed {
                 Relayed::CopyIn => match talk.portals.last_right() {
@@ -268,7 +271,7 @@ impl Running {
     fn ready(mut self, status: Status, talk: &mut Talk, io: &mut Io) -> Next {
         let later = std::mem::take(&mut self.replies.heard);
         let (heard, fence) = match std::mem::replace(&mut self.phase, Phase::Relay) {
-            Phase::Cleanup(heard, fence) => (heard, fence),
+            Phase::Cleanup(heard, fence) => (*heard, fence),
             Phase::Probe(accounts) => return self.probed(accounts, later, talk, io),
             Phase::Relay | Phase::CopyIn(_) => {
                 let open = talk.segment.take();
@@ -278,7 +281,7 @@ impl Running {
         let own_transaction = matches!(fence, Fence::Transaction | Fence::Look);
         if own_transaction && status != Status::Idle {
             self.replies = load::rollback(talk, io);
-            self.phase = Phase::Cleanup(heard, fence);
+            self.phase = Phase::Cleanup(Box::new(heard), fence);
             return self.stay();
         }
         if let Some(fields) = &heard.own_error

@@ -120,5 +120,8 @@ fn step(step: &Step, slot: &Slot) -> Vec<Msg> {
         Step::ClosePortal(portal) => Msg::ClosePortal(portal.to_string()),
         Step::CloseStatement(_) => Msg::CloseStatement(name()),
     });
+    if let (true, Step::Parse(_)) = (slot.described, step) {
+        all.push(Msg::DescribeStatement(name()));
+    }
     all
 }
