@@ -298,14 +298,17 @@ impl Fault {
         }
     }
 
-    /// A prepared statement returns other columns than when it was prepared: PostgreSQL's own words, on
-    /// which drivers prepare it again.
+    /// A prepared statement returns other columns than when it was prepared: PostgreSQL's own words.
+    /// Drivers (pgjdbc, asyncpg) prepare it again where they know it by the routine.
     pub fn changed_result() -> Self {
-        Self::new(
+        let mut fault = Self::new(
             Blame::Client,
             SqlState::FEATURE_NOT_SUPPORTED,
             "cached plan must not change result type",
-        )
+        );
+        let routine = (b'R', "RevalidateCachedQuery".to_owned());
+        fault.fields.others.push(routine);
+        fault
     }
 
     /// A transaction of several statements where a connection is kept for one (pgbouncer's words).
