@@ -180,7 +180,7 @@ impl Own {
     /// client's unnamed portal may be open, and it goes on.
     pub fn portal(&self) -> &'static str {
         match self {
-            Self::SavepointOpen | Self::SavepointClose => OWN_PORTAL,
+            Self::SavepointOpen | Self::SavepointClose | Self::Poison => OWN_PORTAL,
             _ => "",
         }
     }

@@ -147,3 +147,20 @@ fn a_query_behind_a_batch_that_is_taken_apart_is_not_lost() {
         "{all:?}"
     );
 }
+
+/// What the gate runs inside a client's transaction does not take the place of the client's portal: an
+/// Execute of that would run the gate's own SQL again.
+#[test]
+fn a_denial_leaves_the_clients_portal_alone() {
+    let mut world = World::new();
+    world.client(&q("BEGIN"));
+    let savepoint = [p("", "SAVEPOINT a"), b("", ""), e("", 0), s()].concat();
+    world.client(&savepoint);
+    world.client(&q("CREATE TABLE x ()"));
+    heard(&mut world);
+    // The test's own server refuses what nobody released (see the driver).
+    world.client(&[e("", 0), s()].concat());
+    let own = |it: &&String| it.contains("portcullis_denied");
+    assert_eq!(world.server.heard.iter().filter(own).count(), 1);
+    assert_eq!(heard(&mut world).last().unwrap(), "Z:E");
+}
