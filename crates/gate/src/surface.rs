@@ -148,8 +148,7 @@ impl Shelf {
         // fail in front of the Close that was to make room. A name that its own client gives twice is
         // an error, and the server says so.
         let first = match place {
-            Place::Own(_) if parses => found == Some(Certainty::Doubtful),
-            Place::Own(_) => found.is_some(),
+            Place::Own(_) => found == Some(Certainty::Doubtful),
             Place::Shared(_) | Place::Unnamed => true,
         };
         let mut close: Vec<_> = first.then(|| name.clone()).into_iter().collect();
@@ -165,14 +164,13 @@ impl Shelf {
     }
 
     /// What it takes to have the statement there and to know what it returns; nothing if it is there.
-    pub fn fetch(&mut self, statement: &Arc<Prepared>, alone: bool) -> Option<Slot> {
+    pub fn fetch(&mut self, statement: &Prepared, alone: bool) -> Option<Slot> {
         let place = Place::of(statement, alone);
-        let found = self.side(&place).get(&place.name()).copied();
-        if place == Place::Unnamed || found == Some(Certainty::Certain) {
+        if place == Place::Unnamed {
             return None;
         }
-        let slots = self.place(&[Step::DescribeStatement(Arc::clone(statement))], alone);
-        slots.into_iter().next().map(|slot| Slot {
+        let slot = self.named(place, false);
+        slot.carried.then_some(Slot {
             described: true,
             ..slot
         })
@@ -180,8 +178,11 @@ impl Shelf {
 
     /// It is there, and is not what it was: whoever asks for it again hears so again.
     pub fn doubt(&mut self, statement: &Prepared, alone: bool) {
-        let place = Place::of(statement, alone);
-        if let Some(certainty) = self.side(&place).peek_mut(&place.name()) {
+        self.doubt_place(&Place::of(statement, alone));
+    }
+
+    fn doubt_place(&mut self, place: &Place) {
+        if let Some(certainty) = self.side(place).peek_mut(&place.name()) {
             *certainty = Certainty::Doubtful;
         }
     }
@@ -219,9 +220,8 @@ impl Shelf {
     /// The segment is over: what it placed is there, or nobody knows.
     pub fn settle(&mut self, failed: bool) {
         for place in std::mem::take(&mut self.fresh) {
-            let name = place.name();
-            if let Some(certainty) = self.side(&place).peek_mut(&name).filter(|_| failed) {
-                *certainty = Certainty::Doubtful;
+            if failed {
+                self.doubt_place(&place);
             }
         }
     }

@@ -225,14 +225,18 @@ impl Talk {
     /// Where the statements of these steps stand on the borrowed connection.
     pub(crate) fn place(&mut self, steps: &[Step]) -> Vec<Slot> {
         let alone = self.alone();
-        if !alone && self.state.is_unsettled() {
-            // What a literal means is settled when it is parsed, here under settings that are this
-            // transaction's alone, and the shared name says nothing of them.
-            self.state.soil(Disposition::Reset);
-        }
+        self.parses();
         match &mut self.lent {
             Some(lent) => lent.surface.shelf.place(steps, alone),
             None => Vec::new(),
+        }
+    }
+
+    /// Something is parsed under a shared name. What a literal means is settled then; under settings
+    /// that are this transaction's alone the name says nothing of that.
+    fn parses(&mut self) {
+        if !self.alone() && self.state.is_unsettled() {
+            self.state.soil(Disposition::Reset);
         }
     }
 
@@ -272,9 +276,7 @@ impl Talk {
         }
         if !cargo.is_empty() {
             cargo.push(Cargo::Sync);
-            if !alone && self.state.is_unsettled() {
-                self.state.soil(Disposition::Reset);
-            }
+            self.parses();
         }
         cargo
     }
@@ -327,11 +329,11 @@ impl Talk {
         self.state.stop_forgetting();
         self.names.settle(failed);
         let unread = self.state.ran_unread();
-        if let Some(lent) = self.lent.as_mut().filter(|_| unread) {
-            // Nobody knows what of its statements is still what it was.
-            lent.surface.shelf.doubt_all();
-        }
         if let Some(lent) = &mut self.lent {
+            if unread {
+                // Nobody knows what of its statements is still what it was.
+                lent.surface.shelf.doubt_all();
+            }
             lent.surface.shelf.settle(failed);
         }
     }
