@@ -3,6 +3,7 @@
 
 mod checks;
 mod holds;
+#[path = "../../report.rs"]
 mod report;
 
 use std::env;

@@ -2,6 +2,7 @@
 //! sees of a hold.
 
 mod holds;
+#[path = "../../report.rs"]
 mod report;
 mod server;
 mod talk;
