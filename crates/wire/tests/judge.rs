@@ -151,13 +151,7 @@ fn the_judge_reads_our_authentication() {
 
 #[test]
 fn the_judge_reads_our_results() {
-    let columns = [
-        Column::text("ticket"),
-        Column {
-            name: "n\0m".into(),
-            type_oid: 23,
-        },
-    ];
+    let columns = [Column::text("ticket"), Column::boolean("n\0m", true)];
     let description = parsed(|o| encode::row_description(&columns, o).unwrap());
     let Message::RowDescription(body) = description else {
         panic!("not a description")
@@ -167,7 +161,7 @@ fn the_judge_reads_our_results() {
         .map(|f| Ok((f.name().to_owned(), f.type_oid(), f.format())));
     let expected = [
         ("ticket".to_owned(), 25, 0),
-        ("n\u{fffd}m".to_owned(), 23, 0),
+        ("n\u{fffd}m".to_owned(), 16, 1),
     ];
     assert_eq!(seen.collect::<Vec<_>>().unwrap(), expected);
     let complete = parsed(|o| encode::command_complete("SHOW", o));

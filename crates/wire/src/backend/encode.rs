@@ -87,9 +87,9 @@ pub fn row_description(columns: &[Column], out: &mut BytesMut) -> Result<(), Wir
             w.u32(0); // of no table
             w.i16(0); // nor a column of one
             w.u32(column.type_oid);
-            w.i16(-1); // of variable size
+            w.i16(column.size);
             w.i32(-1); // without a modifier
-            w.i16(0); // as text
+            w.i16(i16::from(column.binary));
         }
         Ok(())
     })

@@ -41,21 +41,37 @@ impl TryFrom<u8> for Status {
     }
 }
 
-/// A column of a result of our own: text format, of no table.
+/// A column of a result of our own, of no table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
     /// Its heading.
     pub name: String,
     /// Its type: 25 for text.
     pub type_oid: u32,
+    /// How many bytes a value has, -1 where that varies.
+    pub size: i16,
+    /// Whether its values are in the binary format.
+    pub binary: bool,
 }
 
 impl Column {
+    /// A column of type `boolean`.
+    pub fn boolean(name: impl Into<String>, binary: bool) -> Column {
+        Column {
+            name: name.into(),
+            type_oid: 16,
+            size: 1,
+            binary,
+        }
+    }
+
     /// A column of type `text`.
     pub fn text(name: impl Into<String>) -> Column {
         Column {
             name: name.into(),
             type_oid: 25,
+            size: -1,
+            binary: false,
         }
     }
 }
