@@ -332,6 +332,8 @@ fn one_session_too_many_is_told_which_limit_it_met() {
         let login = stage.login("alice");
         let (mut first, _second) = (Raw::login(&login), Raw::login(&login));
         turned_away(&login, key);
+        // Who approves comes in all the same, or nothing would ever move.
+        Raw::login(&stage.console("bob"));
         // Who is in may still cancel, though that is one more connection.
         first.send(&raw::query(UPDATE));
         held_raw(&mut first);

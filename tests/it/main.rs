@@ -29,6 +29,7 @@ mod policy;
 mod pooling;
 mod relay;
 mod sandbox;
+mod signals;
 mod stage;
 mod suites;
 mod tickets;

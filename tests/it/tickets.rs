@@ -14,7 +14,7 @@ fn state(stage: &Stage) -> PathBuf {
     stage.gate.directory().file("state")
 }
 
-fn journal(stage: &Stage) -> PathBuf {
+pub(crate) fn journal(stage: &Stage) -> PathBuf {
     state(stage).join("journal").join("journal.jsonl")
 }
 

@@ -90,6 +90,17 @@ pub enum Entry {
         /// What was asked.
         asked: Vec<Asked>,
     },
+    /// Somebody cancelled or ended another session of their own by SQL; nothing went up.
+    Signalled {
+        /// The session that asked.
+        session: u64,
+        /// Who.
+        principal: PrincipalId,
+        /// The process id that it named.
+        pid: u32,
+        /// Whether the other session ends.
+        terminates: bool,
+    },
     /// A ticket was opened, or one was shared.
     Held {
         /// The session.

@@ -136,6 +136,16 @@ pub fn binds(steps: &[Step]) -> bool {
     steps.iter().any(|step| matches!(step, Step::Bind { .. }))
 }
 
+/// About how many bytes a batch keeps: the texts that it brings, and the values.
+pub fn bytes(steps: &[Step]) -> usize {
+    let step = |step: &Step| match step {
+        Step::Parse(it) => it.text.len(),
+        Step::Bind { values, .. } => values.values.iter().flatten().map(Bytes::len).sum(),
+        _ => 0,
+    };
+    steps.iter().map(step).sum()
+}
+
 /// One thing that would run: a text with its values.
 #[derive(Clone, Copy, Debug)]
 pub struct Piece<'a> {
@@ -151,6 +161,14 @@ impl Work {
         match self {
             Self::Query(_) => &[],
             Self::Batch(steps) => steps,
+        }
+    }
+
+    /// About how many bytes it keeps.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Query(text) => text.len(),
+            Self::Batch(steps) => bytes(steps),
         }
     }
 

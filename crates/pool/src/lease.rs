@@ -66,6 +66,11 @@ impl<D: Dial> Lease<D> {
         &self.connection.parameters
     }
 
+    /// The server's process id for it.
+    pub fn pid(&self) -> Option<u32> {
+        self.connection.upstream.pid()
+    }
+
     /// What a cancel would be aimed at. From then on the connection goes to nobody else.
     pub fn cancel_target(&mut self) -> Option<CancelTarget> {
         self.spoiled = true;

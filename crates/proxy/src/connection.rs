@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::gatekeeper::Gatekeeper;
 use crate::lanes::Lanes;
 use crate::registry::{Mail, Place};
-use crate::socket::{Socket, read, write};
+use crate::socket::{Parting, Socket, read, write};
 use crate::world::World;
 
 /// The answer to an effect that took its time.
@@ -48,7 +48,7 @@ pub(crate) struct Connection<W: World, S> {
     cancels: Vec<oneshot::Sender<()>>,
     alarm: Option<(Instant, Pin<Box<tokio::time::Sleep>>)>,
     client_gone: bool,
-    closing: bool,
+    parting: Option<Parting>,
     goodbye: Option<Instant>,
 }
 
@@ -75,7 +75,7 @@ impl<W: World, S: Socket> Connection<W, S> {
             cancels: Vec::new(),
             alarm: None,
             client_gone: false,
-            closing: false,
+            parting: None,
             goodbye: None,
         }
     }
@@ -103,13 +103,14 @@ impl<W: World, S: Socket> Connection<W, S> {
             moved |= self.poll_alarm(cx);
             moved |= self.poll_upstream(cx);
             moved |= self.poll_client_write(cx);
-            if self.closing {
+            if self.parting.is_some() {
                 let sent = self.client_gone || self.session.output().is_empty();
                 if sent && self.pending.is_none() && self.session_is_done() {
-                    let closed = Pin::new(&mut self.client).poll_shutdown(cx).map(|_| ());
                     // Nobody waits for a client that has gone, or took too long, to hear of the end.
-                    let nobody = self.client_gone;
-                    return if nobody { Poll::Ready(()) } else { closed };
+                    return match &mut self.parting {
+                        Some(parting) if !self.client_gone => parting.poll(&mut self.client, cx),
+                        _ => Poll::Ready(()),
+                    };
                 }
             } else {
                 moved |= self.poll_client_read(cx);
@@ -124,8 +125,7 @@ impl<W: World, S: Socket> Connection<W, S> {
     /// Everything that waits in memory here counts for the tenant.
     fn weigh(&mut self) {
         let server = self.lease.as_mut().map_or(0, |it| it.upstream().waiting());
-        let client = self.session.inbox().len() + self.session.output().len();
-        self.place.weigh(server + client);
+        self.place.weigh(server + self.session.waiting());
     }
 
     /// Whether nothing is left to do for a session that has said Close.
@@ -137,7 +137,7 @@ impl<W: World, S: Socket> Connection<W, S> {
     /// Somebody who sent much ahead is not read while they wait, and may have gone behind it. Looked
     /// for at each step: what they asked for must not run any more (hazards R57).
     fn notice_hangup(&mut self) -> bool {
-        let unread = !self.client_gone && !self.closing && !self.session.wants_client();
+        let unread = !self.client_gone && self.parting.is_none() && !self.session.wants_client();
         let gone = unread && self.client.has_hung_up();
         if gone {
             self.client_left();
@@ -154,6 +154,7 @@ impl<W: World, S: Socket> Connection<W, S> {
                 self.cancels.push(done);
                 self.stop_waiting(Input::Cancel);
             }
+            Mail::Terminate => self.stop_waiting(Input::Terminate),
             Mail::News(ticket, news) => self.tell(Input::News(ticket, news)),
             Mail::Drain => self.tell(Input::Drain),
         }
@@ -284,7 +285,9 @@ impl<W: World, S: Socket> Connection<W, S> {
     /// Lets others see what the session does; only when that has changed.
     fn show(&self) {
         let (state, ticket) = (self.session.state(), self.session.waits_for());
+        let server = self.lease.as_ref().and_then(Lease::pid);
         self.place.show(|view| {
+            view.server = server;
             view.state = state;
             view.ticket = ticket;
         });

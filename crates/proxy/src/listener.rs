@@ -14,10 +14,10 @@ use tokio::sync::Semaphore;
 
 use crate::connection::Connection;
 use crate::doors::Arrival;
-use crate::gatekeeper::Gatekeeper;
+use crate::gatekeeper::{CONSOLE, Gatekeeper};
 use crate::negotiate::{Encryption, Opening, negotiate, turn_away};
 use crate::patient::Patient;
-use crate::registry::View;
+use crate::registry::{CONSOLES_MAX, View};
 use crate::socket::{Peek, Socket};
 use crate::world::World;
 
@@ -42,7 +42,10 @@ pub(crate) async fn accept<W: World>(
     encryption: Encryption,
 ) {
     let edge = &keeper.config.edge;
-    let (slow_reader, connections_max) = (edge.slow_reader, edge.sessions_max + HANDSHAKES_MAX);
+    let (slow_reader, connections_max) = (
+        edge.slow_reader,
+        edge.sessions_max + CONSOLES_MAX + HANDSHAKES_MAX,
+    );
     let permits = Arc::new(Semaphore::new(connections_max));
     loop {
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
@@ -113,7 +116,8 @@ async fn session<W: World, S: Socket>(
     (address, mut arrival): (SocketAddr, Arrival),
     keeper: Rc<Gatekeeper<W>>,
 ) {
-    if let Err(fault) = keeper.registry.admit(&mut arrival) {
+    let console = startup.get("database") == Some(CONSOLE);
+    if let Err(fault) = keeper.registry.admit(&mut arrival, console) {
         // It is turned away in any case; whether it hears why is up to its socket.
         let _told = turn_away(client, &fault).await;
         return;

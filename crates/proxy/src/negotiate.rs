@@ -16,7 +16,7 @@ use wire::CancelKey;
 use wire::startup::{self, Startup, StartupPacket};
 
 use crate::config::ServerTls;
-use crate::socket::Peek;
+use crate::socket::{GOODBYE, Parting, Peek};
 use crate::tls::{ALPN, acceptor};
 
 /// What a ClientHello starts with. A startup packet of so many bytes (352 MiB) is refused anyway.
@@ -171,6 +171,10 @@ pub(crate) async fn turn_away<S: AsyncRead + AsyncWrite + Unpin>(
     let mut out = BytesMut::new();
     wire::backend::encode::error_response(&fault.fields, &mut out);
     client.write_all_buf(&mut out).await?;
-    client.shutdown().await?;
+    client.flush().await?;
+    let mut parting = Parting::default();
+    let parted = poll_fn(|cx| parting.poll(&mut client, cx));
+    #[expect(clippy::disallowed_methods, reason = "the last of a connection")]
+    let _late = tokio::time::timeout(GOODBYE, parted).await;
     Ok(Opening::Nobody)
 }

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Context;
 
 use bytes::Bytes;
@@ -14,11 +14,15 @@ use tokio::sync::{mpsc, oneshot};
 use wire::CancelKey;
 
 use crate::config::Edge;
-use crate::doors::{Arrival, Doors};
+use crate::doors::{Arrival, Doors, Full};
 use crate::purse::{Purses, Share};
 
 /// Process ids that we hand out lie above PostgreSQL's own default maximum (DESIGN ruling 21).
 const PID_BASE: u32 = 1 << 22;
+
+/// Sessions on the console. They are not counted with the others: who approves must come in where the
+/// gate is full of those who wait for that.
+pub(crate) const CONSOLES_MAX: usize = 50;
 
 /// Connections of one address beyond its sessions, which may be logging in or cancelling.
 const ARRIVALS_MAX: usize = 50;
@@ -31,6 +35,8 @@ const MAIL_MAX: usize = 64;
 pub(crate) enum Mail {
     /// Somebody with its key asks to cancel, and waits until this is dropped.
     Cancel(oneshot::Sender<()>),
+    /// The person ends it from another session.
+    Terminate,
     /// What became of a ticket.
     News(TicketId, News),
     /// The gate shuts down.
@@ -48,6 +54,8 @@ pub(crate) struct View {
     pub(crate) ticket: Option<TicketId>,
     pub(crate) since_ms: i64,
     pub(crate) tls: bool,
+    /// The server's process id of the connection that is lent to it.
+    pub(crate) server: Option<u32>,
 }
 
 /// One connected session.
@@ -68,6 +76,10 @@ pub(crate) struct Registry {
     waiters: DashMap<TicketId, Vec<u32>>,
     next: AtomicU32,
 }
+
+/// A session that a person may signal.
+#[derive(Debug)]
+pub(crate) struct Target(Arc<Entry>);
 
 /// A session's place in the registry; it leaves when this is dropped.
 #[derive(Debug)]
@@ -96,20 +108,23 @@ impl Registry {
         self.doors.arrive(address, max)
     }
 
-    /// Whether who has arrived may have a session.
-    pub(crate) fn admit(&self, arrival: &mut Arrival) -> Result<(), Fault> {
+    /// Whether who has arrived may have a session, or one on the console.
+    pub(crate) fn admit(&self, arrival: &mut Arrival, console: bool) -> Result<(), Fault> {
         let Edge {
             sessions_max,
             sessions_per_address_max,
             ..
         } = self.edge;
-        if self.len() >= sessions_max {
-            return Err(Fault::too_many_sessions(sessions_max));
-        }
-        if !arrival.enter(sessions_per_address_max) {
-            return Err(Fault::too_many_of_address(sessions_per_address_max));
-        }
-        Ok(())
+        let entered = if console {
+            arrival.enter_console(CONSOLES_MAX)
+        } else {
+            arrival.enter(sessions_max, sessions_per_address_max)
+        };
+        entered.map_err(|full| match full {
+            Full::Gate if console => Fault::too_many_sessions(CONSOLES_MAX),
+            Full::Gate => Fault::too_many_sessions(sessions_max),
+            Full::Address => Fault::too_many_of_address(sessions_per_address_max),
+        })
     }
 
     /// Takes a place. The key's secret is random; its process id is ours.
@@ -155,25 +170,28 @@ impl Registry {
         let Some(entry) = entry.filter(|it| it.key.matches(key)) else {
             return;
         };
-        let (send, done) = oneshot::channel();
-        // A full box is full of cancels already.
-        if entry.mail.try_send(Mail::Cancel(send)).is_ok() {
-            let _dropped = done.await;
-        }
+        Target(entry).signal(false).await;
+    }
+
+    /// The session of `user` at `tenant` that goes by this process id: ours, or the server's of what is
+    /// lent to it now. Nobody else's.
+    pub(crate) fn own(&self, pid: u32, user: &str, tenant: &str) -> Option<Target> {
+        let own = |it: &Entry| {
+            let view = it.view();
+            let known = it.key.pid == pid || view.server == Some(pid);
+            known && view.user == user && view.tenant == tenant
+        };
+        let mut sessions = self.sessions.iter();
+        let entry = sessions.find_map(|it| own(it.value()).then(|| Arc::clone(it.value())));
+        entry.map(Target)
     }
 
     /// Everybody's view, in the order of their process ids.
     pub(crate) fn views(&self) -> Vec<(u32, View)> {
-        let view = |it: &Arc<Entry>| {
-            it.view
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone()
-        };
         let mut views: Vec<_> = self
             .sessions
             .iter()
-            .map(|it| (*it.key(), view(it.value())))
+            .map(|it| (*it.key(), it.view().clone()))
             .collect();
         views.sort_by_key(|it| it.0);
         views
@@ -224,6 +242,28 @@ impl Registry {
     }
 }
 
+impl Target {
+    /// Sends it; a cancel is over when this returns.
+    pub(crate) async fn signal(&self, terminates: bool) {
+        let (send, done) = oneshot::channel();
+        let mail = if terminates {
+            Mail::Terminate
+        } else {
+            Mail::Cancel(send)
+        };
+        // A full box is full of cancels already.
+        if self.0.mail.try_send(mail).is_ok() && !terminates {
+            let _dropped = done.await;
+        }
+    }
+}
+
+impl Entry {
+    fn view(&self) -> MutexGuard<'_, View> {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Place {
     /// The key that cancels this session.
     pub(crate) fn key(&self) -> &CancelKey {
@@ -266,13 +306,7 @@ impl Place {
 
     /// Changes what others see.
     pub(crate) fn show(&self, change: impl FnOnce(&mut View)) {
-        change(
-            &mut self
-                .entry
-                .view
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        change(&mut self.entry.view());
     }
 }
 

@@ -70,6 +70,36 @@ pub(crate) fn read<S: AsyncRead + Unpin>(
     future.poll(cx)
 }
 
+/// The end of a connection: this side is shut down, and what still comes is read, though nobody wants it.
+/// If it lay there unread at the close, the kernel would reset the connection, and the client might lose
+/// the last that it was told.
+#[derive(Debug, Default)]
+pub(crate) struct Parting {
+    told: bool,
+}
+
+impl Parting {
+    /// Ready when the client has gone, too. Cancel safe.
+    pub(crate) fn poll<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        client: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        if !self.told {
+            let shut = ready!(Pin::new(&mut *client).poll_shutdown(cx));
+            if shut.is_err() {
+                return Poll::Ready(());
+            }
+            self.told = true;
+        }
+        let mut unwanted = BytesMut::new();
+        while let Ok(1..) = ready!(read(client, &mut unwanted, cx)) {
+            unwanted.clear();
+        }
+        Poll::Ready(())
+    }
+}
+
 /// Writes what is taken now, and says whether anything was. Cancel safe: the rest stays in `out`.
 pub(crate) fn write<S: AsyncWrite + Unpin>(
     to: &mut S,

@@ -31,6 +31,14 @@ pub enum Effect {
     Read(Vec<ByteString>),
     /// Ask the gate: answered by `Input::Verdict`.
     Ask(Arc<Request>),
+    /// Signal the session that clients know by this process id, if it is of the same person:
+    /// answered by `Input::Signalled`.
+    Signal {
+        /// The gate's process id for it, or the server's where one is lent to it.
+        pid: u32,
+        /// Ends it, and not only what it does.
+        terminates: bool,
+    },
     /// Borrow an upstream connection: answered by `Input::Leased`.
     Checkout(Checkout),
     /// Spend a clearance: answered by `Input::Claimed`. It must be carried to its end even if the

@@ -27,6 +27,8 @@ pub enum Input<'a> {
     ClientGone,
     /// Somebody with the session's key asked to cancel.
     Cancel,
+    /// The person ends this session from another one.
+    Terminate,
     /// Time has passed.
     Tick,
     /// The gate is shutting down.
@@ -39,6 +41,8 @@ pub enum Input<'a> {
     Readings(Vec<Arc<Reading>>),
     /// The answer to `Effect::Ask`.
     Verdict(Verdict),
+    /// The answer to `Effect::Signal`: whether it was sent.
+    Signalled(bool),
     /// What became of a ticket that the session waits for.
     News(TicketId, News),
     /// The answer to `Effect::Checkout`.

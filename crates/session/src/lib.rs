@@ -5,6 +5,7 @@
 //! carries out [`Effect`]s; the order checkout, context, claim, intent, send is written here, so a
 //! simulation runs the same code as the daemon.
 
+mod ahead;
 mod batch;
 mod effect;
 mod fault;

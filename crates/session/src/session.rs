@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use gate::{Entry, Principal, TenantId, Work};
-use wire::frame::{AUTH_LENGTH_MAX, Frame};
-use wire::frontend::tag;
+use wire::frame::AUTH_LENGTH_MAX;
 use wire::startup::Startup;
 
+use crate::ahead::{flush, says_goodbye};
 use crate::effect::Effect;
 use crate::fault::Fault;
 use crate::input::Input;
@@ -35,6 +35,7 @@ pub struct Session {
     io: Io,
     phase: Phase,
     draining: bool,
+    terminated: bool,
     bytes_max: usize,
     ahead_bytes_max: usize,
 }
@@ -82,6 +83,7 @@ impl Session {
             io,
             phase,
             draining: false,
+            terminated: false,
             bytes_max,
             ahead_bytes_max,
         }
@@ -90,9 +92,10 @@ impl Session {
     /// Tells the session that something happened.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
         self.draining |= matches!(input, Input::Drain);
-        let sent = matches!(input, Input::ClientBytes);
-        if !sent {
-            self.step(now, input);
+        match input {
+            Input::ClientBytes => {}
+            Input::Terminate => self.terminate(now),
+            input => self.step(now, input),
         }
         while self.takes_frames() {
             let frame_max = self.frame_max();
@@ -127,6 +130,21 @@ impl Session {
         }
     }
 
+    /// Ends it from outside: what runs is cancelled, and the rest is as if the client had gone.
+    fn terminate(&mut self, now: Instant) {
+        if self.is_closed() || std::mem::replace(&mut self.terminated, true) {
+            return;
+        }
+        self.io.error(&Fault::shutdown(self.waits_for()));
+        let runs = matches!(self.phase, Phase::Talk(_, State::Running(_)));
+        let goes = if runs {
+            Input::Terminate
+        } else {
+            Input::ClientGone
+        };
+        self.step(now, goes);
+    }
+
     /// The next thing to do.
     pub fn next_effect(&mut self) -> Option<Effect> {
         self.io.effects.pop_front()
@@ -145,6 +163,17 @@ impl Session {
     /// Whether more may be read from the client now: while it waits, only so much ahead (R55, R57).
     pub fn wants_client(&self) -> bool {
         self.takes_frames() || self.io.inbox.len() < self.ahead_bytes_max
+    }
+
+    /// How many bytes wait here: unread, unsent, or in a request that waits for people or a connection.
+    pub fn waiting(&self) -> usize {
+        let request = match &self.phase {
+            Phase::Talk(_, State::Held(held)) => held.bytes(),
+            Phase::Talk(_, State::Releasing(releasing)) => releasing.bytes(),
+            Phase::Talk(_, State::Asking(asking)) => asking.bytes(),
+            _ => 0,
+        };
+        self.io.inbox.len() + self.io.out.len() + request
     }
 
     /// When to send `Input::Tick` at the latest.
@@ -325,14 +354,6 @@ fn step(now: Instant, state: State, input: Input<'_>, talk: &mut Talk, io: &mut 
     }
 }
 
-/// A Flush that the client leaves out.
-fn flush() -> Frame {
-    Frame {
-        tag: tag::FLUSH,
-        body: Bytes::new(),
-    }
-}
-
 fn claim(
     clearance: gate::Clearance,
     waits: Option<gate::TicketId>,
@@ -468,21 +489,4 @@ fn entered(talk: &Talk) -> Entry {
         tenant: talk.tenant.clone(),
         client: Arc::clone(&talk.peer.client),
     }
-}
-
-/// Whether a Terminate lies among the messages that wait behind a held one: then the client has gone
-/// and what it asked for last is asked for by nobody (hazards R57). What is not held runs first, as
-/// it would on a server.
-fn says_goodbye(inbox: &BytesMut) -> bool {
-    let mut rest: &[u8] = inbox;
-    while let Ok(Some(header)) = wire::frame::header(rest, usize::MAX) {
-        if header.tag == tag::TERMINATE {
-            return true;
-        }
-        match rest.get(header.total..) {
-            Some(next) => rest = next,
-            None => return false,
-        }
-    }
-    false
 }

@@ -2,6 +2,7 @@
 //! `handle`, and answers with its own small `Next`; which state that leads to is for `session.rs`.
 
 pub(crate) mod account;
+pub(crate) mod answer;
 pub(crate) mod asking;
 pub(crate) mod console;
 pub(crate) mod held;

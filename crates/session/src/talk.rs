@@ -212,6 +212,11 @@ impl Talk {
         }
     }
 
+    /// Whether something that people signed is on its way.
+    pub(crate) fn has_signed(&self) -> bool {
+        self.sent.iter().any(|it| it.spent.is_some())
+    }
+
     /// Whether an upstream connection is borrowed now.
     pub(crate) fn leased(&self) -> bool {
         self.lent.is_some()

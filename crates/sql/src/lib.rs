@@ -25,6 +25,7 @@ mod reader;
 mod reading;
 mod scope;
 mod settings;
+mod signal;
 mod statement;
 mod utility;
 mod visit;
@@ -35,5 +36,6 @@ pub use leaves::{TRACKED_SETTINGS, is_tracked};
 pub use parse::{read, unread};
 pub use reader::{CACHE_BYTES_MAX, CACHED_TEXT_BYTES_MAX, HERE_BYTES_MAX, QUEUE_MAX, Reader};
 pub use reading::{
-    Control, Forgets, Function, Isolation, Leaves, Mention, Reading, Relation, Statement,
+    Control, Forgets, Function, Isolation, Leaves, Mention, Pid, Reading, Relation, Signal,
+    Statement,
 };

@@ -95,6 +95,26 @@ pub struct Statement {
     pub prepared: Option<Mention>,
     /// Asks its client for data: COPY FROM STDIN, whatever else is in it.
     pub copies_in: bool,
+    /// The process that it signals, if that is all it does.
+    pub signal: Option<Signal>,
+}
+
+/// A `pg_cancel_backend` or `pg_terminate_backend`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Signal {
+    /// Ends the connection, and not only what runs on it.
+    pub terminates: bool,
+    /// Whom it means.
+    pub pid: Pid,
+}
+
+/// A process id as a text gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pid {
+    /// This one.
+    Is(u32),
+    /// The statement's one parameter.
+    Parameter,
 }
 
 /// What a statement leaves behind in its session, apart from what it does to the database.
@@ -158,6 +178,7 @@ impl Statement {
             forgets: None,
             prepared: None,
             copies_in: false,
+            signal: None,
         }
     }
 }

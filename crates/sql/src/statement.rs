@@ -9,6 +9,7 @@ use pg_query::protobuf::{
 
 use crate::look::{Found, Look, Manner};
 use crate::settings::{self, Judged};
+use crate::signal::signal;
 use crate::utility::{self, Utility};
 use crate::{Class, Relation, Statement};
 
@@ -100,12 +101,14 @@ fn inside(node: Option<&Node>) -> Option<&NodeEnum> {
 
 fn query(node: &NodeEnum, range: Range<usize>) -> Statement {
     let found = Look::new().part(node, Manner::Strict).done();
-    found.into_statement(Statement::new(Class::Read, range), |found| {
-        match found.class {
-            Class::Ddl => format!("creates {}", listed(&found.writes)),
-            Class::Write => format!("writes {}", listed(&found.writes)),
-            _ => reads(found),
-        }
+    let statement = Statement {
+        signal: signal(node),
+        ..Statement::new(Class::Read, range)
+    };
+    found.into_statement(statement, |found| match found.class {
+        Class::Ddl => format!("creates {}", listed(&found.writes)),
+        Class::Write => format!("writes {}", listed(&found.writes)),
+        _ => reads(found),
     })
 }
 

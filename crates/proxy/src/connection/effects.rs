@@ -14,7 +14,7 @@ use sql::Reading;
 use super::{Answer, Connection};
 use crate::console;
 use crate::gatekeeper::checkout_fault;
-use crate::socket::GOODBYE;
+use crate::socket::{GOODBYE, Parting};
 use crate::world::World;
 
 impl<W: World, S: crate::socket::Socket> Connection<W, S> {
@@ -34,6 +34,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
             Effect::Admit { principal, login } => self.admit(principal, login),
             Effect::Read(texts) => self.read_texts(texts),
             Effect::Ask(request) => self.ask(&request),
+            Effect::Signal { pid, terminates } => self.signal(pid, terminates),
             Effect::Checkout(wanted) => self.checkout(&wanted),
             Effect::Claim(clearance) => self.claim(clearance),
             Effect::Write(entry) => self.write(entry),
@@ -53,7 +54,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
             Effect::CancelUpstream => self.cancel_upstream(),
             Effect::Console(command) => self.console(command),
             Effect::Close => {
-                self.closing = true;
+                self.parting = Some(Parting::default());
                 self.goodbye = Some(self.keeper.world.now() + GOODBYE);
             }
         }
@@ -129,6 +130,32 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
                 });
             }
         }
+    }
+
+    /// Every such word is in the journal before it is carried out, as what goes up is.
+    fn signal(&mut self, pid: u32, terminates: bool) {
+        let principal = self.session.principal().map(|it| it.id.clone());
+        let (Some(principal), Some(tenant)) = (principal, self.tenant.clone()) else {
+            return self.tell(Input::Signalled(false));
+        };
+        let (keeper, session) = (Rc::clone(&self.keeper), self.number);
+        self.later(async move {
+            let (user, tenant) = (principal.as_str(), tenant.as_str());
+            let Some(target) = keeper.registry.own(pid, user, tenant) else {
+                return Answer::Input(Input::Signalled(false));
+            };
+            let entry = Entry::Signalled {
+                session,
+                principal: principal.clone(),
+                pid,
+                terminates,
+            };
+            let sent = keeper.note_late(entry).await;
+            if sent {
+                target.signal(terminates).await;
+            }
+            Answer::Input(Input::Signalled(sent))
+        });
     }
 
     fn checkout(&mut self, wanted: &Checkout) {

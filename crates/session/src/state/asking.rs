@@ -3,20 +3,18 @@
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
 use gate::apart::alone;
 use gate::cargo::Begin;
 use gate::{Apart, Clearance, Request, Step, Ticket, Work};
-use sql::{Class, Control, Forgets, Reading, Statement};
-use wire::backend::encode;
+use sql::{Class, Control, Reading, Statement};
 
 use crate::effect::Effect;
 use crate::fault::Fault;
 use crate::input::{Input, Verdict};
 use crate::mode::PoolMode;
-use crate::replies::close_complete;
 use crate::shape::Close;
-use crate::shape::{Labels, Rest, Shape};
+use crate::shape::{Rest, Shape};
+use crate::state::answer::{Answer, Asked, answer, begin_of, by_itself, deallocate, say, signal};
 use crate::state::job::{Accounts, Refused, finish, hang_up, refuse, refuse_failed};
 use crate::talk::{Io, Talk};
 use crate::transaction::Transaction;
@@ -42,6 +40,15 @@ struct Stop {
 enum Phase {
     Reading(Work),
     Judging(Arc<Request>),
+    /// Whether the process that it signals is a session of the same person.
+    Signalling(Box<Signalling>),
+}
+
+#[derive(Debug)]
+struct Signalling {
+    work: Work,
+    readings: Vec<Arc<Reading>>,
+    answer: Answer,
 }
 
 /// Where asking leads.
@@ -79,11 +86,24 @@ impl Asking {
         }
     }
 
+    /// How many bytes wait with it.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.phase {
+            Phase::Reading(work) => work.bytes(),
+            Phase::Judging(request) => request.work.bytes(),
+            Phase::Signalling(it) => it.work.bytes(),
+        }
+    }
+
     pub(crate) fn handle(mut self, input: Input<'_>, talk: &mut Talk, io: &mut Io) -> Next {
         match (input, self.phase) {
             (Input::Readings(readings), Phase::Reading(work)) => {
                 self.phase = Phase::Reading(Work::Batch(Vec::new()));
                 self.read(work, readings, talk, io)
+            }
+            (Input::Signalled(sent), Phase::Signalling(it)) => {
+                self.phase = Phase::Reading(Work::Batch(Vec::new()));
+                self.signalled(sent, *it, talk, io)
             }
             (Input::Verdict(verdict), Phase::Judging(request)) => {
                 Self::judged(verdict, request, self.shape, self.stop, talk, io)
@@ -115,7 +135,7 @@ impl Asking {
         }
         if let Some(((begin, tag), rest)) = leading_begin(&mut work, &readings, talk) {
             talk.transaction = Transaction::Virtual(begin);
-            say(&Answer(Some(tag)), &work, &mut self.shape, talk, io);
+            say(&Answer::Tag(tag), &work, &mut self.shape, talk, io);
             readings.remove(0);
             if readings.is_empty() {
                 return Next::Proceed(rest, self.shape);
@@ -150,10 +170,70 @@ impl Asking {
             let refused = refuse_failed(&self.shape, talk, io);
             return Next::Refused(refused, self.shape);
         }
+        match signal(&work, &readings, talk) {
+            Some(asked) => self.signal(asked, work, readings, talk, io),
+            None => self.ask(work, readings, talk, io),
+        }
+    }
+
+    fn signal(
+        mut self,
+        asked: Asked,
+        work: Work,
+        readings: Vec<Arc<Reading>>,
+        talk: &mut Talk,
+        io: &mut Io,
+    ) -> Next {
+        let Asked {
+            pid,
+            terminates,
+            answer,
+        } = asked;
+        if pid == talk.peer.key.pid {
+            let fault = if terminates {
+                Fault::shutdown(None)
+            } else {
+                Fault::cancelled(None)
+            };
+            return Next::Refused(refuse(&fault, &self.shape, talk, io), self.shape);
+        }
+        io.effect(Effect::Signal { pid, terminates });
+        self.phase = Phase::Signalling(Box::new(Signalling {
+            work,
+            readings,
+            answer,
+        }));
+        Next::Stay(self)
+    }
+
+    fn ask(
+        mut self,
+        work: Work,
+        readings: Vec<Arc<Reading>>,
+        talk: &mut Talk,
+        io: &mut Io,
+    ) -> Next {
         let request = Arc::new(talk.request(work, readings));
         io.effect(Effect::Ask(Arc::clone(&request)));
         self.phase = Phase::Judging(request);
         Next::Stay(self)
+    }
+
+    /// A signal that was sent is answered; any other is a statement like all others.
+    fn signalled(mut self, sent: bool, it: Signalling, talk: &mut Talk, io: &mut Io) -> Next {
+        if self.stop.gone || self.stop.lost {
+            return close(self.stop, talk, io);
+        }
+        if !sent {
+            return self.ask(it.work, it.readings, talk, io);
+        }
+        if self.stop.cancelled {
+            // It has cancelled itself.
+            let refused = refuse(&Fault::cancelled(None), &self.shape, talk, io);
+            return Next::Refused(refused, self.shape);
+        }
+        say(&it.answer, &it.work, &mut self.shape, talk, io);
+        Next::Refused(finish(&self.shape, talk, io), self.shape)
     }
 
     fn judged(
@@ -219,81 +299,6 @@ fn controls(readings: &[Arc<Reading>]) -> Option<Vec<Control>> {
         .collect()
 }
 
-/// Whether it is one thing to answer.
-fn by_itself(work: &Work) -> bool {
-    match work {
-        Work::Query(_) => true,
-        Work::Batch(steps) => alone(steps) == Some(steps.len()),
-    }
-}
-
-/// What the gate answers by itself: a tag, or none for an empty text.
-struct Answer(Option<&'static str>);
-
-fn answer(
-    work: &Work,
-    controls: Option<&[Control]>,
-    readings: &[Arc<Reading>],
-    talk: &mut Talk,
-) -> Option<Answer> {
-    if !by_itself(work) {
-        return None;
-    }
-    if readings.iter().all(|reading| reading.statements.is_empty()) && readings.len() == 1 {
-        return talk.segment.is_none().then_some(Answer(None));
-    }
-    let [control] = controls? else { return None };
-    let begun = talk.transaction.begin();
-    let next = match (&talk.transaction, control) {
-        (Transaction::None, control) if talk.segment.is_none() => {
-            let (modes, tag) = begin_of(control)?;
-            (Transaction::Virtual(modes), tag)
-        }
-        // A chained one takes over what the server knows of the one before: that goes up.
-        (Transaction::Virtual(_), Control::Commit { chain: false }) => {
-            (Transaction::None, "COMMIT")
-        }
-        (Transaction::Virtual(_), Control::Rollback { chain: false }) => {
-            (Transaction::None, "ROLLBACK")
-        }
-        (Transaction::Aborted(_), Control::Commit { chain } | Control::Rollback { chain }) => {
-            (chained(*chain, begun), "ROLLBACK")
-        }
-        _ => return None,
-    };
-    talk.transaction = next.0;
-    Some(Answer(Some(next.1)))
-}
-
-/// The BEGIN that it is, and its tag.
-fn begin_of(control: &Control) -> Option<(Begin, &'static str)> {
-    match control {
-        Control::Begin {
-            start,
-            isolation,
-            read_only,
-            deferrable,
-        } => {
-            let begin = Begin {
-                isolation: *isolation,
-                read_only: *read_only,
-                deferrable: *deferrable,
-            };
-            Some((begin, if *start { "START TRANSACTION" } else { "BEGIN" }))
-        }
-        _ => None,
-    }
-}
-
-/// What follows the end of a transaction that did nothing: AND CHAIN begins another like it.
-fn chained(chain: bool, begun: Begin) -> Transaction {
-    if chain {
-        Transaction::Virtual(begun)
-    } else {
-        Transaction::None
-    }
-}
-
 /// Whether it begins with what a failed transaction still listens to.
 fn ends_failure(readings: &[Arc<Reading>]) -> bool {
     let mut statements = readings.iter().flat_map(|reading| &reading.statements);
@@ -305,28 +310,6 @@ fn ends_failure(readings: &[Arc<Reading>]) -> bool {
 fn begins(readings: &[Arc<Reading>]) -> bool {
     let mut statements = readings.iter().flat_map(|reading| &reading.statements);
     statements.any(|it| matches!(it.control, Some(Control::Begin { .. })))
-}
-
-/// A DEALLOCATE of what only the gate knows by that name (DESIGN ruling 13).
-fn deallocate(readings: &[Arc<Reading>], talk: &mut Talk) -> Option<Result<Answer, Fault>> {
-    let [reading] = readings else { return None };
-    let [statement] = reading.statements.as_slice() else {
-        return None;
-    };
-    let forgets = statement.forgets.as_ref()?;
-    if talk.alone() || talk.segment.is_some() {
-        return None;
-    }
-    Some(match forgets {
-        Forgets::All => {
-            talk.names.clear();
-            Ok(Answer(Some("DEALLOCATE ALL")))
-        }
-        Forgets::Statement(name) => match talk.names.close(name).filter(|_| !name.is_empty()) {
-            Some(_) => Ok(Answer(Some("DEALLOCATE"))),
-            None => Err(Fault::no_statement(name)),
-        },
-    })
 }
 
 /// The first part, and what comes behind it; where there is nothing behind it, all of it.
@@ -377,47 +360,4 @@ fn leading_begin(
     };
     let begin = begin_of(statement.control.as_ref()?)?;
     Some((begin, steps.split_off(length)))
-}
-
-impl Answer {
-    fn complete(&self, out: &mut BytesMut) {
-        match self.0 {
-            Some(tag) => encode::command_complete(tag, out),
-            None => encode::empty_query(out),
-        }
-    }
-}
-
-/// Says what the server would have said to each message (hazards R38), and remembers the names that
-/// were given. The shape is then that of what comes behind.
-fn say(answer: &Answer, work: &Work, shape: &mut Shape, talk: &mut Talk, io: &mut Io) {
-    let (Work::Batch(steps), Shape::Batch(_, labels)) = (work, shape) else {
-        return answer.complete(&mut io.out);
-    };
-    for (place, step) in steps.iter().enumerate() {
-        say_closes(labels, place, io);
-        if let Some(name) = labels.name_at(place) {
-            talk.names.confirm(&name);
-        }
-        let out = &mut io.out;
-        match step {
-            Step::Parse(_) => encode::parse_complete(out),
-            Step::DescribeStatement(_) => {
-                // Neither a BEGIN nor an empty text has parameters; none always fit.
-                let _fits = encode::parameter_description(&[], out);
-                encode::no_data(out);
-            }
-            Step::Bind { .. } => encode::bind_complete(out),
-            Step::DescribePortal(_) => encode::no_data(out),
-            Step::Execute { .. } => answer.complete(out),
-            Step::ClosePortal(_) | Step::CloseStatement(_) => encode::close_complete(out),
-        }
-    }
-    say_closes(labels, steps.len(), io);
-    labels.skip(steps.len());
-}
-
-fn say_closes(labels: &Labels, place: usize, io: &mut Io) {
-    let closes = labels.closes.iter().filter(|at| **at == place);
-    closes.for_each(|_| io.out.extend_from_slice(&close_complete()));
 }

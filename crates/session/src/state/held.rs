@@ -65,6 +65,11 @@ impl Held {
             .map_or(self.heartbeat, |budget| budget.min(self.heartbeat))
     }
 
+    /// How many bytes wait with it.
+    pub(crate) fn bytes(&self) -> usize {
+        self.request.work.bytes()
+    }
+
     /// The ticket that it waits for.
     pub(crate) fn ticket(&self) -> TicketId {
         self.ticket.id

@@ -127,6 +127,18 @@ impl Releasing {
         Self::start(What::Steps(steps), None, shape, talk, io)
     }
 
+    /// How many bytes wait with it.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.phase {
+            Phase::Checkout(what) | Phase::Context(what, ..) => match what {
+                What::Claim(clearance) => clearance.request().work.bytes(),
+                What::Steps(steps) => gate::work::bytes(steps),
+            },
+            Phase::Claim { request, .. } => request.work.bytes(),
+            Phase::Intent { released, .. } => released.request().work.bytes(),
+        }
+    }
+
     fn start(
         what: What,
         waits: Option<TicketId>,

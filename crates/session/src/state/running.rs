@@ -84,23 +84,29 @@ impl Running {
                 self.stay()
             }
             Input::ClientGone => self.client_gone(talk, io),
+            Input::Terminate => {
+                if talk.has_signed() {
+                    io.effect(Effect::CancelUpstream);
+                }
+                self.client_gone(talk, io)
+            }
             Input::UpstreamGone => self.upstream_gone(talk, io),
             _ => self.stay(),
         }
     }
 
     fn relay(mut self, buf: &mut BytesMut, talk: &mut Talk, io: &mut Io) -> Next {
+        let mut nowhere = BytesMut::new();
         loop {
-            let relayed = match self.replies.relay(buf, &mut io.out, &mut talk.told) {
+            let out = if self.gone { &mut nowhere } else { &mut io.out };
+            let relayed = match self.replies.relay(buf, out, &mut talk.told) {
                 Ok(relayed) => relayed,
                 Err(fault) => {
                     io.error(&fault);
                     return Next::Close(self.give_up(talk, io));
                 }
             };
-            if self.gone {
-                io.out.clear();
-            }
+            nowhere.clear();
             for name in self.replies.heard.confirmed.drain(..) {
                 talk.names.confirm(&name);
             }
@@ -185,10 +191,11 @@ impl Running {
     }
 
     /// The client is gone. What people signed runs to its end, so that its outcome is known; a COPY
-    /// that lost its client fails; anything else is of no use to anybody.
+    /// that lost its client fails; anything else is of no use to anybody, and is cancelled: the server
+    /// would run it to its end before it notices.
     fn client_gone(mut self, talk: &mut Talk, io: &mut Io) -> Next {
-        let signed = talk.sent.iter().any(|it| it.spent.is_some());
-        if !signed {
+        if !talk.has_signed() {
+            io.effect(Effect::CancelUpstream);
             return Next::Close(self.give_up(talk, io));
         }
         if let Phase::CopyIn(right) = &self.phase {

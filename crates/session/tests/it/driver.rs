@@ -63,6 +63,7 @@ impl World {
                 let verdict = self.judge(&request);
                 self.session.handle(now, Input::Verdict(verdict));
             }
+            Due::Signalled => self.session.handle(now, Input::Signalled(false)),
             Due::Leased => {
                 self.leased = self.pool_error.is_none();
                 let leased = self.lend();
@@ -243,6 +244,8 @@ impl World {
             Effect::Admit { .. } => Due::Admitted,
             Effect::Read(texts) => Due::Readings(texts),
             Effect::Ask(request) => Due::Verdict(request),
+            // In this house everybody is somebody else.
+            Effect::Signal { .. } => Due::Signalled,
             Effect::Checkout(wanted) => {
                 self.lane = wanted.lane;
                 assert!(!self.leased, "one lease at a time");
@@ -253,14 +256,7 @@ impl World {
                 self.outcome_once(&entry);
                 Due::Written(entry)
             }
-            Effect::Note(entry) => {
-                self.outcome_once(&entry);
-                if let Entry::Intent { number, ticket, .. } = entry {
-                    assert_eq!(ticket, None, "a signed intent is waited for");
-                    self.intents.insert(number);
-                }
-                return;
-            }
+            Effect::Note(entry) => return self.note(&entry),
             Effect::Load(cargo) => return self.load(&cargo),
             Effect::Settle(settlement) => Due::Settled(settlement),
             Effect::Leave { ticket, withdraw } => {
@@ -304,6 +300,14 @@ impl World {
             }
         };
         self.due.push_back(due);
+    }
+
+    fn note(&mut self, entry: &Entry) {
+        self.outcome_once(entry);
+        if let Entry::Intent { number, ticket, .. } = entry {
+            assert_eq!(*ticket, None, "a signed intent is waited for");
+            self.intents.insert(*number);
+        }
     }
 
     fn outcome_once(&mut self, entry: &Entry) {

@@ -34,6 +34,10 @@ fn states() -> Vec<(&'static str, World)> {
         ("idle", World::new()),
         ("idle in transaction", transaction),
         ("asking", with(Some("ask"), &q(WRITE), false)),
+        (
+            "signalling",
+            with(Some("signal"), &q("SELECT pg_cancel_backend(5)"), false),
+        ),
         ("held", with(None, &q(WRITE), false)),
         (
             "waiting for a connection",
@@ -79,6 +83,7 @@ fn happen(world: &mut World, what: &str) {
         "client gone" => world.gone(),
         "cancel" => world.cancel(),
         "a minute passes" => world.wait(60),
+        "terminate" => world.say("terminate", Input::Terminate),
         "drain" => world.say("drain", Input::Drain),
         "upstream gone" => world.upstream_gone(),
         "rejection" => world.tell(
@@ -99,6 +104,7 @@ fn what_every_state_makes_of_every_input() {
         "Parse, Sync",
         "client gone",
         "cancel",
+        "terminate",
         "a minute passes",
         "drain",
         "upstream gone",

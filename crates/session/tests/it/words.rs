@@ -32,6 +32,7 @@ pub fn tags(bytes: &[u8]) -> String {
 pub fn show(effect: &Effect) -> String {
     match effect {
         Effect::Read(texts) => format!("Read({})", texts.len()),
+        Effect::Signal { pid, .. } => format!("signal {pid}"),
         Effect::Ask(request) => format!(
             "Ask{}",
             if request.context.in_transaction {
