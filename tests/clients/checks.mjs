@@ -9,8 +9,8 @@ import { promisify } from "node:util";
 import assert from "node:assert/strict";
 
 export const HOLD = process.env.HOLD === "1";
-// The gate has one connection to the server, for everybody.
-export const ALONE = process.env.POOL === "1";
+// To the server, which all sessions have in common; straight, as many as anybody wants.
+export const CONNECTIONS = Number(process.env.POOL || 100);
 export const place = process.env.PLACE;
 export const require = createRequire(`${place}/`);
 
@@ -37,9 +37,17 @@ export const tls = { ca: readFileSync(process.env.PGSSLROOTCERT, "utf8") };
 // Their own words for it would be read beside these.
 for (const name of ["PGSSLMODE", "PGSSLROOTCERT"]) delete process.env[name];
 
-// For a check with two transactions, or sessions with something of their own, at a time.
-export function together() {
-  if (ALONE) throw new Skip("two at a time, and the gate has one connection");
+// For a check whose sessions keep so many connections to the server from each other: by transactions that are open at
+// the same time, or by something that a session has to itself.
+export function needs(connections) {
+  if (CONNECTIONS < connections) throw new Skip(`needs ${connections} connections to the server at a time, and the gate has ${CONNECTIONS}`);
+}
+
+// The notice of a hold, of all that a client was told.
+export function ofAHold(heard) {
+  const found = heard.find((it) => /held as ticket T-/.test(it));
+  assert(found, `not told of the hold, but ${JSON.stringify(heard)}`);
+  return found;
 }
 
 export async function fails(promise, matches) {

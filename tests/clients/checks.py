@@ -14,9 +14,11 @@ import traceback
 
 HOLD = os.environ.get("HOLD") == "1"
 MODE = os.environ.get("MODE", "session")
-# The gate has one connection to the server, for everybody.
-ALONE = os.environ.get("POOL") == "1"
+# To the server, which all sessions have in common; straight, as many as anybody wants.
+CONNECTIONS = int(os.environ.get("POOL") or 100)
 CACHE = os.environ["CLIENTS_CACHE"]
+# Where the suite is.
+HERE = os.path.dirname(os.path.abspath(sys.argv[0]))
 
 _checks = []
 
@@ -65,10 +67,9 @@ def run(version):
             failed += 1
             traceback.print_exc()
             lines = str(why).splitlines() or [""]
-            line = traceback.extract_tb(why.__traceback__)[-1]
-            ours = [it for it in traceback.extract_tb(why.__traceback__) if "clients" in it.filename]
-            line = (ours or [line])[-1]
-            say(f"not ok {name}: {type(why).__name__}: {lines[0]} (line {line.lineno}: {line.line})")
+            places = traceback.extract_tb(why.__traceback__)
+            place = ([it for it in places if it.filename.startswith(HERE)] or places)[-1]
+            say(f"not ok {name}: {type(why).__name__}: {lines[0]} (line {place.lineno}: {place.line})")
     sys.exit(1 if failed else 0)
 
 
@@ -77,10 +78,17 @@ def equal(found, expected):
         raise AssertionError(f"{found!r:.300} is not {expected!r:.300}")
 
 
-def together():
-    """For a check with two transactions, or sessions with something of their own, at a time."""
-    if ALONE:
-        raise Skip("two at a time, and the gate has one connection")
+def needs(connections):
+    """For a check whose sessions keep so many connections to the server from each other: by transactions that are
+    open at the same time, or by something that a session has to itself."""
+    if CONNECTIONS < connections:
+        raise Skip(f"needs {connections} connections to the server at a time, and the gate has {CONNECTIONS}")
+
+
+def told_of_a_hold(text):
+    """Expects that this is, or contains, the notice of a hold; what there was of it comes back."""
+    assert "held as ticket T-" in text, f"not told of the hold, but {text!r:.300}"
+    return text
 
 
 @contextlib.contextmanager

@@ -18,10 +18,13 @@ check() {
     fi
 }
 
-# The same for a check with two transactions, or sessions with something of their own, at a time.
-check_together() {
-    if [ "${POOL:-}" = 1 ]; then
-        echo "skip $1: two at a time, and the gate has one connection"
+# The same where sessions keep so many connections to the server from each other, by transactions that
+# are open at the same time, or by something that a session has to itself: check_needs COUNT NAME COMMAND...
+check_needs() {
+    count=$1
+    shift
+    if [ "${POOL:-100}" -lt "$count" ]; then
+        echo "skip $1: needs $count connections to the server at a time, and the gate has $POOL"
     else
         check "$@"
     fi

@@ -257,7 +257,7 @@ if [ -z "${HOLD:-}" ]; then
     do
         check "$(echo $name | tr _ ' ')" $name
     done
-    check_together "cancel by interrupt" cancel_by_interrupt
+    check_needs 2 "cancel by interrupt" cancel_by_interrupt
 else
     check "hold: approved" hold_approved
     echo "sees: at once, on stderr: $(paste -s -d/ "$scratch/err" | sed 's|/| / |g')"

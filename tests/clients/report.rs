@@ -44,12 +44,18 @@ impl Report {
     }
 }
 
-/// For a check with two transactions, or sessions with something of their own, at a time.
-pub fn together() -> Checked {
-    if env::var("POOL").as_deref() == Ok("1") {
-        return Err(Skip("two at a time, and the gate has one connection".to_owned()).into());
+/// For a check whose sessions keep so many connections to the server from each other: by transactions that are
+/// open at the same time, or by something that a session has to itself.
+pub fn needs(connections: u32) -> Checked {
+    // Nothing is said of the pool: it has as many as anybody wants.
+    let Some(there) = env::var("POOL").ok().and_then(|text| text.parse().ok()) else {
+        return Ok(());
+    };
+    if connections <= there {
+        return Ok(());
     }
-    Ok(())
+    let why = format!("needs {connections} connections to the server at a time, and the gate has {there}");
+    Err(Skip(why).into())
 }
 
 #[track_caller]

@@ -8,7 +8,7 @@ import tempfile
 from playwright.sync_api import TimeoutError as TooLate
 
 from browser import served, window
-from checks import CACHE, approving, check, equal, hold, run, say, sees, ticket_state
+from checks import CACHE, approving, check, equal, hold, run, sees, ticket_state
 
 HOME = f"{CACHE}/adminer"
 VERSION = open(glob.glob(f"{HOME}/usr/share/adminer/adminer/include/version.inc.php")[0]).read().split('"')[1]
@@ -145,6 +145,7 @@ def hold_approved():
             text = answer(page)
         says(text, "1 row affected")
         notice = warnings(page)
+        # Of several notices Adminer has the last.
         says(notice, "ticket T-")
         sees(f"a page that goes on loading, without a word; then, behind its link \"Warnings\": {notice}")
         says(sql(page, "select note from held where id = 401"), "adminer approved")
@@ -175,7 +176,7 @@ def hold_own_time_out():
             raise AssertionError("the page came without a signature")
         except TooLate:
             page.goto("about:blank")
-    say("# after the end of PHP the ticket is " + ticket_state("adminer too late", "pending"))
+    equal(ticket_state("adminer too late", "pending"), "pending")
     with adminer() as page:
         says(sql(page, "select count(*) as found from held where id = 403"), "\n0\n")
 

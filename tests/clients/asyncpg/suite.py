@@ -9,7 +9,7 @@ import uuid
 
 import asyncpg
 
-from checks import ALONE, approving, check, equal, hold, raises, run, sees, ticket_state, together
+from checks import CONNECTIONS, approving, check, equal, hold, needs, raises, run, sees, ticket_state, told_of_a_hold
 
 
 class Connection:
@@ -228,7 +228,7 @@ async def notices_and_status():
 
 @check
 async def listen_and_notify():
-    together()
+    needs(2)
     heard = asyncio.Queue()
     async with Connection() as ears, Connection() as mouth:
         await ears.add_listener("news", lambda _, pid, channel, payload: heard.put_nowait((channel, payload)))
@@ -308,7 +308,7 @@ async def hold_approved():
             equal(status, "INSERT 0 1")
         equal(await note(connection, 1), ["marker-1"])
     said = heard[0]
-    sees(f"nothing, unless the program has add_log_listener: {said.severity}: {said.message}")
+    sees(f"nothing, unless the program has add_log_listener: {said.severity}: {told_of_a_hold(said.message)}")
 
 
 @hold("in a transaction")
@@ -319,7 +319,7 @@ async def hold_in_a_transaction():
             with approving("marker-2"):
                 await connection.execute("insert into held values ($1, 'marker-2')", 2)
             equal(await note(connection, 2), ["marker-2"])
-            if not ALONE:
+            if CONNECTIONS > 1:
                 equal(await note(other, 2), [])
         equal(await note(other, 2), ["marker-2"])
 

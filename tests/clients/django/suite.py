@@ -13,7 +13,7 @@ import uuid
 import django
 from django.conf import settings
 
-from checks import HOLD, approving, check, equal, hold, raises, run, sees, ticket_state
+from checks import HOLD, approving, check, equal, hold, raises, run, sees, ticket_state, told_of_a_hold
 
 settings.configure(
     INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "django.contrib.sessions", "shop"],
@@ -210,7 +210,7 @@ def hold_approved():
     with approving("marker-1"):
         Held.objects.create(id=1, note="marker-1")
     equal(Held.objects.get(id=1).note, "marker-1")
-    sees(f"nothing: the request just takes longer (its psycopg connection hears: {heard[0]})")
+    sees(f"nothing: the request just takes longer (its psycopg connection hears: {told_of_a_hold(heard[0])})")
 
 
 @hold("in a transaction")

@@ -2,7 +2,7 @@
 
 import { pipeline } from "node:stream/promises";
 import { Readable } from "node:stream";
-import { ALONE, approving, check, equal, fails, hold, login, require, run, sees, ticketState, tls, together, version } from "../checks.mjs";
+import { CONNECTIONS, approving, check, equal, fails, hold, login, needs, ofAHold, require, run, sees, ticketState, tls, version } from "../checks.mjs";
 
 const pg = require("pg");
 const Cursor = require("pg-cursor");
@@ -154,7 +154,7 @@ check("copy both ways of 12 MB", () =>
 
 check("notices and notifications", () =>
   connected(async (client) => {
-    together();
+    needs(2);
     const heard = [];
     client.on("notice", (it) => heard.push(it.message));
     const news = new Promise((resolve) => client.on("notification", (it) => resolve([it.channel, it.payload])));
@@ -205,7 +205,7 @@ hold("approved", () =>
     const done = await approving("marker-1", () => client.query("insert into held values ($1, 'marker-1')", [1]));
     equal(done.rowCount, 1);
     equal(await note(client, 1), ["marker-1"]);
-    sees(`nothing, unless the program has client.on("notice"): ${heard[0]}`);
+    sees(`nothing, unless the program has client.on("notice"): ${ofAHold(heard)}`);
   }));
 
 hold("in a transaction", () =>
@@ -214,7 +214,7 @@ hold("in a transaction", () =>
     equal(await note(client, 2), []);
     await approving("marker-2", () => client.query("insert into held values ($1, 'marker-2')", [2]));
     equal(await note(client, 2), ["marker-2"]);
-    if (!ALONE) await connected(async (other) => equal(await note(other, 2), []));
+    if (CONNECTIONS > 1) await connected(async (other) => equal(await note(other, 2), []));
     await client.query("commit");
     await connected(async (other) => equal(await note(other, 2), ["marker-2"]));
   }));

@@ -139,7 +139,7 @@ final class Conversation {
     }
 
     private static void notifications() throws Exception {
-        Report.together();
+        Report.needs(2);
         try (Connection c = Server.connect(); Connection other = Server.connect()) {
             Server.run(c, "listen pgjdbc_channel");
             Server.run(other, "select pg_notify('pgjdbc_channel', 'with a payload 漢')");

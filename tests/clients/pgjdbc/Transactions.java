@@ -37,7 +37,7 @@ final class Transactions {
     }
 
     private static void commitAndRollback() throws Exception {
-        Report.together();
+        Report.needs(2);
         try (Connection c = Server.connect(); Connection other = Server.connect()) {
             c.setAutoCommit(false);
             Server.run(c, "insert into pgjdbc_t (note) values ('rolled back')");
@@ -56,7 +56,7 @@ final class Transactions {
     }
 
     private static void isolation() throws Exception {
-        Report.together();
+        Report.needs(2);
         try (Connection c = Server.connect(); Connection other = Server.connect()) {
             c.setTransactionIsolation(Connection.TRANSACTION_SERIALIZABLE);
             c.setAutoCommit(false);

@@ -89,7 +89,7 @@ func heldInTransaction(c *pgx.Conn) error {
 		_, err := tx.Exec(ctx, "insert into held values ($1, 'pgx tx')", 690)
 		return err
 	})
-	if together() == nil {
+	if needs(2) == nil {
 		err = all(err, with(nil, func(other *pgx.Conn) error { return note(other, 690) }))
 	}
 	return all(err, tx.Commit(ctx), note(c, 690, "pgx tx"))
@@ -104,6 +104,5 @@ func ownTimeout() error {
 		return equal(pgconn.Timeout(err), true)
 	})
 	seen, asked := state("pgx too late", "withdrawn")
-	fmt.Println("# after the time-out the ticket is", seen)
-	return all(err, asked, with(nil, func(c *pgx.Conn) error { return note(c, 691) }))
+	return all(err, asked, equal(seen, "withdrawn"), with(nil, func(c *pgx.Conn) error { return note(c, 691) }))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v4"
@@ -65,12 +66,14 @@ func all(errs ...error) error {
 	return nil
 }
 
-// together is for a check with two transactions, or sessions with something of their own, at a time.
-func together() error {
-	if os.Getenv("POOL") == "1" {
-		return skip("two at a time, and the gate has one connection")
+// needs is for a check whose sessions keep so many connections to the server from each other: by transactions that are
+// open at the same time, or by something that a session has to itself.
+func needs(connections int) error {
+	there, err := strconv.Atoi(os.Getenv("POOL"))
+	if err != nil || connections <= there {
+		return nil
 	}
-	return nil
+	return skip(fmt.Sprintf("needs %d connections to the server at a time, and the gate has %d", connections, there))
 }
 
 // with connects to where libpq's variables point, and closes in the end.

@@ -126,7 +126,7 @@ func notices() error {
 }
 
 func notifications() error {
-	if err := together(); err != nil {
+	if err := needs(2); err != nil {
 		return err
 	}
 	return with(nil, func(c *pgx.Conn) error {

@@ -2,7 +2,7 @@
 
 import { pipeline } from "node:stream/promises";
 import { Readable } from "node:stream";
-import { approving, check, equal, fails, hold, login, require, run, sees, ticketState, tls, together, version } from "../checks.mjs";
+import { approving, check, equal, fails, hold, login, needs, ofAHold, require, run, sees, ticketState, tls, version } from "../checks.mjs";
 
 const postgres = require("postgres");
 
@@ -26,12 +26,14 @@ check("types and parameters", () =>
     });
   }));
 
-check("arrays of types of one's own", () =>
-  connected(async (sql) => {
+// It reads them when it connects, and knows none that came later.
+check("arrays of types of one's own", async () => {
+  await connected(async (sql) => {
     await sql`create type mood as enum ('sad', 'šťastný')`;
     equal((await sql`select array['sad', 'šťastný']::mood[] as m`)[0].m, "{sad,šťastný}");
-    await connected(async (again) => equal((await again`select array['sad']::mood[] as m`)[0].m, ["sad"]));
-  }));
+  });
+  await connected(async (sql) => equal((await sql`select array['sad']::mood[] as m`)[0].m, ["sad"]));
+});
 
 check("helpers and fragments", () =>
   connected(async (sql) => {
@@ -125,7 +127,7 @@ check("errors with their fields", () =>
   }));
 
 check("notices, listen and notify", async () => {
-  together();
+  needs(2);
   const heard = [];
   await connected(async (sql) => {
     await sql`do $$ begin raise notice 'one ž'; end $$`;
@@ -143,7 +145,7 @@ check("describe", () =>
 
 check("cancel", () =>
   connected(async (sql) => {
-    together();
+    needs(2);
     const asleep = sql`select pg_sleep(60)`.execute();
     const running = async () => (await sql`select count(*)::int as n from pg_stat_activity where state = 'active' and query ~ '^select pg_slee[p]'`)[0].n;
     while ((await running()) === 0);
@@ -160,6 +162,7 @@ check("large results", () =>
 
 check("reserved connections and settings", () =>
   connected(async (sql) => {
+    needs(2);
     const one = await sql.reserve();
     await one`set search_path = pg_catalog`;
     await one`create temp table scratch as select 1 as id`;
@@ -178,7 +181,7 @@ hold("approved", async () => {
     await approving("marker-1", () => sql`insert into held values (${1}, 'marker-1')`);
     equal(await note(sql, 1), ["marker-1"]);
   }, { onnotice: (it) => heard.push(`${it.severity}: ${it.message}`) });
-  sees(`the notice as an object on the console of the program: ${heard[0]}`);
+  sees(`the notice as an object on the console of the program: ${ofAHold(heard)}`);
 });
 
 hold("in a transaction", () =>

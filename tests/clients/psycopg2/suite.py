@@ -13,7 +13,7 @@ import psycopg2.extras as extras
 from psycopg2 import extensions, sql
 from psycopg2.pool import ThreadedConnectionPool
 
-from checks import ALONE, approving, check, equal, hold, raises, run, sees, ticket_state, together
+from checks import CONNECTIONS, approving, check, equal, hold, needs, raises, run, sees, ticket_state, told_of_a_hold
 
 extras.register_uuid()
 
@@ -150,7 +150,7 @@ def notices():
 
 @check
 def listen_and_notify():
-    together()
+    needs(2)
     ears, mouth = connect(), connect()
     rows(ears, "listen news")
     rows(mouth, "notify news, 'first ž'")
@@ -193,7 +193,7 @@ def several_results_and_composed_sql():
 
 @check
 def settings_and_temporary_tables():
-    together()
+    needs(2)
     connection, other = connect(options="-c search_path=pg_catalog"), connect()
     connection.set_client_encoding("UTF8")
     rows(connection, "set datestyle = 'German'")
@@ -243,7 +243,7 @@ def hold_approved():
     with approving("marker-1"):
         equal(rows(connection, "insert into held values (%s, 'marker-1')", (1,)), 1)
     equal(note(connection, 1), ["marker-1"])
-    sees("nothing, unless the program reads connection.notices: " + connection.notices[0])
+    sees("nothing, unless the program reads connection.notices: " + told_of_a_hold(connection.notices[0]))
 
 
 @hold("in a transaction")
@@ -252,7 +252,7 @@ def hold_in_a_transaction():
     equal(note(connection, 2), [])
     with approving("marker-2"):
         rows(connection, "insert into held values (%s, 'marker-2')", (2,))
-    if not ALONE:
+    if CONNECTIONS > 1:
         equal(note(other, 2), [])
     connection.commit()
     equal(note(other, 2), ["marker-2"])

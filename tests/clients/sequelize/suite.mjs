@@ -1,6 +1,6 @@
 // Sequelize: sync, its query interface as migrations use it, models, transactions, its pool.
 
-import { approving, check, equal, fails, hold, login, require, run, sees, ticketState, tls, version } from "../checks.mjs";
+import { approving, check, equal, fails, hold, login, ofAHold, require, run, sees, ticketState, tls, version } from "../checks.mjs";
 
 const { DataTypes, Op, QueryTypes, Sequelize } = require("sequelize");
 
@@ -125,9 +125,11 @@ const insert = (sequelize, id, more) => sequelize.query("insert into held values
 
 hold("approved", () =>
   connected(async (sequelize) => {
+    const heard = [];
+    sequelize.addHook("afterConnect", (client) => client.on("notice", (it) => heard.push(`${it.severity}: ${it.message}`)));
     await approving("marker-1", () => insert(sequelize, 1));
     equal(await note(sequelize, 1), ["marker-1"]);
-    sees("nothing: the call just takes longer; Sequelize asks for warnings only and passes no notices on");
+    sees(`nothing, unless the program listens at the driver's connection, in a hook afterConnect: ${ofAHold(heard)}`);
   }));
 
 hold("in a transaction", () =>

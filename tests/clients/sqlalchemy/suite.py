@@ -13,7 +13,7 @@ from sqlalchemy import orm
 from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from checks import approving, check, equal, hold, raises, run, sees, ticket_state
+from checks import approving, check, equal, hold, raises, run, sees, ticket_state, told_of_a_hold
 
 DRIVERS = ["psycopg", "psycopg2", "asyncpg"]
 
@@ -222,7 +222,7 @@ def hold_approved():
         with approving("marker-1"):
             connection.execute(HELD.insert(), {"id": 1, "note": "marker-1"})
         equal(note(connection, 1), ["marker-1"])
-    sees(f"nothing, unless the program listens at the driver's connection: {heard[0]}")
+    sees(f"nothing, unless the program listens at the driver's connection: {told_of_a_hold(heard[0])}")
 
 
 @hold("in a transaction")

@@ -1,6 +1,6 @@
 // TypeORM: synchronisation, migrations forth and back, repositories, streams, its query runner.
 
-import { approving, check, equal, fails, hold, login, require, run, sees, ticketState, tls, version } from "../checks.mjs";
+import { approving, check, equal, fails, hold, login, ofAHold, require, run, sees, ticketState, tls, version } from "../checks.mjs";
 
 require("reflect-metadata");
 const { DataSource, EntitySchema, MoreThan } = require("typeorm");
@@ -143,8 +143,7 @@ hold("approved", async () => {
     await approving("marker-1", () => insert(source, 1));
     equal(await note(source, 1), ["marker-1"]);
   }, { logNotifications: true, logger });
-  const notice = said.find((it) => /held as ticket/.test(it));
-  sees(notice ? `with logNotifications, in its log: ${notice}` : "nothing, not even with logNotifications");
+  sees(`with logNotifications, in its log: ${ofAHold(said)}`);
 });
 
 hold("in a transaction", () =>

@@ -9,7 +9,7 @@ use sqlx::types::time::{Date, OffsetDateTime};
 use sqlx::types::{Decimal, Json, Uuid};
 use sqlx::{AssertSqlSafe, Column, Connection, Executor, Row, Statement, query, query_as, query_scalar, raw_sql};
 
-use crate::report::{Checked, Report, equal, together};
+use crate::report::{Checked, Report, equal, needs};
 use crate::{options, pool};
 
 pub async fn all(report: &mut Report) {
@@ -146,7 +146,7 @@ async fn count(pool: &sqlx::PgPool) -> Result<i64, sqlx::Error> {
 }
 
 async fn transactions() -> Checked {
-    together()?;
+    needs(2)?;
     let pool = pool(2).await?;
     let mut outer = pool.begin().await?;
     query("insert into sqlx_t values ($1, 'outer')").bind(1).execute(&mut *outer).await?;
@@ -250,7 +250,7 @@ async fn copy_fails() -> Checked {
 }
 
 async fn notifications() -> Checked {
-    together()?;
+    needs(2)?;
     let mut listener = PgListener::connect_with(&pool(2).await?).await?;
     listener.listen("sqlx channel").await?;
     query("select pg_notify('sqlx channel', $1)").bind("payload 漢").execute(&pool(1).await?).await?;
@@ -265,7 +265,9 @@ async fn prepare() -> Checked {
     equal(statement.columns().iter().map(|column| column.name()).collect::<Vec<_>>(), ["id", "more"])
 }
 
+/// The lock is the session's, and so the connection to the server: the next session takes another.
 async fn migrations() -> Checked {
+    needs(2)?;
     let steps = ["create table sqlx_migrated (id int)", "alter table sqlx_migrated add column note text; create index on sqlx_migrated (note)"];
     let steps = steps.iter().enumerate().map(|(at, sql)| {
         let sql = sqlx::SqlStr::from_static(sql);

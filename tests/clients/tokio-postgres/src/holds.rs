@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use tokio_postgres::AsyncMessage;
 use tokio_postgres::error::SqlState;
 
-use crate::report::{Checked, Report, approved, approver, equal, ticket_state, together};
+use crate::report::{Checked, Report, approved, approver, equal, needs, ticket_state};
 use crate::server::{Session, fails};
 
 pub async fn checks(report: &mut Report) {
@@ -45,7 +45,7 @@ async fn in_transaction() -> Checked {
     let people = approver("tp in a transaction")?;
     transaction.execute("insert into held values (210, 'tp in a transaction')", &[]).await?;
     approved(people).await?;
-    if together().is_ok() {
+    if needs(2).is_ok() {
         equal(notes(&other, 210).await?, Vec::<String>::new())?;
     }
     transaction.commit().await?;
@@ -94,6 +94,6 @@ async fn leaves() -> Checked {
     }
     session.leave();
     let other = Session::open().await?;
-    println!("# the ticket of a client that left is {}", ticket_state("tp leaves", "pending").await?);
+    equal(ticket_state("tp leaves", "pending").await?, "pending")?;
     equal(notes(&other, 240).await?, Vec::<String>::new())
 }

@@ -9,7 +9,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{AsyncMessage, IsolationLevel};
 
-use crate::report::{Checked, Report, equal, together};
+use crate::report::{Checked, Report, equal, needs};
 use crate::server::{Session, fails};
 
 /// Only a failing check meets it.
@@ -34,7 +34,7 @@ pub async fn checks(report: &mut Report) {
 }
 
 async fn transactions() -> Checked {
-    together()?;
+    needs(2)?;
     let (mut session, other) = (Session::open().await?, Session::open().await?);
     let count = "select count(*) from tp_t";
     let transaction = session.client.transaction().await?;
@@ -182,7 +182,7 @@ async fn notices() -> Checked {
 }
 
 async fn notifications() -> Checked {
-    together()?;
+    needs(2)?;
     let (mut session, other) = (Session::open().await?, Session::open().await?);
     session.batch_execute("listen tp_channel").await?;
     other.execute("select pg_notify('tp_channel', $1)", &[&"with a payload 漢"]).await?;
