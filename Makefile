@@ -2,10 +2,10 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test canary fuzz regress clients bench lint deny setup check
+.PHONY: help demo test versions canary fuzz regress clients bench lint deny setup check
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup ## play the story: a statement waits until somebody signs (ONCE=1 ends after it)
 	@echo "==> building the gate (first time: some minutes, mostly SQL grammar and TLS; later: seconds)"
@@ -18,6 +18,13 @@ test: setup ## build, and run every test against a real PostgreSQL
 	@echo "==> testing (about five minutes)"
 	cargo test --workspace
 
+versions: setup ## every conversation before other servers too, fetched if need be (SERVERS="14 16 17 18")
+	cargo build -p portcullis
+	@for server in $(or $(SERVERS),14 16 17 18); do \
+		echo "==> PostgreSQL $$server"; \
+		PORTCULLIS_TESTS_SERVER=$$server cargo test -q -p portcullis-tests --test it same_through_the_gate || exit; \
+	done
+
 canary: setup ## show that nothing runs before it is approved, message by message
 	cargo build -p portcullis
 	cargo run -q -p portcullis-tests --bin canary
@@ -26,7 +33,7 @@ regress: setup ## PostgreSQL's own tests through the gate, against the same run 
 	cargo build -p portcullis
 	cargo run -q -p portcullis-tests --bin regress
 
-fuzz: ## look for inputs that break a law, SECONDS_EACH=60 for each target (needs cargo-fuzz)
+fuzz: setup ## look for inputs that break a law, SECONDS_EACH=60 for each target (needs cargo-fuzz)
 	@bash tests/fuzz/run.sh $(SECONDS_EACH)
 
 clients: setup ## real clients straight, through the gate, and held (MODE= POOL= PARALLEL= ONLY="psql ...")

@@ -2,10 +2,9 @@
 //! that a driver uses. Until somebody signs, nothing of it may be in the server.
 
 use std::fmt;
-use std::net::SocketAddr;
 
 use crate::raw::{self, Raw};
-use crate::stage::{Stage, ticket};
+use crate::stage::{Setup, Stage, held_raw};
 
 /// PostgreSQL believes `quiet` to be immutable and calls it while it plans, that is, at Bind.
 const CANARY: &str = "
@@ -108,9 +107,11 @@ impl fmt::Display for Effects {
 /// A stage with the canary in it.
 #[track_caller]
 pub fn stage() -> Stage {
-    let stage = Stage::set();
-    stage.database.sql(CANARY);
-    stage
+    let setup = Setup {
+        tables: CANARY.to_owned(),
+        ..Setup::default()
+    };
+    setup.start()
 }
 
 /// Asks for the canary in this shape, ends its hold so, and counts.
@@ -118,7 +119,7 @@ pub fn stage() -> Stage {
 pub fn run(stage: &Stage, shape: Shape, end: End) -> Effects {
     let verse = format!("{} {end:?}", shape.name);
     let sql = format!("select quiet('{verse}')");
-    let mut client = Raw::login(&stage.alice());
+    let mut client = stage.raw("alice");
     if shape.in_transaction {
         begin(stage, &mut client);
     }
@@ -132,7 +133,7 @@ pub fn run(stage: &Stage, shape: Shape, end: End) -> Effects {
         client.frames_until(last);
     }
     client.send(&messages(shape.asks, &sql));
-    let ticket = ticket(&mut client);
+    let ticket = held_raw(&mut client);
     let before = effects(stage, &verse);
     let active = stage.upstreams(if shape.in_transaction {
         "and state <> 'idle in transaction' and wait_event is distinct from 'ClientRead'"
@@ -152,7 +153,7 @@ pub fn run(stage: &Stage, shape: Shape, end: End) -> Effects {
 fn begin(stage: &Stage, client: &mut Raw) {
     client.query("begin");
     client.send(&raw::query("insert into work values (1)"));
-    stage.approve(&ticket(client));
+    stage.approve(&held_raw(client));
     let answer = client.frames_until(b'Z');
     assert_eq!(raw::tags(&answer), "NCZ");
 }
@@ -170,14 +171,14 @@ fn finish(stage: &Stage, mut client: Raw, shape: Shape, end: End, ticket: &str) 
         }
         End::Cancel => {
             let (id, secret) = client.key();
-            let mut other = Raw::connect(SocketAddr::from(([127, 0, 0, 1], stage.alice().port)));
+            let mut other = Raw::connect(stage.gate.address());
             other.send(&raw::cancel_request(id, secret));
             other.frames_until_closed();
             Some("57014")
         }
         End::Disconnect => {
             drop(client);
-            stage.wait_for_nobody();
+            stage.wait_for_nobody("alice");
             stage.approve(ticket);
             assert_eq!(stage.state(ticket), "approved");
             return;

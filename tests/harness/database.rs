@@ -1,22 +1,18 @@
-//! One PostgreSQL for a whole test binary, and a fresh database with roles for each test.
+//! A fresh database with roles for each test, in a server that is shared.
 
 use std::path::PathBuf;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::login::Login;
-use portcullis::sandbox::ca::{Certificates, Files, LOCAL_NAMES};
-use portcullis::sandbox::{Options, Postgres, ServerTls};
+use portcullis::sandbox::Postgres;
 
-/// The shared server, and the certificates it shows.
-struct Shared {
-    postgres: Postgres,
-    files: Files,
-}
+use crate::login::Login;
+use crate::server::{Server, server};
 
 /// A database of a test's own.
 #[derive(Debug, Clone)]
 pub struct Database {
+    /// Where it is.
+    pub server: &'static Server,
     pub name: String,
     /// May do anything in it, and owns what it makes.
     pub owner: Role,
@@ -33,48 +29,24 @@ pub struct Role {
     pub password: String,
 }
 
-/// The options of the shared server without its TLS: fast, and not safe from crashes.
-pub fn options() -> Options {
-    Options {
-        fsync: false,
-        ..Options::default()
-    }
-    .set("max_connections", "200")
-    .set("log_statement", "all")
-    .set("log_line_prefix", "%m [%p] %u@%d ")
-}
-
-/// The shared server. It speaks TLS, and clear text to those who ask for it.
-///
-/// It is never dropped, being shared; it goes when this process does.
+/// The usual server.
 pub fn postgres() -> &'static Postgres {
-    &shared().postgres
+    server().postgres()
 }
 
-fn shared() -> &'static Shared {
-    static SHARED: OnceLock<Shared> = OnceLock::new();
-    SHARED.get_or_init(|| {
-        let certificates = Certificates::make(&LOCAL_NAMES).unwrap();
-        let tls = ServerTls {
-            cert_pem: certificates.cert_pem.clone(),
-            key_pem: certificates.key_pem.clone(),
-        };
-        let options = Options {
-            tls: Some(tls),
-            ..options()
-        };
-        let postgres = Postgres::start(options).unwrap_or_else(|error| panic!("{error}"));
-        // In the server's own directory, which goes with it: a static is never dropped.
-        let files = certificates.write(&postgres.directory().join("client"));
-        Shared {
-            files: files.unwrap(),
-            postgres,
-        }
-    })
+/// What those trust who connect to the usual server.
+#[track_caller]
+pub fn upstream_root_cert() -> PathBuf {
+    server().root_cert().to_path_buf()
 }
 
-/// A fresh database in the shared server, with an owner, a writer and a reader.
+/// A fresh database in the usual server, with an owner, a writer and a reader.
 pub fn database() -> Database {
+    database_in(server())
+}
+
+/// The same in another server.
+pub fn database_in(server: &'static Server) -> Database {
     static NUMBER: AtomicU32 = AtomicU32::new(1);
     let name = format!("t{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     let role = |what: &str| Role {
@@ -90,11 +62,12 @@ pub fn database() -> Database {
             )
         })
         .concat();
-    let server = postgres();
-    server.sql("postgres", &logins).unwrap();
     let create = format!("create database {name} owner {}", owner.name);
-    server.sql("postgres", &create).unwrap();
+    for sql in [&logins, &create] {
+        server.postgres().sql("postgres", sql).unwrap();
+    }
     let database = Database {
+        server,
         name,
         owner,
         write,
@@ -131,7 +104,7 @@ impl Database {
     /// Runs SQL in it as the superuser and returns its rows, unaligned.
     #[track_caller]
     pub fn sql(&self, sql: &str) -> String {
-        match postgres().sql(&self.name, sql) {
+        match self.server.postgres().sql(&self.name, sql) {
             Ok(rows) => rows,
             Err(error) => panic!("{error}\nin {sql}"),
         }
@@ -139,18 +112,6 @@ impl Database {
 
     /// A login straight to the server, past any gate, over TLS.
     pub fn login(&self, role: &Role) -> Login {
-        Login {
-            host: "localhost".to_owned(),
-            port: postgres().port(),
-            user: role.name.clone(),
-            password: role.password.clone(),
-            database: self.name.clone(),
-            root_cert: Some(upstream_root_cert()),
-        }
+        self.server.login(&role.name, &role.password, &self.name)
     }
-}
-
-/// What those trust who connect to the shared server: a gate's `sslrootcert` for its upstream.
-pub fn upstream_root_cert() -> PathBuf {
-    shared().files.ca.clone()
 }

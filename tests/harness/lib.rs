@@ -37,15 +37,17 @@ mod login;
 mod process;
 pub mod raw;
 pub mod regress;
+mod server;
 pub mod stage;
 
 pub use cli::{cli, portcullis_binary, psql};
-pub use database::{Database, Role, database, options, postgres, upstream_root_cert};
+pub use database::{Database, Role, database, database_in, postgres, upstream_root_cert};
 pub use gate::{Gate, GateDir, Refused};
 pub use lines::Lines;
 pub use login::Login;
 pub use portcullis::sandbox;
 pub use process::{Finished, Process, Program};
+pub use server::{Server, options, server, server_of};
 
 use std::time::Duration;
 

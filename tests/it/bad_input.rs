@@ -4,9 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use harness::sandbox::ca::{Certificates, LOCAL_NAMES};
+use harness::stage::{RULES, Setup, Stage, portcullis};
 use harness::{Database, Finished, GateDir, Role};
-
-use crate::stage::{RULES, Setup, Stage, portcullis};
 
 /// A database that nothing connects to.
 fn nowhere() -> Database {
@@ -15,6 +14,7 @@ fn nowhere() -> Database {
         password: "p".to_owned(),
     };
     Database {
+        server: harness::server(),
         name: "acme".to_owned(),
         owner: role(),
         write: role(),

@@ -2,8 +2,7 @@
 //! once.
 
 use harness::raw::{self, Raw};
-
-use crate::stage::{Stage, eventually, held, held_raw, leave_approved};
+use harness::stage::{Stage, eventually, held, held_raw, leave_approved};
 
 const UPDATE: &str = "update t set note = 'new' where id = 1";
 const CHANGED: &str = "note = 'new'";

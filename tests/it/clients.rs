@@ -1,26 +1,25 @@
 //! The real psql and the real pgbench before the gate (`ecosystem.md` B).
 
+use harness::stage::{Setup, Stage, held};
+use harness::{Process, Program, database, portcullis_binary, postgres, psql, sandbox};
 use std::fs;
 use std::process::Command;
 
-use harness::stage::{Stage, ticket_in};
-use harness::{Process, Program, database, portcullis_binary, postgres, psql, sandbox};
-
 #[track_caller]
 fn stage() -> Stage {
-    let stage = Stage::set();
-    stage.database.sql(
-        "create table t (id int primary key, note text); \
-         insert into t values (1, 'one'), (2, 'two')",
-    );
-    stage
+    let setup = Setup {
+        tables: "create table t (id int primary key, note text); \
+            insert into t values (1, 'one'), (2, 'two')"
+            .to_owned(),
+        ..Setup::default()
+    };
+    setup.start()
 }
 
 /// Waits for the notice that psql shows, and has its ticket approved.
 #[track_caller]
 fn approve(stage: &Stage, psql: &mut Process) {
-    let notice = psql.stderr().wait_for("held as ticket ");
-    stage.approve(&ticket_in(&notice).unwrap());
+    stage.approve(&held(psql));
 }
 
 /// psql's own commands read catalogs, and nothing of that waits (DESIGN section 4).
@@ -49,7 +48,7 @@ fn psql_describes() {
         (r"\dT", ""),
         (r"\conninfo", "as user \"alice\""),
     ] {
-        let shown = psql(&stage.alice()).run(&["-c", command]).ok();
+        let shown = psql(&stage.login("alice")).run(&["-c", command]).ok();
         assert!(shown.stdout.contains(shows), "{command}: {shown:?}");
         assert!(!shown.stderr.contains("ticket"), "{command}: {shown:?}");
     }
@@ -60,7 +59,7 @@ fn psql_describes() {
 fn psql_describes_a_result_that_nobody_approved() {
     let stage = stage();
     let update = r"update t set note = 'x' returning id, note \gdesc";
-    let mut run = psql(&stage.alice()).spawn(&[]);
+    let mut run = psql(&stage.login("alice")).spawn(&[]);
     run.type_line(update);
     let shown = run.finish().ok();
     assert_eq!(shown.stdout, "id|integer\nnote|text");
@@ -73,13 +72,14 @@ fn psql_copies_out_and_in() {
     let stage = stage();
     let file = stage.gate.directory().file("t.csv");
     let file = file.to_str().unwrap();
-    let mut out = psql(&stage.alice()).spawn(&["-c", &format!(r"\copy t to '{file}' csv")]);
+    let mut out = psql(&stage.login("alice")).spawn(&["-c", &format!(r"\copy t to '{file}' csv")]);
     approve(&stage, &mut out);
     assert_eq!(out.finish().ok().stdout, "COPY 2");
     assert_eq!(fs::read_to_string(file).unwrap(), "1,one\n2,two\n");
 
     fs::write(file, "3,three\n4,four\n5,five\n").unwrap();
-    let mut into = psql(&stage.alice()).spawn(&["-c", &format!(r"\copy t from '{file}' csv")]);
+    let mut into =
+        psql(&stage.login("alice")).spawn(&["-c", &format!(r"\copy t from '{file}' csv")]);
     approve(&stage, &mut into);
     assert_eq!(into.finish().ok().stdout, "COPY 3");
     assert_eq!(stage.database.sql("select count(*) from t"), "5");
@@ -88,7 +88,7 @@ fn psql_copies_out_and_in() {
 #[test]
 fn psql_without_autocommit() {
     let stage = stage();
-    let mut run = psql(&stage.alice()).spawn(&["-v", "AUTOCOMMIT=off"]);
+    let mut run = psql(&stage.login("alice")).spawn(&["-v", "AUTOCOMMIT=off"]);
     run.type_line("select note from t where id = 1;");
     run.stdout().wait_for("one");
     run.type_line("update t set note = 'ONE' where id = 1;");
@@ -109,7 +109,7 @@ fn psql_without_autocommit() {
 #[test]
 fn psql_goes_back_after_an_error() {
     let stage = stage();
-    let mut run = psql(&stage.alice())
+    let mut run = psql(&stage.login("alice"))
         .arg("-v")
         .arg("ON_ERROR_ROLLBACK=on")
         .spawn(&["-v", "ON_ERROR_STOP=0"]);

@@ -4,10 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
+use harness::stage::{Stage, held, leave_pending, password, portcullis};
 use harness::{Finished, Login, Program};
 use serde_json::Value;
-
-use crate::stage::{Stage, held, leave_pending, password, portcullis};
 
 const UPDATE: &str = "update t set note = 'new' where id = 1";
 

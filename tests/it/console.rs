@@ -2,8 +2,7 @@
 
 use harness::Finished;
 use harness::raw::{self, Raw};
-
-use crate::stage::{Stage, held, leave_pending, portcullis, user};
+use harness::stage::{Stage, held, leave_pending, portcullis, user};
 
 const UPDATE: &str = "update t set note = 'new' where id = 1";
 

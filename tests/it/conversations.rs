@@ -2,7 +2,7 @@
 //! allow-all gate in each pool mode: the replies have to be the same (hazards R125).
 //!
 //! `CONVERSATION=copy/ cargo test .. conversations` plays only those whose name begins so, and shows
-//! what the server said to them.
+//! what the server said to them. `PORTCULLIS_TESTS_SERVER=18` has PostgreSQL 18 say it (`make versions`).
 
 use std::collections::BTreeSet;
 use std::io::{self, Write as _};
@@ -13,7 +13,7 @@ use std::thread;
 
 use harness::conversation::{Door, Script, Transcript, mismatch, play, scripts};
 use harness::raw::Raw;
-use harness::{Gate, Login, postgres, upstream_root_cert};
+use harness::{Gate, Login, Server, server};
 use postgres_protocol::password::scram_sha_256;
 
 /// The pool modes that a gate can be in.
@@ -29,6 +29,10 @@ const EXPERIMENTS: [u32; 9] = [11, 12, 15, 16, 18, 19, 20, 21, 25];
 /// The role of all plays, at the gate's upstream and straight to the server, and its password.
 const ROLE: &str = "conversation";
 const PASSWORD: &str = "conversation-pw";
+/// Several tests may play in one server, at the same time.
+const MAKE_ROLE: &str = "
+    do $$ begin create role conversation login password 'conversation-pw';
+    exception when duplicate_object or unique_violation then null; end $$";
 /// Whom the gate knows.
 const PERSON: &str = "alice";
 /// Takes everything out of a database, and everybody. What a gate keeps open ends too.
@@ -64,14 +68,21 @@ fn directory() -> PathBuf {
 
 #[test]
 fn conversations_are_the_same_through_the_gate() {
-    let mut admin = Raw::login(&superuser("postgres"));
-    let role = format!("create role {ROLE} login password '{PASSWORD}'");
-    done(&mut admin, &role);
-    let chosen = &std::env::var("CONVERSATION").ok();
+    let chosen = std::env::var("CONVERSATION").ok();
+    let names = chosen.as_deref().unwrap_or("");
+    same_in(server(), &[names], chosen.is_some());
+}
+
+/// Plays the conversations whose name begins so at this server; fails with all that is not the same.
+#[track_caller]
+pub(crate) fn same_in(server: &'static Server, chosen: &[&str], show: bool) {
+    static RUN: AtomicUsize = AtomicUsize::new(0);
+    let run = RUN.fetch_add(1, Ordering::Relaxed);
+    done(&mut Raw::login(&server.superuser("postgres")), MAKE_ROLE);
     let mut all = scripts(&directory());
-    all.retain(|it| it.name.starts_with(chosen.as_deref().unwrap_or("")));
+    all.retain(|it| chosen.iter().any(|name| it.name.starts_with(name)));
     assert!(!all.is_empty(), "no conversation is named {chosen:?}");
-    let gates = MODES.map(|mode| (mode, gate(mode)));
+    let gates = MODES.map(|mode| (mode, gate(server, mode)));
     let doors = gates
         .each_ref()
         .map(|(mode, gate)| (*mode, gate.login(PERSON, PASSWORD, "")));
@@ -80,9 +91,9 @@ fn conversations_are_the_same_through_the_gate() {
         for player in 0..PLAYERS {
             let (all, doors, next, found) = (&all, &doors, &next, &found);
             scope.spawn(move || {
-                let mut room = Room::new(player);
+                let mut room = Room::new(server, format!("c{run}_{player}"));
                 while let Some(script) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let differences = room.compare(script, doors, chosen.is_some());
+                    let differences = room.compare(script, doors, show);
                     found.lock().unwrap().extend(differences);
                 }
             });
@@ -90,10 +101,10 @@ fn conversations_are_the_same_through_the_gate() {
     });
     let mut found = found.into_inner().unwrap();
     found.sort();
-    let played = all.len();
+    let (played, major) = (all.len(), server.postgres().major());
     assert!(
         found.is_empty(),
-        "{} differences in {played} conversations:\n\n{}",
+        "{} differences in {played} conversations with PostgreSQL {major}:\n\n{}",
         found.len(),
         found.join("\n")
     );
@@ -125,33 +136,27 @@ fn conversations_show_every_rule() {
 
 /// A player's database, where each play begins with the same things in it.
 struct Room {
+    server: &'static Server,
     database: String,
     /// In the database, as the superuser.
     keeper: Raw,
 }
 
 impl Room {
-    fn new(player: usize) -> Self {
-        let database = format!("c{player}");
-        let mut admin = Raw::login(&superuser("postgres"));
-        done(
-            &mut admin,
-            &format!("create database {database} owner {ROLE}"),
-        );
-        let keeper = Raw::login(&superuser(&database));
-        Self { database, keeper }
+    fn new(server: &'static Server, database: String) -> Self {
+        let create = format!("create database {database} owner {ROLE}");
+        done(&mut Raw::login(&server.superuser("postgres")), &create);
+        let keeper = Raw::login(&server.superuser(&database));
+        Self {
+            server,
+            database,
+            keeper,
+        }
     }
 
     /// Plays a script at every door; where the gates differ from the server.
     fn compare(&mut self, script: &Script, doors: &[(&str, Login)], show: bool) -> Vec<String> {
-        let straight = Login {
-            host: "localhost".to_owned(),
-            port: postgres().port(),
-            user: ROLE.to_owned(),
-            password: PASSWORD.to_owned(),
-            database: String::new(),
-            root_cert: Some(upstream_root_cert()),
-        };
+        let straight = self.server.login(ROLE, PASSWORD, "");
         let server = self.play(&straight, script);
         if show {
             tell(&script.name, "straight", &server);
@@ -178,7 +183,7 @@ impl Room {
         }
         let door = Door {
             login: door.database(&self.database),
-            server: superuser(&self.database),
+            server: self.server.superuser(&self.database),
         };
         play(script, &door)
     }
@@ -189,9 +194,9 @@ fn tell(name: &str, door: &str, transcript: &Transcript) {
     io::stderr().write_all(text.as_bytes()).unwrap();
 }
 
-fn gate(mode: &str) -> Gate {
+fn gate(server: &Server, mode: &str) -> Gate {
     let verifier = scram_sha_256(PASSWORD.as_bytes());
-    let (port, root) = (postgres().port(), upstream_root_cert());
+    let upstream = server.upstream(ROLE, PASSWORD);
     Gate::start(&format!(
         "listen = '127.0.0.1:0'\n\
          state = 'state'\n\
@@ -206,30 +211,14 @@ fn gate(mode: &str) -> Gate {
          members = ['{PERSON}', 'nobody']\n\
          [tenant.'c*']\n\
          pool_mode = '{mode}'\n\
-         host = 'localhost'\n\
-         port = {port}\n\
-         user = '{ROLE}'\n\
-         password = '{PASSWORD}'\n\
+         {upstream}\
          database = '{{tenant}}'\n\
-         sslrootcert = '{}'\n\
          [policy]\n\
          default = {{ approvals = 1, from = 'people' }}\n\
          [[rule]]\n\
          name = 'all'\n\
-         verdict = 'allow'\n",
-        root.display()
+         verdict = 'allow'\n"
     ))
-}
-
-fn superuser(database: &str) -> Login {
-    Login {
-        host: "127.0.0.1".to_owned(),
-        port: postgres().port(),
-        user: "postgres".to_owned(),
-        password: postgres().password().to_owned(),
-        database: database.to_owned(),
-        root_cert: None,
-    }
 }
 
 /// Runs SQL that has to succeed.

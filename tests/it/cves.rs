@@ -15,8 +15,7 @@ use std::fs;
 use std::time::Duration;
 
 use harness::raw::{self, Frame, Raw};
-
-use crate::stage::{Setup, Stage};
+use harness::stage::{Setup, Stage};
 
 /// Everything passes, so that whatever gets through does run.
 const ALL: &str = "[[rule]]\nname = 'all'\nverdict = 'allow'\n";

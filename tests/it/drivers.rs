@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use std::sync::Mutex;
 
 use harness::raw::trusting;
-use harness::stage::{Stage, ticket_in};
+use harness::stage::{Setup, Stage, ticket_in};
 use harness::{Login, Program};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
@@ -20,12 +20,13 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 #[track_caller]
 fn stage() -> Stage {
-    let stage = Stage::set();
-    stage.database.sql(
-        "create table t (id int primary key, note text); \
-         insert into t values (1, '1'), (2, '2'), (3, '3')",
-    );
-    stage
+    let setup = Setup {
+        tables: "create table t (id int primary key, note text); \
+            insert into t values (1, '1'), (2, '2'), (3, '3')"
+            .to_owned(),
+        ..Setup::default()
+    };
+    setup.start()
 }
 
 #[test]
@@ -33,7 +34,7 @@ fn psycopg_waits_and_goes_on() {
     let Some(python) = psycopg() else { return };
     let stage = stage();
     let mut command = Command::new(python);
-    stage.alice().into_environment(&mut command);
+    stage.login("alice").into_environment(&mut command);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/psycopg_hold.py");
     let mut run = Program::new(command).spawn(&[script.to_str().unwrap()]);
     let mut line = String::new();
@@ -153,7 +154,7 @@ fn block_on(work: impl Future<Output = ()>) {
 fn tokio_postgres_waits_and_goes_on() {
     let stage = stage();
     block_on(async {
-        let mut driver = Driver::connect(&stage.alice()).await;
+        let mut driver = Driver::connect(&stage.login("alice")).await;
         let select = "select note, $2::int8 from t where id = $1";
         let row = driver.client.query_one(select, &[&2_i32, &7_i64]).await;
         let row = row.unwrap();
@@ -181,7 +182,7 @@ fn tokio_postgres_waits_and_goes_on() {
 fn tokio_postgres_has_transactions() {
     let stage = stage();
     block_on(async {
-        let mut driver = Driver::connect(&stage.alice()).await;
+        let mut driver = Driver::connect(&stage.login("alice")).await;
         for (id, commit) in [(4, true), (5, false)] {
             let transaction = driver.client.transaction().await.unwrap();
             let count = transaction.query_one("select count(*) from t", &[]).await;
@@ -209,7 +210,7 @@ fn tokio_postgres_has_transactions() {
 fn tokio_postgres_cancels_what_is_held() {
     let stage = stage();
     block_on(async {
-        let mut driver = Driver::connect(&stage.alice()).await;
+        let mut driver = Driver::connect(&stage.login("alice")).await;
         let cancel = driver.client.cancel_token();
         let tls = driver.tls.clone();
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 0] = [];

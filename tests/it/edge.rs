@@ -7,10 +7,9 @@ use std::sync::Arc;
 
 use harness::DEADLINE;
 use harness::raw::{self, Raw, trusting};
+use harness::stage::Stage;
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, ClientConnection, Error};
-
-use crate::stage::Stage;
 
 fn startup(stage: &Stage) -> Vec<u8> {
     let database = stage.database.name.as_str();

@@ -23,11 +23,11 @@ fn flushed(messages: &[Vec<u8>], last: u8) -> Turn {
 /// Plays the turns to the gate and past it, and compares what comes back.
 #[track_caller]
 fn same(turns: &[Turn]) -> Vec<Vec<Frame>> {
-    let stage = Stage::set();
+    let stage = Stage::new();
     stage
         .database
         .sql("create table n (i int, t text); insert into n select g, 'n' || g from generate_series(1, 9) g");
-    let mut gate = Raw::login(&stage.alice());
+    let mut gate = stage.raw("alice");
     let mut server = Raw::login(&stage.database.login(&stage.database.write));
     let mut answers = Vec::new();
     for (number, (bytes, last)) in turns.iter().enumerate() {
@@ -296,8 +296,8 @@ fn batches_are_pipelined() {
         ]
         .concat()
     };
-    let stage = Stage::set();
-    let mut client = Raw::login(&stage.alice());
+    let stage = Stage::new();
+    let mut client = stage.raw("alice");
     client.send(&[one("1"), one("x"), one("3")].concat());
     assert_eq!(raw::tags(&client.frames_until(b'Z')), "12DCZ");
     assert_eq!(raw::tags(&client.frames_until(b'Z')), "1EZ");

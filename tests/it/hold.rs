@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use harness::raw::{self, Raw};
-
-use crate::stage::{Stage, eventually, held, held_raw, leave_approved};
+use harness::stage::{Stage, eventually, held, held_raw, leave_approved};
 
 const UPDATE: &str = "update t set note = 'new' where id = 1";
 const CHANGED: &str = "note = 'new'";

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use harness::Login;
 use harness::raw::{self, Frame, Raw};
-
-use crate::stage::{Stage, eventually, held, held_raw};
+use harness::stage::{Stage, eventually, held, held_raw};
 
 const UPDATE: &str = "update t set note = 'new' where id = 1";
 

@@ -6,7 +6,7 @@ use harness::raw::{self, Frame, Raw};
 use harness::sandbox::ca::Certificates;
 use harness::{GateDir, psql};
 
-use crate::stage::{Setup, Stage, eventually, password, user};
+use harness::stage::{Setup, Stage, eventually, password, user};
 
 /// A startup packet of any version.
 fn startup(major: u16, minor: u16, parameters: &[(&str, &str)]) -> Vec<u8> {

@@ -3,8 +3,7 @@
 
 use harness::Gate;
 use harness::raw::{self, Frame, Raw, bind, execute, parse, sync};
-
-use crate::stage::{Setup, Stage, eventually, table};
+use harness::stage::{Setup, Stage, eventually, table};
 
 /// Everything passes: it is the pool that is looked at.
 const ALL: &str = "[[rule]]\nname = 'all'\nverdict = 'allow'\n";

@@ -2,7 +2,7 @@
 
 use harness::raw::{self, Frame, Raw};
 
-use crate::stage::{Stage, held_raw};
+use harness::stage::{Stage, held_raw};
 
 const UPDATE: &str = "update t set note = 'new' where id = 1";
 

@@ -3,9 +3,8 @@
 
 use harness::raw::{self, Raw};
 use harness::sandbox::{Postgres, Shutdown};
+use harness::stage::{Setup, Stage, eventually, password, pool_figure};
 use harness::{Gate, options};
-
-use crate::stage::{Setup, Stage, eventually, password, pool_figure};
 
 /// Everything passes: it is the pool that is looked at.
 const ALL: &str = "[[rule]]\nname = 'all'\nverdict = 'allow'\n";
@@ -163,7 +162,7 @@ fn nothing_of_a_session_is_left_for_the_next() {
 fn one_login_is_said_by_check() {
     let stage = Stage::new();
     let config = stage.gate.directory().path().join("portcullis.toml");
-    let told = crate::stage::portcullis(&["check", config.to_str().unwrap()]).ok();
+    let told = harness::stage::portcullis(&["check", config.to_str().unwrap()]).ok();
     assert!(told.stdout.contains("\"read_user\""), "{}", told.stdout);
     assert!(
         told.stdout.contains(&stage.database.name),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use harness::DEADLINE;
 use harness::raw::{self, Frame, Raw, bind, describe, execute, frame, parse, query, sync};
-use harness::stage::{Stage, ticket};
+use harness::stage::{Stage, held_raw};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -56,15 +56,15 @@ fn batch(sql: &str) -> Vec<u8> {
 /// gets the last bytes, too: those that waited in TLS when all was written.
 #[test]
 fn large_results_pass_in_little_memory() {
-    let stage = Stage::set();
-    let mut client = Raw::login(&stage.alice());
+    let stage = Stage::new();
+    let mut client = stage.raw("alice");
     client.query("select 1");
     let before = peak(&stage);
     let sql = "select repeat('x', 1000) from generate_series(1, 50000)";
     for (bytes, tags) in [(query(sql), "TCZ"), (batch(sql), "12TCZ")] {
         client.send(&bytes);
         // The client is slow: others are served meanwhile, and this one's rows wait in the server.
-        let mut other = Raw::login(&stage.person("carol", &stage.database.name));
+        let mut other = stage.raw("carol");
         assert_eq!(raw::tags(&other.query("select 2")), "TDCZ");
         let (seen, rows, bytes) = drain(&mut client);
         assert_eq!((seen.as_str(), rows), (tags, 50_000));
@@ -78,8 +78,8 @@ fn large_results_pass_in_little_memory() {
 /// One row that is larger than all buffers passes in pieces.
 #[test]
 fn one_large_row_passes_in_little_memory() {
-    let stage = Stage::set();
-    let mut client = Raw::login(&stage.alice());
+    let stage = Stage::new();
+    let mut client = stage.raw("alice");
     client.query("select 1");
     let before = peak(&stage);
     for bytes in [
@@ -101,15 +101,15 @@ fn copy_data(data: &[u8]) -> Vec<u8> {
 
 #[track_caller]
 fn approve(stage: &Stage, client: &mut Raw) {
-    stage.approve(&ticket(client));
+    stage.approve(&held_raw(client));
     let running = client.frame();
     assert_eq!(running.tag, b'N', "{}", running.describe());
 }
 
 #[test]
 fn copy_out_streams() {
-    let stage = Stage::set();
-    let mut client = Raw::login(&stage.alice());
+    let stage = Stage::new();
+    let mut client = stage.raw("alice");
     let sql = "copy (select repeat('x', 999) from generate_series(1, 8000)) to stdout";
     for (bytes, tags) in [(query(sql), "HcCZ"), (batch(sql), "12nHcCZ")] {
         client.send(&bytes);
@@ -122,9 +122,9 @@ fn copy_out_streams() {
 
 #[test]
 fn copy_in_streams() {
-    let stage = Stage::set();
+    let stage = Stage::new();
     stage.database.sql("create table big (line text)");
-    let mut client = Raw::login(&stage.alice());
+    let mut client = stage.raw("alice");
     let chunk = copy_data(&[b"x".repeat(999), b"\n".to_vec()].concat().repeat(50));
     for bytes in [query("copy big from stdin"), batch("copy big from stdin")] {
         let extended = bytes[0] == b'P';
@@ -148,9 +148,9 @@ fn copy_in_streams() {
 
 #[test]
 fn copy_in_can_fail_on_either_side() {
-    let stage = Stage::set();
+    let stage = Stage::new();
     stage.database.sql("create table number (n int)");
-    let mut client = Raw::login(&stage.alice());
+    let mut client = stage.raw("alice");
     client.send(&query("copy number from stdin"));
     approve(&stage, &mut client);
     client.frames_until(b'G');
@@ -172,8 +172,8 @@ fn copy_in_can_fail_on_either_side() {
 
 #[test]
 fn notices_of_the_server_pass_in_order() {
-    let stage = Stage::set();
-    let mut client = Raw::login(&stage.alice());
+    let stage = Stage::new();
+    let mut client = stage.raw("alice");
     client.send(&query(
         "do $$ begin raise notice 'one'; raise warning 'two'; raise notice 'three'; end $$",
     ));
@@ -191,8 +191,8 @@ fn notices_of_the_server_pass_in_order() {
 /// A session that listens keeps its connection, and hears while it is idle.
 #[test]
 fn notifications_arrive() {
-    let stage = Stage::set();
-    let mut client = Raw::login(&stage.alice());
+    let stage = Stage::new();
+    let mut client = stage.raw("alice");
     client.send(&query("listen news"));
     let answer = loop {
         let frame = client.frame();
@@ -219,8 +219,8 @@ fn notifications_arrive() {
 /// The client hears of a parameter that it changed, and its connection keeps the value.
 #[test]
 fn parameters_are_told() {
-    let stage = Stage::set();
-    let mut client = Raw::login(&stage.alice());
+    let stage = Stage::new();
+    let mut client = stage.raw("alice");
     let answer = client.query("set timezone = 'Asia/Tokyo'");
     let told = |answer: &[Frame]| {
         let status = answer.iter().find(|frame| frame.tag == b'S').cloned();
@@ -232,7 +232,7 @@ fn parameters_are_told() {
         assert_eq!(shown[1].columns(), [Some("Asia/Tokyo".to_owned())]);
     }
     // Another session of the same gate is not told, and does not have it.
-    let mut other = Raw::login(&stage.alice());
+    let mut other = stage.raw("alice");
     let shown = other.query("show timezone");
     assert_eq!(told(&shown), None);
     assert_ne!(shown[1].columns(), [Some("Asia/Tokyo".to_owned())]);

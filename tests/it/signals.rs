@@ -5,10 +5,9 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
-use harness::raw::{self, Frame, Raw, bind_values, describe, execute, parse, sync};
-
-use crate::stage::{Stage, eventually, held_raw};
 use crate::tickets::journal;
+use harness::raw::{self, Frame, Raw, bind_values, describe, execute, parse, sync};
+use harness::stage::{Stage, eventually, held_raw};
 
 const SLEEP: &str = "select pg_sleep(600)";
 const UPDATE: &str = "update t set note = 'changed' where id = 1";

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use harness::raw;
-
-use crate::stage::{Stage, eventually, held, held_raw, leave_approved, leave_pending, portcullis};
+use harness::stage::{
+    Stage, eventually, held, held_raw, leave_approved, leave_pending, portcullis,
+};
 
 const UPDATE: &str = "update t set note = 'new' where id = 1";
 const OTHER: &str = "update t set note = 'new' where id = 2";

@@ -2,30 +2,53 @@
 //! and of the tickets that were spent (DESIGN rulings 3, 4 and 10; hazards R34, R62, R77, V27).
 
 use harness::raw::{self, Frame, Raw, bind, execute, parse, sync};
-use harness::stage::{Stage, hold_notice, ticket};
+use harness::stage::{Setup, Stage, held_raw, hold_notice, ticket_in};
 
 const INSERT: &str = "insert into t values (1, 'one')";
 
+/// A table whose key is looked at as late as COMMIT, and a view that would write.
+/// A function that says it is stable and calls one that writes, behind a view: the catalog has no word against it.
+const TABLES: &str = "
+    create table t (id int primary key deferrable initially deferred, note text);
+    insert into t values (10, 'ten');
+    create function writes() returns int language plpgsql as
+        $$ begin insert into t values (99, 'sneaked'); return 1; end $$;
+    create function lies() returns int language plpgsql stable as
+        $$ begin return writes(); end $$;
+    create view harmless as select lies() as n";
+
+/// A stage, and alice's connection to it.
 #[track_caller]
-fn stage() -> Stage {
-    stage_with("")
+fn opened() -> (Stage, Raw) {
+    opened_with("")
 }
 
+/// The same, with more tables in the gate's configuration.
 #[track_caller]
-fn stage_with(more: &str) -> Stage {
-    let stage = Stage::with(more);
-    stage.database.sql(
-        "create table t (id int primary key deferrable initially deferred, note text); \
-         insert into t values (10, 'ten')",
-    );
-    stage
+fn opened_with(more: &str) -> (Stage, Raw) {
+    let setup = Setup {
+        tables: TABLES.to_owned(),
+        more: more.to_owned(),
+        ..Setup::default()
+    };
+    let stage = setup.start();
+    let client = stage.raw("alice");
+    (stage, client)
+}
+
+/// The same, in a transaction that has done nothing yet.
+#[track_caller]
+fn begun() -> (Stage, Raw) {
+    let (stage, mut client) = opened();
+    assert_eq!(ask(&mut client, "begin"), "BEGIN T");
+    (stage, client)
 }
 
 /// Sends a statement, has it approved, and returns the end of the answer and the ticket.
 #[track_caller]
 fn approved(stage: &Stage, client: &mut Raw, sql: &str) -> (Vec<Frame>, String) {
     client.send(&raw::query(sql));
-    let ticket = ticket(client);
+    let ticket = held_raw(client);
     stage.approve(&ticket);
     (without_notices(client.frames_until(b'Z')), ticket)
 }
@@ -66,8 +89,7 @@ fn rows(stage: &Stage) -> String {
 /// DESIGN ruling 3: tag and status are the gate's until something runs.
 #[test]
 fn begin_is_answered_and_not_sent() {
-    let stage = stage();
-    let mut client = Raw::login(&stage.alice());
+    let (stage, mut client) = opened();
     let before = stage.upstreams("");
     assert_eq!(ask(&mut client, "begin"), "BEGIN T");
     assert_eq!(stage.upstreams(""), before);
@@ -80,8 +102,7 @@ fn begin_is_answered_and_not_sent() {
 
 #[test]
 fn an_empty_transaction_ends_as_it_should() {
-    let stage = stage();
-    let mut client = Raw::login(&stage.alice());
+    let (stage, mut client) = opened();
     for (end, tag) in [
         ("commit", "COMMIT I"),
         ("end", "COMMIT I"),
@@ -96,8 +117,7 @@ fn an_empty_transaction_ends_as_it_should() {
 /// Outside a transaction the server warns, so it is asked.
 #[test]
 fn an_end_without_a_beginning_warns() {
-    let stage = stage();
-    let mut client = Raw::login(&stage.alice());
+    let (_stage, mut client) = opened();
     for (sql, tag) in [("commit", "COMMIT"), ("rollback", "ROLLBACK")] {
         let answer = client.query(sql);
         assert_eq!(raw::tags(&answer), "NCZ");
@@ -109,8 +129,7 @@ fn an_end_without_a_beginning_warns() {
 /// Hazards R77: a BEGIN that was put off keeps its options.
 #[test]
 fn options_of_begin_take_effect() {
-    let stage = stage();
-    let mut client = Raw::login(&stage.alice());
+    let (stage, mut client) = opened();
     for (begin, level, read_only) in [
         (
             "begin isolation level repeatable read",
@@ -145,9 +164,7 @@ fn options_of_begin_take_effect() {
 
 #[test]
 fn a_hold_in_a_transaction_that_did_nothing_costs_nothing() {
-    let stage = stage();
-    let mut client = Raw::login(&stage.alice());
-    client.query("begin");
+    let (stage, mut client) = begun();
     client.send(&raw::query(INSERT));
     let notice = hold_notice(&mut client);
     assert!(
@@ -155,7 +172,7 @@ fn a_hold_in_a_transaction_that_did_nothing_costs_nothing() {
         "{notice:?}"
     );
     assert_eq!(stage.active_upstreams(), 0);
-    let held = harness::stage::ticket_in(&notice.field('M').unwrap()).unwrap();
+    let held = ticket_in(&notice.field('M').unwrap()).unwrap();
     stage.approve(&held);
     assert_eq!(said(&client.frames_until(b'Z')), "INSERT 0 1 T");
     assert_eq!(rows(&stage), "10");
@@ -167,9 +184,7 @@ fn a_hold_in_a_transaction_that_did_nothing_costs_nothing() {
 
 #[test]
 fn a_rollback_rolls_the_ticket_back() {
-    let stage = stage();
-    let mut client = Raw::login(&stage.alice());
-    client.query("begin");
+    let (stage, mut client) = begun();
     let (answer, spent) = approved(&stage, &mut client, INSERT);
     assert_eq!(said(&answer), "INSERT 0 1 T");
     assert_eq!(ask(&mut client, "rollback"), "ROLLBACK I");
@@ -180,8 +195,7 @@ fn a_rollback_rolls_the_ticket_back() {
 /// Hazards R62: a hold keeps locks, so it has a budget; what it cost is given back (ruling 3).
 #[test]
 fn the_budget_rolls_back_and_gives_back() {
-    let stage = stage_with("\n[hold]\ntransaction_budget = \"2 s\"\n");
-    let mut client = Raw::login(&stage.alice());
+    let (stage, mut client) = opened_with("[hold]\ntransaction_budget = '2 s'\n");
     client.query("begin");
     let update = "update t set note = 'TEN' where id = 10";
     let (_, spent) = approved(&stage, &mut client, update);
@@ -217,9 +231,7 @@ fn the_budget_rolls_back_and_gives_back() {
 /// Hazards R34, ruling 4: after a denial nothing of the transaction can be kept.
 #[test]
 fn a_denial_rolls_back_at_once() {
-    let stage = stage();
-    let mut client = Raw::login(&stage.alice());
-    client.query("begin");
+    let (stage, mut client) = begun();
     let (_, spent) = approved(&stage, &mut client, INSERT);
     assert_eq!(ask(&mut client, "drop table t"), "ZG001 E");
     assert_eq!(stage.active_upstreams(), 0);
@@ -233,9 +245,7 @@ fn a_denial_rolls_back_at_once() {
 /// Ruling 4: a client that set a savepoint can go back to it, as the server would let it.
 #[test]
 fn a_denial_behind_a_savepoint_leaves_the_way_back() {
-    let stage = stage();
-    let mut client = Raw::login(&stage.alice());
-    client.query("begin");
+    let (stage, mut client) = begun();
     let (_, kept) = approved(&stage, &mut client, INSERT);
     assert_eq!(ask(&mut client, "savepoint s"), "SAVEPOINT T");
     let (_, undone) = approved(&stage, &mut client, "insert into t values (2, 'two')");
@@ -252,14 +262,7 @@ fn a_denial_behind_a_savepoint_leaves_the_way_back() {
 /// be saved by a savepoint, or goes on read-write when nothing was wrong.
 #[test]
 fn an_unsigned_read_is_fenced_in_a_transaction() {
-    let stage = stage();
-    stage.database.sql(
-        "create function sneak() returns int language plpgsql as \
-         $$ begin insert into t values (99, 'sneaked'); return 1; end $$; \
-         create view harmless as select sneak() as n",
-    );
-    let mut client = Raw::login(&stage.alice());
-    client.query("begin");
+    let (stage, mut client) = begun();
     assert_eq!(ask(&mut client, "select n from harmless"), "25006 E");
     assert_eq!(ask(&mut client, "commit"), "ROLLBACK I");
 
@@ -286,13 +289,7 @@ fn an_unsigned_read_is_fenced_in_a_transaction() {
 /// The same outside a transaction block, by a READ ONLY transaction of the gate's.
 #[test]
 fn an_unsigned_read_is_fenced_by_itself() {
-    let stage = stage();
-    stage.database.sql(
-        "create function sneak() returns int language plpgsql as \
-         $$ begin insert into t values (99, 'sneaked'); return 1; end $$; \
-         create view harmless as select sneak() as n",
-    );
-    let mut client = Raw::login(&stage.alice());
+    let (_stage, mut client) = opened();
     assert_eq!(ask(&mut client, "select n from harmless"), "25006 I");
     assert_eq!(
         ask(&mut client, "select count(*) from t"),
@@ -303,8 +300,7 @@ fn an_unsigned_read_is_fenced_by_itself() {
 /// pgjdbc without autocommit: BEGIN is in the same Sync segment (`ecosystem.md` 0.3).
 #[test]
 fn begin_in_front_of_a_batch() {
-    let stage = stage();
-    let mut client = Raw::login(&stage.alice());
+    let (stage, mut client) = opened();
     let begin = [parse("", "BEGIN"), bind("", ""), execute("")].concat();
     let run = |sql| [parse("", sql), bind("", ""), execute(""), sync()].concat();
     client.send(&[begin.clone(), run("select id from t")].concat());
@@ -315,7 +311,9 @@ fn begin_in_front_of_a_batch() {
     assert_eq!(said(&client.frames_until(b'Z')), "COMMIT I");
 
     client.send(&[begin, run(INSERT)].concat());
-    let held = ticket(&mut client);
+    let begun = client.frames_until(b'N');
+    assert_eq!(raw::tags(&begun), "12CN");
+    let held = ticket_in(&begun[3].field('M').unwrap()).unwrap();
     assert_eq!(stage.active_upstreams(), 0);
     stage.approve(&held);
     let answer = without_notices(client.frames_until(b'Z'));
@@ -328,9 +326,7 @@ fn begin_in_front_of_a_batch() {
 /// Hazards V10, R90: ROLLBACK TO takes the work back and leaves the ticket spent.
 #[test]
 fn savepoints_pass_and_count() {
-    let stage = stage();
-    let mut client = Raw::login(&stage.alice());
-    client.query("begin");
+    let (stage, mut client) = begun();
     assert_eq!(ask(&mut client, "savepoint a"), "SAVEPOINT T");
     let (_, undone) = approved(&stage, &mut client, INSERT);
     assert_eq!(ask(&mut client, "rollback to savepoint a"), "ROLLBACK T");
@@ -344,9 +340,7 @@ fn savepoints_pass_and_count() {
 
 #[test]
 fn a_commit_that_fails_rolls_the_ticket_back() {
-    let stage = stage();
-    let mut client = Raw::login(&stage.alice());
-    client.query("begin");
+    let (stage, mut client) = begun();
     let (answer, spent) = approved(&stage, &mut client, "insert into t values (10, 'again')");
     assert_eq!(said(&answer), "INSERT 0 1 T");
     assert_eq!(ask(&mut client, "commit"), "23505 I");
@@ -357,9 +351,7 @@ fn a_commit_that_fails_rolls_the_ticket_back() {
 /// A statement that fails by itself: its ticket failed, those before it are rolled back.
 #[test]
 fn an_error_of_the_server_fails_the_transaction() {
-    let stage = stage();
-    let mut client = Raw::login(&stage.alice());
-    client.query("begin");
+    let (stage, mut client) = begun();
     let (_, before) = approved(&stage, &mut client, INSERT);
     let (answer, failed) = approved(&stage, &mut client, "update t set id = id / 0");
     assert_eq!(said(&answer), "22012 E");
@@ -371,12 +363,10 @@ fn an_error_of_the_server_fails_the_transaction() {
 
 #[test]
 fn a_client_that_goes_rolls_back() {
-    let stage = stage();
-    let mut client = Raw::login(&stage.alice());
-    client.query("begin");
+    let (stage, mut client) = begun();
     let (_, spent) = approved(&stage, &mut client, INSERT);
     drop(client);
-    stage.wait_for_nobody();
+    stage.wait_for_nobody("alice");
     assert_eq!(stage.state(&spent), "rolled_back");
     assert_eq!(rows(&stage), "10");
 }

@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 use harness::raw::{self, Frame, Raw};
 use harness::sandbox::ca::Certificates;
 use harness::sandbox::{Postgres, ServerTls, Shutdown};
+use harness::stage::{Setup, Stage, eventually, held_raw, leave_approved, pool_figure};
 use harness::{GateDir, options};
-
-use crate::stage::{Setup, Stage, eventually, held_raw, leave_approved, pool_figure};
 
 const UPDATE: &str = "update t set note = 'new' where id = 1";
 

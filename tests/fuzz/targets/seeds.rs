@@ -27,9 +27,10 @@ pub fn of(target: &str) -> Vec<(String, Vec<u8>)> {
     seeds
 }
 
-/// Writes the seeds of a target into the folder that a fuzzer was told to read, its first argument.
+/// Writes the seeds of a target into the folder that a fuzzer was told to read; it may have been told to
+/// run a file instead.
 pub fn write_for_a_fuzzer(target: &str) {
-    let folder = std::env::args().skip(1).find(|it| !it.starts_with('-'));
+    let folder = std::env::args().skip(1).find(|it| Path::new(it).is_dir());
     for (name, bytes) in of(target) {
         if let Some(folder) = &folder {
             fs::write(Path::new(folder).join(name), bytes).unwrap();

@@ -3,9 +3,9 @@
 use std::thread;
 
 use harness::raw::{self, Raw};
+use harness::stage::{Stage, eventually};
 
 use super::{open, open_with, said, value};
-use crate::stage::{Stage, eventually};
 
 #[track_caller]
 fn cancel(stage: &Stage, id: i32, secret: &[u8], tls: bool) -> Raw {
@@ -145,7 +145,7 @@ fn no_secret_is_in_the_log() {
     let log = stage.gate.stderr().text().to_lowercase();
     let (write, alice) = (
         stage.database.write.password.clone(),
-        crate::stage::password("alice"),
+        harness::stage::password("alice"),
     );
     for word in [
         &*number.to_string(),

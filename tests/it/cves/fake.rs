@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use harness::raw;
+use harness::stage::Stage;
 
 use super::open_with;
-use crate::stage::Stage;
 
 /// A listener; each connection is played by the same script. It ends when dropped.
 pub(super) struct Fake {

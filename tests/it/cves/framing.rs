@@ -1,9 +1,9 @@
 //! Lengths that lie, bytes behind the end, messages out of place: peers crashed, or ran what was hidden.
 
 use harness::raw::{self, Raw};
+use harness::stage::{Stage, held_raw};
 
 use super::{hello, open, plain, resident_kib, said, stranger, unharmed};
-use crate::stage::{Stage, held_raw};
 
 const TAGS: &[u8] = b"QPBDECHSXFdcfpZRKTNAGVWvtn123sIz!\0\xff";
 const LENGTHS: [u32; 7] = [u32::MAX, 0, 3, 4, 7, 0x7fff_ffff, 0x8000_0000];

@@ -1,10 +1,10 @@
 //! Who may come in, and as whom: peers let people in by another's name, or told strangers who exists.
 
 use harness::raw::{self, Raw};
+use harness::stage::{Stage, password};
 use harness::{Login, psql};
 
 use super::{hello, open, plain, said, stranger, unharmed, value};
-use crate::stage::{Stage, password};
 
 fn sasl_initial(declared: i32, data: &[u8]) -> Vec<u8> {
     raw::frame(
@@ -335,7 +335,7 @@ fn a_bad_value_of_one_client_is_nobody_elses_trouble() {
 fn a_person_of_one_tenant_is_nobody_in_another() {
     let stage = Stage::with_twin(|setup| {
         setup.rules = super::ALL.to_owned();
-        let user = crate::stage::user("dave");
+        let user = harness::stage::user("dave");
         setup.more = format!("{user}tenants = ['twin']\n");
     });
     let dave = |database: &str| stage.gate.login("dave", &password("dave"), database);

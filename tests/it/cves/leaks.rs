@@ -2,10 +2,10 @@
 
 use harness::raw::{self, Frame, Raw};
 use harness::sandbox::Postgres;
+use harness::stage::{Setup, Stage, eventually};
 use harness::{Role, options};
 
 use super::{ALL, open, row_of, said, value};
-use crate::stage::{Setup, Stage, eventually};
 
 /// Everything of a session that another one could notice. No pid, no time, no name of the client.
 const LOOK: &str = "
@@ -236,7 +236,7 @@ fn sequences_and_seeds_are_of_one_session() {
 /// by two roles. Nobody ever runs as the other.
 #[test]
 fn cve_2024_45624_tenants_never_share_a_connection_or_a_result() {
-    let database = crate::stage::table();
+    let database = harness::stage::table();
     let upstream = |role: &Role| {
         format!(
             "host = 'localhost'\nport = {}\ndatabase = '{}'\nuser = '{}'\npassword = '{}'\nsslrootcert = '{}'\n",

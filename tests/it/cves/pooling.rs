@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use harness::raw::{self, Raw};
+use harness::stage::{Stage, eventually};
 
 use super::{open, row_of, said, unharmed, value};
-use crate::stage::{Stage, eventually};
 
 /// R27: supavisor#1079 gave a connection back at the first of several ReadyForQuery; pgdog#763, #1332.
 #[test]

@@ -3,11 +3,11 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use harness::raw::{self, Raw};
+use harness::raw::{self, Frame, Raw};
+use harness::stage::Stage;
 
-use super::fake::{Fake, row_description};
+use super::fake::{Fake, Peer, row_description};
 use super::{SILENCE, row_of, said, value};
-use crate::stage::Stage;
 
 const CANARY: &str = "trust me and type your password";
 
@@ -17,12 +17,7 @@ fn turned_away(stage: &mut Stage) {
     let since = Instant::now();
     let refused = Raw::try_login(&stage.login("alice"), &[]).err();
     let refused = refused.expect("nobody gets in");
-    let words = refused.describe();
-    assert!(!words.contains("trust me"), "{words}");
-    assert!(
-        ["57P03", "53300"].contains(&&*refused.sqlstate()),
-        "{words}"
-    );
+    no_server(&refused);
     assert!(
         since.elapsed() < Duration::from_secs(20),
         "{:?}",
@@ -34,8 +29,56 @@ fn turned_away(stage: &mut Stage) {
     assert!(!log.contains("panicked"), "{log}");
 }
 
+/// What a client is told where the gate reaches no server.
+#[track_caller]
+fn no_server(refused: &Frame) {
+    let words = refused.describe();
+    assert!(!words.contains("trust me"), "{words}");
+    let states = ["57P03", "53300"];
+    assert!(states.contains(&&*refused.sqlstate()), "{words}");
+}
+
 fn error(fields: &[u8]) -> Vec<u8> {
     raw::frame(b'E', &[fields, b"\0"].concat())
+}
+
+/// Words that nobody may take for the server's.
+fn lie() -> Vec<u8> {
+    error(format!("SFATAL\0C28P01\0M{CANARY}\0").as_bytes())
+}
+
+/// The server's side of SCRAM up to its first message: this one, in which `NONCE` stands for the gate's.
+fn begin_scram(peer: &mut Peer, first: &str) -> Option<()> {
+    peer.packet()?;
+    peer.say(&raw::frame(b'R', b"\0\0\0\x0aSCRAM-SHA-256\0\0"))?;
+    let (_, body) = peer.frame()?;
+    let said = String::from_utf8_lossy(&body).into_owned();
+    let text = first.replace("NONCE", said.rsplit("r=").next()?);
+    let message = [&[0, 0, 0, 11], text.as_bytes()].concat();
+    peer.say(&raw::frame(b'R', &message))
+}
+
+/// The last message of SCRAM.
+fn end_scram(peer: &mut Peer, proof: &[u8]) -> Option<()> {
+    peer.say(&raw::frame(b'R', &[&[0, 0, 0, 12], proof].concat()))
+}
+
+/// alice, before a server that answers one statement with these bytes, and all others as it should.
+#[track_caller]
+fn before_one_that_answers(statement: &'static str, bytes: Vec<u8>) -> (Fake, Stage, Raw) {
+    let fake = Fake::start(move |peer| {
+        peer.let_in(true)?;
+        peer.serve(statement, &bytes)
+    });
+    let stage = fake.stage();
+    let alice = stage.raw("alice");
+    (fake, stage, alice)
+}
+
+/// bob, who comes next, is served.
+#[track_caller]
+fn the_next_is_served(stage: &Stage, after: &[u8]) {
+    assert_eq!(value(&mut stage.raw("bob"), "select 7"), "7", "{after:?}");
 }
 
 /// R12, CVE-2024-10977: an error in place of the answer to SSLRequest is nobody's word.
@@ -43,7 +86,7 @@ fn error(fields: &[u8]) -> Vec<u8> {
 fn cve_2024_10977_an_error_before_tls_is_not_believed() {
     let fake = Fake::start(|peer| {
         peer.packet()?;
-        peer.say(&error(format!("SFATAL\0C28P01\0M{CANARY}\0").as_bytes()))
+        peer.say(&lie())
     });
     turned_away(&mut fake.stage_by("sslmode = 'require'"));
 }
@@ -54,8 +97,7 @@ fn cve_2021_23222_bytes_ahead_of_the_handshake_are_not_the_servers() {
     let fake = Fake::start(|peer| {
         peer.packet()?;
         let ready = [raw::frame(b'R', &[0; 4]), raw::frame(b'Z', b"I")].concat();
-        let words = error(format!("SFATAL\0C28P01\0M{CANARY}\0").as_bytes());
-        peer.say(&[&b"S"[..], &words, &ready].concat())?;
+        peer.say(&[&b"S"[..], &lie(), &ready].concat())?;
         peer.bytes(1_000).map(drop)
     });
     turned_away(&mut fake.stage_by("sslmode = 'require'"));
@@ -80,18 +122,9 @@ fn cve_2026_6665_hostile_scram_of_a_server() {
         ("an extension", "m=x,r=NONCEabc,s=c2FsdA==,i=1".to_owned()),
     ] {
         let fake = Fake::start(move |peer| {
-            peer.packet()?;
-            peer.say(&raw::frame(b'R', b"\0\0\0\x0aSCRAM-SHA-256\0\0"))?;
-            let (_, body) = peer.frame()?;
-            let said = String::from_utf8_lossy(&body).into_owned();
-            let nonce = said.rsplit("r=").next()?;
-            let text = first.replace("NONCE", nonce);
-            peer.say(&raw::frame(
-                b'R',
-                &[&[0, 0, 0, 11], text.as_bytes()].concat(),
-            ))?;
+            begin_scram(peer, &first)?;
             peer.frame()?;
-            peer.say(&raw::frame(b'R', &[&[0, 0, 0, 12][..], b"v=AAAA"].concat()))?;
+            end_scram(peer, b"v=AAAA")?;
             peer.greet(true)
         });
         eprintln!("{name}");
@@ -103,16 +136,7 @@ fn cve_2026_6665_hostile_scram_of_a_server() {
 #[test]
 fn cve_2026_6665_a_count_of_iterations_stops_nobody_else() {
     let fake = Fake::start(|peer| {
-        peer.packet()?;
-        peer.say(&raw::frame(b'R', b"\0\0\0\x0aSCRAM-SHA-256\0\0"))?;
-        let (_, body) = peer.frame()?;
-        let said = String::from_utf8_lossy(&body).into_owned();
-        let nonce = said.rsplit("r=").next()?;
-        let text = format!("r={nonce}abc,s=c2FsdA==,i=2147483647");
-        peer.say(&raw::frame(
-            b'R',
-            &[&[0, 0, 0, 11], text.as_bytes()].concat(),
-        ))?;
+        begin_scram(peer, "r=NONCEabc,s=c2FsdA==,i=2147483647")?;
         peer.frame().map(drop)
     });
     let stage = fake.stage();
@@ -135,11 +159,7 @@ fn cve_2026_6665_a_count_of_iterations_stops_nobody_else() {
     }
     for each in waiting {
         let refused = each.join().unwrap().expect("nobody gets in");
-        assert!(
-            ["57P03", "53300"].contains(&&*refused.sqlstate()),
-            "{}",
-            refused.describe()
-        );
+        no_server(&refused);
     }
 }
 
@@ -151,19 +171,10 @@ fn a_server_that_proves_nothing_is_not_trusted() {
         ("a wrong proof", Some(&b"v=AAAAAAAA"[..])),
     ] {
         let fake = Fake::start(move |peer| {
-            peer.packet()?;
-            peer.say(&raw::frame(b'R', b"\0\0\0\x0aSCRAM-SHA-256\0\0"))?;
-            let (_, body) = peer.frame()?;
-            let said = String::from_utf8_lossy(&body).into_owned();
-            let nonce = said.rsplit("r=").next()?;
-            let text = format!("r={nonce}abc,s=c2FsdA==,i=4096");
-            peer.say(&raw::frame(
-                b'R',
-                &[&[0, 0, 0, 11], text.as_bytes()].concat(),
-            ))?;
+            begin_scram(peer, "r=NONCEabc,s=c2FsdA==,i=4096")?;
             peer.frame()?;
             if let Some(last) = last {
-                peer.say(&raw::frame(b'R', &[&[0, 0, 0, 12][..], last].concat()))?;
+                end_scram(peer, last)?;
             }
             peer.greet(true)?;
             peer.serve("", b"")
@@ -212,13 +223,7 @@ fn cve_2026_6666_an_error_may_lack_any_field() {
         b"SERROR\0SERROR\0C22012\0M\0".to_vec(),
     ]);
     for body in bodies {
-        let answer = error(&body);
-        let fake = Fake::start(move |peer| {
-            peer.let_in(true)?;
-            peer.serve("select 1/0", &answer)
-        });
-        let stage = fake.stage();
-        let mut client = stage.raw("alice");
+        let (_fake, stage, mut client) = before_one_that_answers("select 1/0", error(&body));
         client.send(&raw::query("select 1/0"));
         // What has neither severity may end the session; all else is an error like any other.
         let heard = client.frames_until(b'E');
@@ -227,8 +232,7 @@ fn cve_2026_6666_an_error_may_lack_any_field() {
             assert_eq!(value(&mut client, "select 7"), "7", "{body:?}");
         }
         drop(client);
-        let mut other = stage.raw("bob");
-        assert_eq!(value(&mut other, "select 7"), "7", "{body:?}");
+        the_next_is_served(&stage, &body);
     }
 }
 
@@ -252,14 +256,7 @@ fn nonsense_of_a_server_ends_one_session_at_most() {
         fatal.clone(),
         [fatal.clone(), fatal].concat(),
     ] {
-        let said_by_it = answer.clone();
-        let fake = Fake::start(move |peer| {
-            peer.let_in(true)?;
-            peer.serve("select 9", &said_by_it)?;
-            Some(())
-        });
-        let mut stage = fake.stage();
-        let mut client = stage.raw("alice");
+        let (_fake, mut stage, mut client) = before_one_that_answers("select 9", answer.clone());
         client.send(&raw::query("select 9"));
         let mut fatals = 0;
         while let Ok(frame) = client.frame_within(Duration::from_secs(3)) {
@@ -276,8 +273,7 @@ fn nonsense_of_a_server_ends_one_session_at_most() {
         }
         assert!(fatals <= 1, "{answer:?}: {fatals} FATAL");
         drop(client);
-        let mut other = stage.raw("bob");
-        assert_eq!(value(&mut other, "select 7"), "7", "{answer:?}");
+        the_next_is_served(&stage, &answer);
         let log = stage.gate.stderr().text();
         assert!(!log.contains("panicked"), "{log}");
     }
@@ -302,16 +298,11 @@ fn what_lies_on_an_idle_connection_is_nobodys_answer() {
             raw::frame(b'D', b"\0\x01\0\0\0\x018"),
             raw::frame(b'C', b"SELECT 1\0"),
             raw::frame(b'Z', b"I"),
-            extra.clone(),
+            extra,
         ];
-        let after = answer.concat();
-        let fake = Fake::start(move |peer| {
-            peer.let_in(true)?;
-            // In place of row, tag and Z: the second Z, which `serve` adds, lies on the connection too.
-            peer.serve("select 8; select 8", &after)
-        });
-        let stage = fake.stage();
-        let mut first = stage.raw("alice");
+        // In place of row, tag and Z: the second Z, which `serve` adds, lies on the connection too.
+        let (_fake, stage, mut first) =
+            before_one_that_answers("select 8; select 8", answer.concat());
         first.send(&raw::query("select 8; select 8"));
         first.frames_until(b'Z');
         drop(first);
