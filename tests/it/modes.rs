@@ -48,6 +48,19 @@ fn writer(client: &mut Raw) -> String {
     )
 }
 
+/// The server says what a reset puts back, and that is no reason to throw the connection away.
+#[test]
+fn a_connection_outlives_the_reset_of_what_is_reported() {
+    let stage = stage("pool_size = 1");
+    let login = stage.login("alice");
+    let mut client = Raw::login_with(&login, &[("application_name", "mine")]);
+    done(&mut client, "set timezone = 'Asia/Tokyo'");
+    let first = writer(&mut client);
+    for _ in 0..3 {
+        assert_eq!(writer(&mut client), first);
+    }
+}
+
 #[test]
 fn settings_and_statements_follow_a_session_over_one_connection() {
     let stage = stage("pool_size = 1");

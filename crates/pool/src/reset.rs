@@ -54,11 +54,7 @@ where
 {
     upstream.load(&[Cargo::Own(Own::Discard), Cargo::Own(Own::Verify)])?;
     poll_fn(|cx| upstream.poll_flush(cx)).await?;
-    let mut frame = next(upstream).await?;
-    while frame.tag == tag::PARAMETER_STATUS {
-        frame = next(upstream).await?;
-    }
-    completed(&frame, "DISCARD ALL")?;
+    completed(&next(upstream).await?, "DISCARD ALL")?;
     ready(&next(upstream).await?)?;
     expect(&next(upstream).await?, tag::ROW_DESCRIPTION)?;
     let row = next(upstream).await?;
@@ -77,8 +73,11 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     loop {
-        if let Some(frame) = frame::take(upstream.inbox(), MESSAGE_MAX)? {
-            return Ok(frame);
+        match frame::take(upstream.inbox(), MESSAGE_MAX)? {
+            // What was set goes back to what it was: said in front of the tag, or from 15 on behind it.
+            Some(frame) if frame.tag == tag::PARAMETER_STATUS => continue,
+            Some(frame) => return Ok(frame),
+            None => {}
         }
         if poll_fn(|cx| upstream.poll_read(cx)).await? == 0 {
             return Err(Unclean::Io(io::ErrorKind::UnexpectedEof.into()));

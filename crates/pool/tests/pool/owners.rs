@@ -128,17 +128,23 @@ fn a_reset_that_left_something_or_went_wrong_closes() {
             assert_eq!((fake.open(), fake.0.farewells.get()), (0, 1), "{answer:?}");
         });
     }
-    // The counterpart: said in the same way, but right.
-    run(async {
-        let fake = Fake::new();
-        let pool = fake.pool(1);
-        let settings = message(b'S', b"TimeZone\0UTC\0");
-        let verified = answered(&["0"; 7], "SELECT 1");
-        let right = [settings, done.clone(), idle.clone(), verified].concat();
-        *fake.0.reset.borrow_mut() = Reset::Bytes(right);
-        borrow(&pool, "alice", Disposition::Reset).await;
-        assert_eq!(pool.figures().idle, 1);
-    });
+    // The counterpart: said in the same way, but right. PostgreSQL says what goes back to what it was in front of
+    // the tag, or behind it.
+    let settings = message(b'S', b"TimeZone\0UTC\0");
+    let verified = answered(&["0"; 7], "SELECT 1");
+    for right in [
+        [&settings, &done, &idle, &verified],
+        [&done, &settings, &idle, &verified],
+    ] {
+        run(async {
+            let fake = Fake::new();
+            let pool = fake.pool(1);
+            let right = right.map(Vec::as_slice).concat();
+            *fake.0.reset.borrow_mut() = Reset::Bytes(right);
+            borrow(&pool, "alice", Disposition::Reset).await;
+            assert_eq!(pool.figures().idle, 1);
+        });
+    }
 }
 
 #[test]
