@@ -147,6 +147,12 @@ pub fn shared(database: &Database) -> String {
     database.server.upstream(name, password)
 }
 
+impl Default for Stage {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Stage {
     /// The standard one.
     #[track_caller]

@@ -311,9 +311,9 @@ fn begin_in_front_of_a_batch() {
     assert_eq!(said(&client.frames_until(b'Z')), "COMMIT I");
 
     client.send(&[begin, run(INSERT)].concat());
-    let begun = client.frames_until(b'N');
-    assert_eq!(raw::tags(&begun), "12CN");
-    let held = ticket_in(&begun[3].field('M').unwrap()).unwrap();
+    let first = client.frames_until(b'N');
+    assert_eq!(raw::tags(&first), "12CN");
+    let held = ticket_in(&first[3].field('M').unwrap()).unwrap();
     assert_eq!(stage.active_upstreams(), 0);
     stage.approve(&held);
     let answer = without_notices(client.frames_until(b'Z'));
