@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test versions canary fuzz regress clients bench lint deny setup check
+.PHONY: help demo test versions canary fuzz functions regress clients bench lint deny setup check
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ clients: setup ## real clients straight, through the gate, and held (MODE= POOL=
 	cargo build -p portcullis
 	MODE="$(MODE)" POOL="$(POOL)" PARALLEL="$(PARALLEL)" ONLY="$(ONLY)" \
 		cargo run -q -p portcullis-tests --bin clients
+
+functions: setup ## write the tables of what PostgreSQL 14 to 18 have built in (crates/sql/data) anew
+	cargo run -q -p portcullis-tests --bin functions
 
 bench: setup ## measure against a direct connection and pgbouncer (about ten minutes)
 	@echo "==> building in release (first time: about ten minutes)"

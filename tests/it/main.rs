@@ -12,6 +12,7 @@
 mod bad_input;
 mod binding;
 mod canary;
+mod catalog;
 mod clients;
 mod commands;
 mod console;
@@ -20,6 +21,7 @@ mod cves;
 mod drivers;
 mod edge;
 mod extended;
+mod functions;
 mod fuzz;
 mod hold;
 mod limits;

@@ -183,7 +183,7 @@ fn functions_that_are_not_known_are_held() {
     let stage = Stage::new();
     stage
         .database
-        .sql("create function own() returns int language sql immutable as 'select 1'");
+        .sql("create function own() returns int language sql volatile as 'select 1'");
     for sql in [
         "select own()",
         "select pg_sleep(0)",
@@ -206,11 +206,14 @@ fn functions_that_are_not_known_are_held() {
     }
 }
 
-/// A read that is none: the view looks like a relation, and a function behind it writes.
+/// A read that is none: the view looks like a relation, and the function behind it, which is said to be stable, calls one that
+/// writes.
 fn lying(stage: &Stage) {
     stage.database.sql(
-        "create function sneaky() returns int language plpgsql volatile as \
+        "create function really() returns int language plpgsql volatile as \
          $$ begin insert into t values (100, 'sneaked'); return 1; end $$; \
+         create function sneaky() returns int language plpgsql stable as \
+         $$ begin return really(); end $$; \
          create view v as select sneaky() as x; \
          create function peek(int, int) returns bool language sql volatile as \
          $$ insert into t values (101, 'sneaked') returning true $$; \
@@ -345,7 +348,7 @@ fn looking_runs_nothing() {
     lying(&stage);
     stage
         .database
-        .sql("create function folded() returns int language sql immutable as 'select x from v'");
+        .sql("create function folded() returns int language sql immutable security definer as 'select x from v'");
     let mut client = stage.raw("alice");
     let look = [
         raw::parse("p", "select folded() from t where id = $1"),

@@ -119,6 +119,10 @@ pub enum Own {
     LookClose,
     /// Query: throws away what the session holds (hazards R24).
     Discard,
+    /// Queries in a READ ONLY transaction of their own: what the database's catalog holds that PostgreSQL did
+    /// not bring, as `sql::Catalog` wants to be told. With no search_path but pg_catalog, so that nobody else's
+    /// names decide what it asks (hazards R16), and the texts of views are qualified.
+    Catalog,
     /// Query: one row of counts of what the session holds all the same; each is 0 where nothing is
     /// left. Qualified down to operators, so that no search_path decides what it asks (hazards R16).
     Verify,
@@ -128,6 +132,41 @@ const SET_CONFIG: &str = "SELECT pg_catalog.set_config($1, $2, false)";
 
 /// The portal of what the gate runs inside a client's transaction; closed behind each.
 const OWN_PORTAL: &str = "portcullis";
+
+/// What is not PostgreSQL's own. Of an aggregate each function that it calls is a row; a procedure is only
+/// CALLed, and that is always for a person.
+const CATALOG: &str = "\
+WITH own AS (SELECT oid, nspname FROM pg_catalog.pg_namespace \
+    WHERE nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')), \
+runs AS (SELECT p.*, concat_ws(' ', p.provolatile, l.lanname, left(p.prosecdef::text, 1)) AS how \
+    FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang) \
+SELECT 'function', own.nspname, r.proname, \
+    concat_ws(' ', r.pronargs - r.pronargdefaults - (r.provariadic <> 0)::int, \
+        CASE WHEN r.provariadic = 0 THEN r.pronargs::text ELSE '*' END), coalesce(part.how, r.how) \
+  FROM runs r JOIN own ON own.oid = r.pronamespace \
+  LEFT JOIN pg_catalog.pg_aggregate a ON a.aggfnoid = r.oid \
+  LEFT JOIN runs part ON part.oid IN (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, \
+    a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn) \
+  WHERE r.prokind <> 'p' \
+UNION ALL SELECT 'operator', own.nspname, o.oprname, '', r.how \
+  FROM pg_catalog.pg_operator o JOIN own ON own.oid = o.oprnamespace JOIN runs r ON r.oid = o.oprcode \
+UNION ALL SELECT 'cast', own.nspname, r.proname, concat_ws(' ', c.castcontext, t.typname), r.how \
+  FROM pg_catalog.pg_cast c JOIN runs r ON r.oid = c.castfunc JOIN own ON own.oid = r.pronamespace \
+  JOIN pg_catalog.pg_type t ON t.oid = c.casttarget \
+UNION ALL SELECT 'type', own.nspname, t.typname, t.typtype::text, concat_ws(' AND ', (SELECT \
+    string_agg('(' || pg_get_expr(k.conbin, 0) || ')', ' AND ') FROM pg_catalog.pg_constraint k \
+    WHERE k.contypid = t.oid AND k.contype = 'c'), \
+    CASE WHEN t.typbasetype <> 0 THEN 'NULL::' || format_type(t.typbasetype, -1) || ' IS NULL' END) \
+  FROM pg_catalog.pg_type t JOIN own ON own.oid = t.typnamespace WHERE t.typelem = 0 OR t.typlen > 0 \
+UNION ALL SELECT 'relation', own.nspname, c.relname, c.relkind::text, CASE c.relkind \
+    WHEN 'v' THEN pg_get_viewdef(c.oid) WHEN 'f' THEN (SELECT w.fdwname FROM pg_catalog.pg_foreign_table f \
+      JOIN pg_catalog.pg_foreign_server s ON s.oid = f.ftserver \
+      JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw WHERE f.ftrelid = c.oid) ELSE '' END \
+  FROM pg_catalog.pg_class c JOIN own ON own.oid = c.relnamespace WHERE c.relkind IN ('r', 'v', 'm', 'f', 'p') \
+UNION ALL SELECT 'child', pn.nspname, p.relname, cn.nspname, c.relname FROM pg_catalog.pg_inherits i \
+  JOIN pg_catalog.pg_class p ON p.oid = i.inhparent JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace \
+  JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid JOIN pg_catalog.pg_namespace cn ON cn.oid = c.relnamespace \
+  WHERE p.relkind IN ('r', 'p', 'f')";
 
 /// What a session can hold that another would inherit, as PostgreSQL lists it. A Query's own portal
 /// is not visible in `pg_cursors`; whatever lives in the temporary schema depends on it.
@@ -172,6 +211,13 @@ impl Own {
                 "SET LOCAL statement_timeout = '5s'",
             ]),
             Self::Discard => of(&["DISCARD ALL"]),
+            Self::Catalog => of(&[
+                "BEGIN READ ONLY",
+                "SET LOCAL search_path = ''",
+                "SET LOCAL lock_timeout = '2s'",
+                CATALOG,
+                "ROLLBACK",
+            ]),
             Self::Verify => of(&[LEFT_OVER]),
         }
     }
@@ -195,6 +241,7 @@ impl Own {
                 | Self::Restore(_)
                 | Self::Probe
                 | Self::Discard
+                | Self::Catalog
                 | Self::Verify
         )
     }

@@ -13,22 +13,35 @@ use crate::principal::{PrincipalId, TenantId};
 pub type Settings = BTreeMap<String, String>;
 
 /// Settings that change how things look or how long they take, and not what a statement means.
-const NOT_MEANING: [&str; 8] = [
+const NOT_MEANING: [&str; 21] = [
     "application_name",
-    "client_min_messages",
-    "statement_timeout",
-    "lock_timeout",
-    "idle_in_transaction_session_timeout",
-    "extra_float_digits",
     "bytea_output",
     "client_encoding",
+    "client_min_messages",
+    "constraint_exclusion",
+    "cursor_tuple_fraction",
+    "effective_cache_size",
+    "extra_float_digits",
+    "from_collapse_limit",
+    "geqo",
+    "idle_in_transaction_session_timeout",
+    "idle_session_timeout",
+    "jit",
+    "join_collapse_limit",
+    "lock_timeout",
+    "plan_cache_mode",
+    "random_page_cost",
+    "seq_page_cost",
+    "statement_timeout",
+    "synchronize_seqscans",
+    "transaction_timeout",
 ];
 
 /// Those of `settings` that can change what a text means.
 pub(crate) fn meaningful(settings: &Settings) -> impl Iterator<Item = (&String, &String)> {
     settings
         .iter()
-        .filter(|(name, _)| !NOT_MEANING.contains(&name.as_str()))
+        .filter(|(name, _)| !NOT_MEANING.contains(&name.as_str()) && !name.starts_with("enable_"))
 }
 
 /// All that decides what a text means, besides the text.

@@ -5,6 +5,7 @@
 //! back is handed up unread, but for the login.
 
 mod cancel;
+mod catalog;
 mod connect;
 mod dial;
 mod encode;
@@ -22,6 +23,7 @@ mod turns;
 mod upstream;
 
 pub use cancel::CancelTarget;
+pub use catalog::{CatalogError, CatalogRow};
 pub use connect::ConnectError;
 pub use dial::{Dial, TcpDial};
 pub use gate::Disposition;

@@ -148,6 +148,16 @@ impl<D: Dial> Pool<D> {
         Ok(self.lend(connection, Some(owner)))
     }
 
+    /// A connection for the gate itself, after a wait of at most `wait`.
+    pub async fn lend_to_gate(self: &Rc<Self>, wait: Duration) -> Result<Lease<D>, CheckoutError> {
+        let until = Instant::now() + wait;
+        let known = Some(self.server.logins.backoff().known());
+        let grant = self.turn(None, until).await?;
+        let patience = Patience { until, known };
+        let connection = self.take_up(grant, patience, &Arc::default()).await?;
+        Ok(self.lend(connection, None))
+    }
+
     /// What is known of the server; the first caller logs in to find out. A login does not wait for
     /// a server that is down: the next failure is enough.
     pub async fn facts(self: &Rc<Self>) -> Result<Facts, CheckoutError> {

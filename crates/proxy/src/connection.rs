@@ -47,6 +47,8 @@ pub(crate) struct Connection<W: World, S> {
     /// Those who asked to cancel, and wait until that is done.
     cancels: Vec<oneshot::Sender<()>>,
     alarm: Option<(Instant, Pin<Box<tokio::time::Sleep>>)>,
+    /// Something went up that may change the tenant's catalog.
+    changes_catalog: bool,
     client_gone: bool,
     parting: Option<Parting>,
     goodbye: Option<Instant>,
@@ -74,6 +76,7 @@ impl<W: World, S: Socket> Connection<W, S> {
             queued: false,
             cancels: Vec::new(),
             alarm: None,
+            changes_catalog: false,
             client_gone: false,
             parting: None,
             goodbye: None,

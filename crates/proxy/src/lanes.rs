@@ -12,6 +12,7 @@ use pool::{Borrower, CheckoutError, Dial, Pool, Servers};
 use session::{Admission, Lane, PoolMode};
 
 use crate::config::Tenant;
+use crate::knowledge::Knowledge;
 
 /// Kinds of logins whose greeting is remembered; drivers of one make bring the same settings.
 const GREETINGS_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(99);
@@ -20,6 +21,8 @@ const GREETINGS_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(99);
 pub(crate) struct Lanes<D: Dial> {
     /// How long a session keeps a connection.
     pub(crate) mode: PoolMode,
+    /// What is known of its catalog.
+    pub(crate) knowledge: Knowledge<D>,
     read: Rc<Pool<D>>,
     write: Rc<Pool<D>>,
     /// What a login with certain settings is told.
@@ -29,10 +32,13 @@ pub(crate) struct Lanes<D: Dial> {
 impl<D: Dial> Lanes<D> {
     /// Empty pools; nothing is connected yet.
     pub(crate) fn new(servers: &Rc<Servers<D>>, id: &TenantId, tenant: Tenant) -> Self {
+        let read = servers.pool(id, tenant.read);
+        let write = servers.pool(id, tenant.write);
         Self {
             mode: tenant.pool_mode,
-            read: servers.pool(id, tenant.read),
-            write: servers.pool(id, tenant.write),
+            knowledge: Knowledge::new([&write, &read]),
+            read,
+            write,
             greetings: RefCell::new(LruCache::new(GREETINGS_MAX)),
         }
     }

@@ -9,6 +9,7 @@ mod console;
 mod daemon;
 mod doors;
 mod gatekeeper;
+mod knowledge;
 mod lanes;
 mod listener;
 mod negotiate;

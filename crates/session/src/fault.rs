@@ -118,13 +118,7 @@ impl Fault {
         .hint("Call the function in a SELECT.")
     }
 
-    /// A startup parameter that does not exist.
-    pub fn unknown_parameter(name: &str) -> Self {
-        let message = format!("unrecognized configuration parameter \"{name}\"");
-        Self::new(Blame::Client, SqlState::UNDEFINED_PARAMETER, message).fatal()
-    }
-
-    /// A startup parameter that would reach around the gate (hazards R17).
+    /// A startup parameter that would reach around the gate, or that it does not keep for a session (hazards R17).
     pub fn forbidden_parameter(name: &str) -> Self {
         let message = format!("parameter \"{name}\" cannot be set in the startup packet");
         Self::new(Blame::Client, SqlState::INSUFFICIENT_PRIVILEGE, message).fatal()

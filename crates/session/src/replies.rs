@@ -183,6 +183,11 @@ impl Replies {
             Own::Begin(_) | Own::Rollback | Own::Discard | Own::Verify => {
                 self.push(Owed::Query(Whose::Gate));
             }
+            // The gate asks it for itself; a session never does.
+            Own::Catalog => own
+                .sql()
+                .iter()
+                .for_each(|_| self.push(Owed::Query(Whose::Gate))),
             Own::Probe => {
                 self.owe_own_statement("");
                 self.push(Owed::Sync);

@@ -59,11 +59,9 @@ fn set(settings: &mut Settings, name: &str, value: &str) -> Result<(), Refused> 
             Err(Fault::forbidden_parameter(&name))
         };
     }
-    if FORBIDDEN.contains(&name.as_str()) || name.contains('.') {
+    // Whether a server would know it is not the gate's to say.
+    if FORBIDDEN.contains(&name.as_str()) || !sql::is_tracked(&name) {
         return Err(Fault::forbidden_parameter(&name));
-    }
-    if !sql::is_tracked(&name) {
-        return Err(Fault::unknown_parameter(&name));
     }
     settings.insert(name, value.to_owned());
     Ok(())

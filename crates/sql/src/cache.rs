@@ -1,4 +1,4 @@
-//! Readings by exact text, bounded in bytes. It never holds on to the buffer a text came in, and a hash alone never decides.
+//! Readings by exact text and catalog, bounded in bytes. It never holds on to the buffer a text came in, and a hash alone never decides.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,11 +18,14 @@ pub(crate) struct Cache {
 
 #[derive(Debug, Default)]
 struct Generations {
-    young: HashMap<Box<str>, Arc<Reading>>,
+    young: Readings,
     young_bytes: usize,
-    old: HashMap<Box<str>, Arc<Reading>>,
+    old: Readings,
     old_bytes: usize,
 }
+
+/// By catalog, then by text: what one database makes of a text says nothing of another.
+type Readings = HashMap<u64, HashMap<Box<str>, Arc<Reading>>>;
 
 impl Cache {
     pub(crate) fn new(bytes_max: usize) -> Cache {
@@ -32,27 +35,28 @@ impl Cache {
         }
     }
 
-    pub(crate) fn find(&self, text: &str) -> Option<Arc<Reading>> {
+    pub(crate) fn find(&self, catalog: u64, text: &str) -> Option<Arc<Reading>> {
         let mut generations = self.lock();
-        if let Some(reading) = generations.young.get(text) {
+        if let Some(reading) = generations.young.get(&catalog).and_then(|it| it.get(text)) {
             return Some(Arc::clone(reading));
         }
-        let (text, reading) = generations.old.remove_entry(text)?;
-        let bytes = weight(&text, &reading);
-        generations.old_bytes = generations.old_bytes.saturating_sub(bytes);
-        generations.add(text, Arc::clone(&reading), self.bytes_max / 2);
+        let (text, reading) = generations.forget_old(catalog, text)?;
+        generations.add(catalog, text, Arc::clone(&reading), self.bytes_max / 2);
         Some(reading)
     }
 
-    pub(crate) fn keep(&self, text: &str, reading: &Arc<Reading>) {
+    pub(crate) fn keep(&self, catalog: u64, text: &str, reading: &Arc<Reading>) {
         if weight(text, reading) > self.bytes_max / 8 {
             return;
         }
         let mut generations = self.lock();
-        if let Some((text, known)) = generations.old.remove_entry(text) {
-            generations.old_bytes = generations.old_bytes.saturating_sub(weight(&text, &known));
-        }
-        generations.add(text.into(), Arc::clone(reading), self.bytes_max / 2);
+        generations.forget_old(catalog, text);
+        generations.add(
+            catalog,
+            text.into(),
+            Arc::clone(reading),
+            self.bytes_max / 2,
+        );
     }
 
     fn lock(&self) -> MutexGuard<'_, Generations> {
@@ -70,13 +74,25 @@ impl Cache {
 }
 
 impl Generations {
-    fn add(&mut self, text: Box<str>, reading: Arc<Reading>, bytes_max: usize) {
+    fn forget_old(&mut self, catalog: u64, text: &str) -> Option<(Box<str>, Arc<Reading>)> {
+        let (text, reading) = self.old.get_mut(&catalog)?.remove_entry(text)?;
+        self.old_bytes = self.old_bytes.saturating_sub(weight(&text, &reading));
+        Some((text, reading))
+    }
+
+    fn add(&mut self, catalog: u64, text: Box<str>, reading: Arc<Reading>, bytes_max: usize) {
         let bytes = weight(&text, &reading);
         if self.young_bytes.saturating_add(bytes) > bytes_max {
             self.old = std::mem::take(&mut self.young);
             self.old_bytes = std::mem::take(&mut self.young_bytes);
         }
-        if self.young.insert(text, reading).is_none() {
+        if self
+            .young
+            .entry(catalog)
+            .or_default()
+            .insert(text, reading)
+            .is_none()
+        {
             self.young_bytes += bytes;
         }
     }
@@ -94,24 +110,25 @@ mod tests {
     fn bounded_in_bytes_and_keeps_what_is_used() {
         let cache = Cache::new(64 * 1024);
         let reading = Arc::new(crate::read("SELECT 1"));
-        cache.keep("often", &reading);
+        cache.keep(0, "often", &reading);
         for n in 0..5_000 {
-            cache.keep(&format!("SELECT {n}"), &reading);
+            cache.keep(0, &format!("SELECT {n}"), &reading);
             assert!(cache.bytes() <= 64 * 1024);
-            assert!(cache.find("often").is_some(), "at {n}");
+            assert!(cache.find(0, "often").is_some(), "at {n}");
         }
-        assert!(cache.find("SELECT 0").is_none());
-        assert!(cache.find("SELECT 4999").is_some());
+        assert!(cache.find(0, "SELECT 0").is_none());
+        assert!(cache.find(0, "SELECT 4999").is_some());
     }
 
     #[test]
     fn the_same_text_again_is_counted_once() {
         let cache = Cache::new(64 * 1024);
         let reading = Arc::new(crate::read("SELECT 1"));
-        cache.keep("SELECT 1", &reading);
+        cache.keep(0, "SELECT 1", &reading);
         let bytes = cache.bytes();
-        cache.keep("SELECT 1", &reading);
+        cache.keep(0, "SELECT 1", &reading);
         assert_eq!(cache.bytes(), bytes);
-        assert!(cache.find("select 1").is_none());
+        assert!(cache.find(0, "select 1").is_none());
+        assert!(cache.find(1, "SELECT 1").is_none(), "of another catalog");
     }
 }

@@ -2,15 +2,14 @@
 //! know lives in the session.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{
-    AConst, DiscardMode, Node, SelectStmt, VariableSetKind, VariableSetStmt, a_const,
-};
+use pg_query::protobuf::{DiscardMode, SelectStmt, VariableSetKind, VariableSetStmt};
 
-use crate::lists::functions::{self, Known};
+use crate::catalog::On;
+use crate::set_config;
 use crate::{Class, Forgets, Leaves, Mention, Relation, Statement};
 
 /// Settings that can be read from `pg_settings` and put on another connection as they are (ruling 11): sorted.
-pub const TRACKED_SETTINGS: [&str; 36] = [
+pub const TRACKED_SETTINGS: [&str; 48] = [
     "application_name",
     "bytea_output",
     "check_function_bodies",
@@ -24,15 +23,22 @@ pub const TRACKED_SETTINGS: [&str; 36] = [
     "default_transaction_isolation",
     "default_transaction_read_only",
     "effective_cache_size",
+    "enable_bitmapscan",
+    "enable_hashagg",
     "enable_hashjoin",
+    "enable_indexonlyscan",
     "enable_indexscan",
+    "enable_material",
     "enable_mergejoin",
     "enable_nestloop",
     "enable_seqscan",
+    "enable_sort",
+    "escape_string_warning",
     "extra_float_digits",
     "from_collapse_limit",
     "geqo",
     "idle_in_transaction_session_timeout",
+    "idle_session_timeout",
     "intervalstyle",
     "jit",
     "join_collapse_limit",
@@ -40,11 +46,16 @@ pub const TRACKED_SETTINGS: [&str; 36] = [
     "maintenance_work_mem",
     "max_parallel_workers_per_gather",
     "plan_cache_mode",
+    "quote_all_identifiers",
     "random_page_cost",
+    "row_security",
     "search_path",
+    "seq_page_cost",
     "statement_timeout",
+    "synchronize_seqscans",
     "synchronous_commit",
     "timezone",
+    "transaction_timeout",
     "work_mem",
     "xmloption",
 ];
@@ -55,9 +66,14 @@ pub fn is_tracked(name: &str) -> bool {
 }
 
 /// Says in `statement`, which was judged from `node` and stands in `text`, what it leaves.
-pub(crate) fn leaves(node: Option<&NodeEnum>, text: &str, statement: Statement) -> Statement {
+pub(crate) fn leaves(
+    on: On<'_>,
+    node: Option<&NodeEnum>,
+    text: &str,
+    statement: Statement,
+) -> Statement {
     let (leaves, forgets) = match node {
-        Some(NodeEnum::VariableSetStmt(set)) => (setting(set), None),
+        Some(NodeEnum::VariableSetStmt(set)) => (setting(set, statement.class), None),
         Some(NodeEnum::VariableShowStmt(_) | NodeEnum::ClosePortalStmt(_)) => {
             (Leaves::Nothing, None)
         }
@@ -77,12 +93,12 @@ pub(crate) fn leaves(node: Option<&NodeEnum>, text: &str, statement: Statement) 
         Some(NodeEnum::DeclareCursorStmt(_)) if statement.class == Class::Admin => {
             (Leaves::State, None)
         }
-        Some(NodeEnum::SelectStmt(select))
-            if statement.functions.len() == 1 && sets_tracked(select) =>
-        {
+        // About the session, and yet nothing stays in it.
+        Some(NodeEnum::DiscardStmt(_) | NodeEnum::UnlistenStmt(_)) => (Leaves::Residue, None),
+        Some(NodeEnum::SelectStmt(select)) if sets_tracked(select, &statement) => {
             (Leaves::Settings, None)
         }
-        _ => (by_class(text, &statement), None),
+        _ => (by_class(on, text, &statement), None),
     };
     Statement {
         leaves,
@@ -107,8 +123,12 @@ fn prepared(node: Option<&NodeEnum>) -> Option<Mention> {
     }
 }
 
-fn by_class(text: &str, statement: &Statement) -> Leaves {
-    if statement.functions.iter().any(|it| locks_session(&it.name)) {
+fn by_class(on: On<'_>, text: &str, statement: &Statement) -> Leaves {
+    if statement
+        .functions
+        .iter()
+        .any(|it| stays_in_session(&it.name))
+    {
         return Leaves::State;
     }
     // Its rule calls set_config.
@@ -125,9 +145,11 @@ fn by_class(text: &str, statement: &Statement) -> Leaves {
         // kept: it goes with the reset.
         Class::Ddl if !mentions_temporary(text, statement) => Leaves::Residue,
         // A function of this class may do anything to the session; the commands are known.
-        Class::Admin if !statement.functions.is_empty() => Leaves::State,
+        Class::Admin if !statement.functions.is_empty() && !calls_only_known(on, statement) => {
+            Leaves::State
+        }
         Class::Maintenance | Class::Write | Class::CopyIn | Class::Admin => Leaves::Residue,
-        Class::Opaque if calls_only_known(statement) => Leaves::Residue,
+        Class::Opaque if calls_only_known(on, statement) => Leaves::Residue,
         Class::Session | Class::Ddl | Class::Opaque => Leaves::State,
     }
 }
@@ -146,89 +168,30 @@ const LEAVE_NOTHING: [&str; 9] = [
 ];
 
 /// Whether all that is called is known to leave nothing, whatever else made the statement opaque.
-fn calls_only_known(statement: &Statement) -> bool {
+fn calls_only_known(on: On<'_>, statement: &Statement) -> bool {
     let harmless = |it: &crate::Function| {
         let mut parts: Vec<String> = it.schema.iter().cloned().collect();
         parts.push(it.name.clone());
-        let listed = matches!(
-            functions::known(&parts, it.args, false),
-            Known::Reads | Known::Writes
-        );
-        listed || LEAVE_NOTHING.contains(&it.name.as_str())
+        on.is_known_call(&parts, it.args) || LEAVE_NOTHING.contains(&it.name.as_str())
     };
     !statement.functions.is_empty() && statement.functions.iter().all(harmless)
 }
 
-/// `SELECT set_config('name', value, false)` of a tracked setting, as drivers spell SET.
-fn sets_tracked(select: &SelectStmt) -> bool {
-    let bare = SelectStmt {
-        target_list: select.target_list.clone(),
-        limit_option: select.limit_option,
-        op: select.op,
-        ..SelectStmt::default()
-    };
-    let [target] = select.target_list.as_slice() else {
-        return false;
-    };
-    let Some(NodeEnum::ResTarget(target)) = &target.node else {
-        return false;
-    };
-    let value = target.val.as_ref().and_then(|it| it.node.as_ref());
-    let Some(NodeEnum::FuncCall(call)) = value else {
-        return false;
-    };
-    let name = call.funcname.last().and_then(|it| text(it));
-    let setting = call.args.first().and_then(constant);
-    let schema = match call.funcname.as_slice() {
-        [_] => true,
-        [schema, _] => text(schema) == Some("pg_catalog"),
-        _ => false,
-    };
-    // Nothing else may be in it.
-    name == Some("set_config")
-        && schema
-        && *select == bare
-        && setting.is_some_and(|it| is_tracked(&it.to_ascii_lowercase()))
-        && call
-            .args
-            .iter()
-            .all(|it| constant(it).is_some() || is_flag(it) || is_parameter(it))
+/// A SELECT of set_config, as drivers spell SET, of a tracked setting. What else is in it is harmless only if that made it the
+/// SET that it amounts to.
+fn sets_tracked(select: &SelectStmt, statement: &Statement) -> bool {
+    set_config::of(select).is_some_and(|set| {
+        is_tracked(&set.name.to_ascii_lowercase())
+            && (set.rest.is_none() || statement.class == Class::Session)
+    })
 }
 
-fn text(node: &Node) -> Option<&str> {
-    match &node.node {
-        Some(NodeEnum::String(text)) => Some(&text.sval),
-        _ => None,
-    }
-}
-
-fn constant(node: &Node) -> Option<&str> {
-    match &node.node {
-        Some(NodeEnum::AConst(AConst {
-            val: Some(a_const::Val::Sval(text)),
-            ..
-        })) => Some(&text.sval),
-        _ => None,
-    }
-}
-
-fn is_flag(node: &Node) -> bool {
-    matches!(
-        &node.node,
-        Some(NodeEnum::AConst(AConst {
-            val: Some(a_const::Val::Boolval(_)),
-            ..
-        }))
-    )
-}
-
-fn is_parameter(node: &Node) -> bool {
-    matches!(&node.node, Some(NodeEnum::ParamRef(_)))
-}
-
-/// Advisory locks of the session, such as migration tools hold.
-fn locks_session(function: &str) -> bool {
-    function.contains("advisory_") && !function.contains("_xact") && !function.contains("_unlock")
+/// Advisory locks of the session, such as migration tools hold, and the seed of random().
+fn stays_in_session(function: &str) -> bool {
+    let locks = function.contains("advisory_")
+        && !function.contains("_xact")
+        && !function.contains("_unlock");
+    locks || function == "setseed"
 }
 
 fn mentions_temporary(text: &str, statement: &Statement) -> bool {
@@ -238,7 +201,7 @@ fn mentions_temporary(text: &str, statement: &Statement) -> bool {
         .any(|four| four.eq_ignore_ascii_case(b"temp"))
 }
 
-fn setting(set: &VariableSetStmt) -> Leaves {
+fn setting(set: &VariableSetStmt, class: Class) -> Leaves {
     let kind = VariableSetKind::try_from(set.kind);
     if kind == Ok(VariableSetKind::VarSetMulti) {
         return match set.name.as_str() {
@@ -249,10 +212,21 @@ fn setting(set: &VariableSetStmt) -> Leaves {
     if set.is_local {
         return Leaves::Local;
     }
+    let name = set.name.to_ascii_lowercase();
     match kind {
+        // They pass only with the value that every session has.
+        Ok(VariableSetKind::VarSetValue)
+            if class == Class::Session
+                && matches!(
+                    name.as_str(),
+                    "client_encoding" | "standard_conforming_strings"
+                ) =>
+        {
+            Leaves::Nothing
+        }
         Ok(VariableSetKind::VarResetAll) => Leaves::Settings,
         // Name and kind decide, and only these are sure to be seen again in `pg_settings`.
-        Ok(_) if is_tracked(&set.name.to_ascii_lowercase()) => Leaves::Settings,
+        Ok(_) if is_tracked(&name) => Leaves::Settings,
         _ => Leaves::State,
     }
 }

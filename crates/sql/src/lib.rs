@@ -1,7 +1,7 @@
 //! One SQL text to a [`Reading`]: what its statements are and what they touch. The only crate that names a parser.
 //! It never does I/O, never asks the clock, and never trims, rewrites or re-encodes the text it is given.
 //!
-//! PostgreSQL's own grammar (`pg_query`) says what a statement is; hand-made lists say what of it is harmless. Whatever is
+//! PostgreSQL's own grammar (`pg_query`) says what a statement is; lists judged by hand say what of it is harmless. Whatever is
 //! on no list is [`Class::Opaque`]: down by default.
 //!
 //! ```
@@ -14,16 +14,23 @@
 //! name that a user has overloaded (functions, operators, implicit casts), `a.b` meaning the function call `b(a)`, and what
 //! views, triggers and rules do behind a table.
 
+mod behind;
 mod cache;
 mod caps;
+mod catalog;
 mod class;
+mod columns;
+mod found;
 mod leaves;
 mod lists;
 mod look;
+mod major;
+mod named;
 mod parse;
 mod reader;
 mod reading;
 mod scope;
+mod set_config;
 mod settings;
 mod signal;
 mod statement;
@@ -31,11 +38,12 @@ mod utility;
 mod visit;
 
 pub use caps::{OPERATOR_RUN_MAX, READ_BYTES_MAX};
+pub use catalog::{Catalog, UnknownRow};
 pub use class::{Class, UnknownClass};
+pub use columns::Columns;
 pub use leaves::{TRACKED_SETTINGS, is_tracked};
-pub use parse::{read, unread};
+pub use major::{Major, UnknownMajor};
+pub use named::{Function, Relation};
+pub use parse::{read, read_for, unread};
 pub use reader::{CACHE_BYTES_MAX, CACHED_TEXT_BYTES_MAX, HERE_BYTES_MAX, QUEUE_MAX, Reader};
-pub use reading::{
-    Control, Forgets, Function, Isolation, Leaves, Mention, Pid, Reading, Relation, Signal,
-    Statement,
-};
+pub use reading::{Control, Forgets, Isolation, Leaves, Mention, Pid, Reading, Signal, Statement};

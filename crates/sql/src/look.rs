@@ -4,11 +4,14 @@
 use pg_query::protobuf::{AExprKind, LockClauseStrength, SqlValueFunctionOp, SubLinkType};
 use serde::Serialize;
 
-use crate::lists::functions::{self, Known};
+use crate::behind::Behind;
+use crate::catalog::On;
+use crate::columns::Seen;
+use crate::found::Found;
 use crate::lists::{kinds, names};
 use crate::scope::Scopes;
 use crate::visit::{self, Eye};
-use crate::{Class, Function, Relation, Statement};
+use crate::{Class, Function, Relation};
 
 const LOCKS: &str = "locks rows";
 
@@ -25,7 +28,8 @@ pub(crate) enum Manner {
 
 /// What was found so far.
 #[derive(Debug)]
-pub(crate) struct Look {
+pub(crate) struct Look<'a> {
+    on: On<'a>,
     class: Class,
     why: Option<String>,
     reads: Vec<Named>,
@@ -38,6 +42,10 @@ pub(crate) struct Look {
     /// Schema and name of the RangeVar being walked.
     relation: (String, String),
     scopes: Scopes,
+    seen: Seen,
+    /// The alias of the RangeVar being walked, and whether the column reference being walked has a star.
+    alias: String,
+    star: bool,
 }
 
 /// A relation read, unless its name turns out to be a common table expression's.
@@ -66,39 +74,10 @@ struct Call {
     variadic: bool,
 }
 
-/// What a finished look found.
-#[derive(Debug)]
-pub(crate) struct Found {
-    pub(crate) class: Class,
-    /// Why it has that class, if it is not plain from what it reads and writes.
-    pub(crate) why: Option<String>,
-    pub(crate) reads: Vec<Relation>,
-    pub(crate) writes: Vec<Relation>,
-    pub(crate) functions: Vec<Function>,
-}
-
-impl Found {
-    /// Raises `statement` to what was found and hands it the names. `why` is said where nothing found is stronger.
-    pub(crate) fn into_statement(
-        self,
-        mut statement: Statement,
-        why: impl FnOnce(&Found) -> String,
-    ) -> Statement {
-        statement.why = match &self.why {
-            Some(found) if self.class >= statement.class => found.clone(),
-            _ => why(&self),
-        };
-        statement.class = statement.class.max(self.class);
-        statement.reads = self.reads;
-        statement.writes = self.writes;
-        statement.functions = self.functions;
-        statement
-    }
-}
-
-impl Look {
-    pub(crate) fn new() -> Look {
+impl<'a> Look<'a> {
+    pub(crate) fn new(on: On<'a>) -> Self {
         Look {
+            on,
             class: Class::Read,
             why: None,
             reads: Vec::new(),
@@ -109,11 +88,14 @@ impl Look {
             parts: Vec::new(),
             relation: (String::new(), String::new()),
             scopes: Scopes::default(),
+            seen: Seen::default(),
+            alias: String::new(),
+            star: false,
         }
     }
 
     /// Looks at one part of a statement.
-    pub(crate) fn part<T: Serialize + ?Sized>(mut self, node: &T, manner: Manner) -> Look {
+    pub(crate) fn part<T: Serialize + ?Sized>(mut self, node: &T, manner: Manner) -> Self {
         self.manner = manner;
         self.frames.clear();
         if let Err(strange) = visit::walk(node, &mut self) {
@@ -124,21 +106,38 @@ impl Look {
         self
     }
 
-    pub(crate) fn done(self) -> Found {
-        let scopes = self.scopes;
+    pub(crate) fn done(mut self) -> Found {
+        let scopes = std::mem::take(&mut self.scopes);
+        let on = self.on;
         let mut reads: Vec<Relation> = Vec::new();
-        for named in self.reads {
+        for named in std::mem::take(&mut self.reads) {
             let expression = named.relation.schema.is_none()
                 && scopes.names_expression(named.place, &named.relation.name);
             if !expression && !reads.contains(&named.relation) {
                 reads.push(named.relation);
             }
         }
+        let behind = Behind::of(on, reads.iter().chain(&self.writes));
+        if let Some(why) = behind.why {
+            self.raise(behind.class, || why);
+        }
+        for function in behind.functions {
+            if !self.functions.contains(&function) {
+                self.functions.push(function);
+            }
+        }
+        if !reads.is_empty()
+            && let Some(cast) = on.hidden_cast()
+        {
+            self.raise(Class::Opaque, || format!("may convert by {cast}()"));
+        }
         Found {
             class: self.class,
             why: self.why,
             reads,
             writes: self.writes,
+            columns: self.on.columns(&self.seen),
+            behind: behind.relations.into_iter().collect(),
             functions: self.functions,
         }
     }
@@ -181,6 +180,13 @@ impl Look {
         in_from && parts == ["unnest"]
     }
 
+    /// Whether the innermost struct is of this kind, and at this field.
+    fn is_in(&self, kind: &str, field: &str) -> bool {
+        self.frames
+            .last()
+            .is_some_and(|it| (it.kind, it.field) == (kind, field))
+    }
+
     fn function(&mut self, parts: &[String], call: Call) {
         let args = call.args + if call.within_group { call.ordered } else { 0 };
         let Some((name, schema)) = parts.split_last() else {
@@ -194,19 +200,10 @@ impl Look {
             name: name.clone(),
             args,
         };
-        if self.manner != Manner::Stores {
-            match functions::known(parts, args, call.variadic) {
-                Known::Reads => {}
-                Known::Writes => {
-                    self.raise(Class::Write, || format!("calls {function}(), which writes"));
-                }
-                Known::OtherCount => self.raise(Class::Opaque, || {
-                    format!("calls unknown function {function}() with {args} arguments")
-                }),
-                Known::No => self.raise(Class::Opaque, || {
-                    format!("calls unknown function {function}()")
-                }),
-            }
+        if self.manner != Manner::Stores
+            && let Some((class, why)) = self.on.call(parts, args, call.variadic)
+        {
+            self.raise(class, || why);
         }
         if !self.functions.contains(&function) {
             self.functions.push(function);
@@ -235,6 +232,8 @@ impl Look {
                 | ("MergeStmt", "source_relation"),
             ) => {
                 let place = self.scopes.here();
+                self.seen
+                    .relation(&relation, &std::mem::take(&mut self.alias));
                 self.reads.push(Named { relation, place });
             }
             _ => {
@@ -266,19 +265,19 @@ impl Look {
             "AExpr" | "SubLink" | "SortBy" => {
                 let parts = self.named_by(frame);
                 let nameless = parts.is_empty() && frame.kind != "AExpr";
-                if !nameless && !names::operator(&parts) {
-                    self.unknown(|| format!("uses unknown operator {}", names::written(&parts)));
+                if !nameless && let Some(why) = self.on.operator(&parts) {
+                    self.unknown(|| why);
                 }
             }
             "TypeName" => {
                 let parts = self.named_by(frame);
-                if !names::data_type(&parts) {
-                    self.unknown(|| format!("casts to unknown type {}", names::written(&parts)));
+                if let Some(why) = self.on.data_type(&parts, self.on) {
+                    self.unknown(|| why);
                 }
             }
             "RangeTableSample" => {
                 let parts = self.named_by(frame);
-                if !names::sampling(&parts) {
+                if !self.on.sampling(&parts) {
                     self.unknown(|| {
                         format!("samples by unknown method {}", names::written(&parts))
                     });
@@ -286,14 +285,17 @@ impl Look {
             }
             "ColumnRef" | "AIndirection" => {
                 let parts = self.named_by(frame);
+                if frame.kind == "ColumnRef" {
+                    self.seen.refer(&parts, std::mem::take(&mut self.star));
+                }
                 // Of `schema.table.name` only the last can be a function; alone it is a column.
                 let fields = match parts.as_slice() {
                     [_, .., last] if frame.kind == "ColumnRef" => std::slice::from_ref(last),
                     [..] if frame.kind == "ColumnRef" => &[],
                     fields => fields,
                 };
-                if let Some(name) = fields.iter().find(|it| names::calls_as_attribute(it)) {
-                    self.unknown(|| format!("may call function {name}() in attribute notation"));
+                if let Some(why) = fields.iter().find_map(|it| self.on.attribute(it)) {
+                    self.unknown(|| why);
                 }
             }
             "RangeVar" => self.relation(),
@@ -309,7 +311,7 @@ impl Look {
     }
 }
 
-impl Eye for Look {
+impl Eye for Look<'_> {
     fn enter(&mut self, kind: &'static str) {
         match kinds::class(kind) {
             Some(Class::Read) => {}
@@ -332,6 +334,9 @@ impl Eye for Look {
             }
         }
         match kind {
+            "AStar" => self.star = true,
+            // Columns that have other names here.
+            "Node" if self.is_in("Alias", "colnames") => self.seen.give_up(),
             "SelectStmt" | "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt" => {
                 self.scopes.statement();
             }
@@ -381,6 +386,27 @@ impl Eye for Look {
             [
                 ..,
                 Frame {
+                    kind: "RangeVar", ..
+                },
+                Frame {
+                    kind: "Alias",
+                    field: "aliasname",
+                    ..
+                },
+            ] => text.clone_into(&mut self.alias),
+            [
+                ..,
+                Frame {
+                    kind: "JoinExpr",
+                    field: "using_clause",
+                    ..
+                },
+                Frame { kind: "Node", .. },
+                Frame { kind: "String", .. },
+            ] => self.seen.refer(&[text.to_owned()], false),
+            [
+                ..,
+                Frame {
                     kind: "CommonTableExpr",
                     field: "ctename",
                     ..
@@ -397,6 +423,7 @@ impl Eye for Look {
         match (frame.kind, frame.field) {
             ("FuncCall", "agg_within_group") => frame.call.within_group = flag,
             ("FuncCall", "func_variadic") => frame.call.variadic = flag,
+            ("JoinExpr", "is_natural") if flag => self.seen.give_up(),
             ("WithClause", "recursive") => self.scopes.recursive(flag),
             ("TypeName", "setof" | "pct_type") if flag => {
                 self.unknown(|| "names a type by a column's".to_owned());

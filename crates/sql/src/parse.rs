@@ -2,11 +2,12 @@
 //! makes the text opaque. It never uses pg_query's own conclusions (names, tables, fingerprints), which are not exhaustive.
 
 use std::ops::Range;
-use std::panic;
+use std::panic::{self, AssertUnwindSafe};
 
 use pg_query::protobuf::{RawStmt, Token};
 use pg_query::{Error, NodeEnum};
 
+use crate::catalog::{Catalog, On};
 use crate::leaves::leaves;
 use crate::{Reading, Statement, caps, statement};
 
@@ -20,14 +21,24 @@ const OPTIONS: i32 = 0;
 /// this stack, and with the limit a 2 MiB one holds every text (`tests/shapes.rs`). Lifting it is later work, and then this
 /// may only run on [`crate::Reader`]'s own threads.
 pub fn read(text: &str) -> Reading {
+    read_for(text, &Catalog::unknown(None))
+}
+
+/// Reads one text as that database would.
+pub fn read_for(text: &str, catalog: &Catalog) -> Reading {
+    read_on(text, On::new(catalog, read_on))
+}
+
+/// Reads a text that the client sent, or one that stands behind what it names.
+pub(crate) fn read_on(text: &str, on: On<'_>) -> Reading {
     if let Some(why) = caps::refusal(text) {
         return Reading::refused(text.len(), why);
     }
-    guarded(text, parsed)
+    guarded(text, |text| parsed(text, on))
 }
 
-fn guarded(text: &str, parse: fn(&str) -> Result<Vec<Statement>, String>) -> Reading {
-    match panic::catch_unwind(|| parse(text)) {
+fn guarded(text: &str, parse: impl Fn(&str) -> Result<Vec<Statement>, String>) -> Reading {
+    match panic::catch_unwind(AssertUnwindSafe(|| parse(text))) {
         Ok(Ok(statements)) => Reading {
             statements,
             why_opaque: None,
@@ -37,7 +48,7 @@ fn guarded(text: &str, parse: fn(&str) -> Result<Vec<Statement>, String>) -> Rea
     }
 }
 
-fn parsed(text: &str) -> Result<Vec<Statement>, String> {
+fn parsed(text: &str, on: On<'_>) -> Result<Vec<Statement>, String> {
     let tree = pg_query::parse(text, OPTIONS)
         .map_err(|error| why(&error))?
         .protobuf;
@@ -47,7 +58,7 @@ fn parsed(text: &str) -> Result<Vec<Statement>, String> {
         let range = range(text, raw, from)?;
         from = range.end;
         let node = raw.stmt.as_ref().and_then(|stmt| stmt.node.as_ref());
-        statements.push(leaves(node, text, statement::judge(node, range)));
+        statements.push(leaves(on, node, text, statement::judge(on, node, range)));
     }
     let bodies = tree.stmts.iter().any(holds_statements);
     if (statements.is_empty() || caps::semicolon_inside(text))

@@ -9,8 +9,8 @@ use bytestring::ByteString;
 use futures_channel::oneshot;
 
 use crate::cache::Cache;
-use crate::parse::{read, unread};
-use crate::{READ_BYTES_MAX, Reading};
+use crate::parse::{read_for, unread};
+use crate::{Catalog, READ_BYTES_MAX, Reading};
 
 /// What the cache holds at most, in bytes.
 pub const CACHE_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -37,6 +37,7 @@ pub struct Reader {
 #[derive(Debug)]
 struct Job {
     text: ByteString,
+    catalog: Arc<Catalog>,
     answer: oneshot::Sender<Arc<Reading>>,
 }
 
@@ -57,27 +58,28 @@ impl Reader {
     }
 
     /// The reading of a text that was read before and is still remembered.
-    pub fn known(&self, text: &ByteString) -> Option<Arc<Reading>> {
+    pub fn known(&self, text: &ByteString, catalog: &Catalog) -> Option<Arc<Reading>> {
         if text.len() > CACHED_TEXT_BYTES_MAX {
             None
         } else {
-            self.cache.find(text)
+            self.cache.find(catalog.id(), text)
         }
     }
 
     /// Reads a text on one of the threads. Dropping the future gives up the place in the queue. A full queue and a dead
     /// thread give an opaque reading that says so, and that is not remembered.
-    pub async fn read(&self, text: ByteString) -> Arc<Reading> {
-        if let Some(known) = self.known(&text) {
+    pub async fn read(&self, text: ByteString, catalog: Arc<Catalog>) -> Arc<Reading> {
+        if let Some(known) = self.known(&text, &catalog) {
             return known;
         }
         if text.len() > READ_BYTES_MAX {
             // Refused by its length alone.
-            return Arc::new(read(&text));
+            return Arc::new(read_for(&text, &catalog));
         }
         let (answer, reading) = oneshot::channel();
         match self.queue.try_send(Job {
             text: text.clone(),
+            catalog,
             answer,
         }) {
             Ok(()) => {}
@@ -100,35 +102,35 @@ impl Reader {
     /// milliseconds. Safe on a stack of 2 MiB, since prost's default limit of nested messages bounds the tree
     /// (`tests/shapes.rs` pins both); 256 KiB were enough of an optimised build. Unoptimised, the same hundred levels of
     /// decoding take 1.6 MiB, so there it borrows a thread with a big stack for the while.
-    pub fn read_here(&self, text: &ByteString) -> Option<Arc<Reading>> {
-        if let Some(known) = self.known(text) {
+    pub fn read_here(&self, text: &ByteString, catalog: &Catalog) -> Option<Arc<Reading>> {
+        if let Some(known) = self.known(text, catalog) {
             return Some(known);
         }
         if text.len() > HERE_BYTES_MAX {
             return None;
         }
         if cfg!(debug_assertions) {
-            self.read_aside(text)
+            self.read_aside(text, catalog)
         } else {
-            Some(read_and_keep(text, &self.cache))
+            Some(read_and_keep(text, catalog, &self.cache))
         }
     }
 
-    fn read_aside(&self, text: &str) -> Option<Arc<Reading>> {
+    fn read_aside(&self, text: &str, catalog: &Catalog) -> Option<Arc<Reading>> {
         thread::scope(|scope| {
             let aside = thread::Builder::new().stack_size(STACK_BYTES);
             let reading = aside
-                .spawn_scoped(scope, || read_and_keep(text, &self.cache))
+                .spawn_scoped(scope, || read_and_keep(text, catalog, &self.cache))
                 .ok()?;
             reading.join().ok()
         })
     }
 }
 
-fn read_and_keep(text: &str, cache: &Cache) -> Arc<Reading> {
-    let reading = Arc::new(read(text));
+fn read_and_keep(text: &str, catalog: &Catalog, cache: &Cache) -> Arc<Reading> {
+    let reading = Arc::new(read_for(text, catalog));
     if text.len() <= CACHED_TEXT_BYTES_MAX {
-        cache.keep(text, &reading);
+        cache.keep(catalog.id(), text, &reading);
     }
     reading
 }
@@ -137,15 +139,20 @@ fn work(jobs: &Mutex<Receiver<Job>>, cache: &Cache) {
     loop {
         // The lock is held while waiting: the other threads then wait for it instead, which is the same queue.
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { text, answer }) = job else {
+        let Ok(Job {
+            text,
+            catalog,
+            answer,
+        }) = job
+        else {
             return;
         };
         if answer.is_canceled() {
             continue;
         }
         let reading = cache
-            .find(&text)
-            .unwrap_or_else(|| read_and_keep(&text, cache));
+            .find(catalog.id(), &text)
+            .unwrap_or_else(|| read_and_keep(&text, &catalog, cache));
         // Whoever asked may be gone by now.
         let _ = answer.send(reading);
     }

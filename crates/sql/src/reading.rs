@@ -1,9 +1,8 @@
 //! What one SQL text was read to be: plain data. It never holds a parser's type, and never decides who must sign.
 
-use std::fmt;
 use std::ops::Range;
 
-use crate::Class;
+use crate::{Class, Columns, Function, Relation};
 
 /// One SQL text, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,8 +53,14 @@ impl Reading {
         let statement = |s: &Statement| {
             size_of::<Statement>()
                 + s.why.len()
-                + s.reads.iter().chain(&s.writes).map(relation).sum::<usize>()
+                + s.reads
+                    .iter()
+                    .chain(&s.writes)
+                    .chain(&s.behind)
+                    .map(relation)
+                    .sum::<usize>()
                 + s.functions.iter().map(function).sum::<usize>()
+                + s.columns.weight()
                 + s.setting.as_deref().map_or(0, str::len)
         };
         size_of::<Reading>()
@@ -79,7 +84,12 @@ pub struct Statement {
     pub reads: Vec<Relation>,
     /// The relations it names to change, create, lock or drop; and every relation whose use is not known to be a read.
     pub writes: Vec<Relation>,
-    /// The functions it calls by name.
+    /// The relations behind those that it names: of views, and the partitions and children that have rows of a table.
+    /// Empty where the catalog is not known.
+    pub behind: Vec<Relation>,
+    /// The columns that it may read of them.
+    pub columns: Columns,
+    /// The functions it calls by name, those behind a view included.
     pub functions: Vec<Function>,
     /// Cannot sit in a transaction block (VACUUM, CREATE DATABASE, CONCURRENTLY, ALTER SYSTEM, ...), R86.
     pub outside_transaction: bool,
@@ -170,6 +180,8 @@ impl Statement {
             why: String::new(),
             reads: Vec::new(),
             writes: Vec::new(),
+            behind: Vec::new(),
+            columns: Columns::default(),
             functions: Vec::new(),
             outside_transaction: false,
             ends_transaction: false,
@@ -180,45 +192,6 @@ impl Statement {
             copies_in: false,
             signal: None,
         }
-    }
-}
-
-/// A relation as the text names it, decoded (quoting, case folding and `U&""` undone).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Relation {
-    /// Its schema, if the text says one; else the session's search_path decides.
-    pub schema: Option<String>,
-    /// Its name.
-    pub name: String,
-}
-
-impl fmt::Display for Relation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        qualified(f, self.schema.as_deref(), &self.name)
-    }
-}
-
-/// A function as the text calls it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Function {
-    /// Its schema, if the text says one.
-    pub schema: Option<String>,
-    /// Its name.
-    pub name: String,
-    /// How many arguments the call has (those of WITHIN GROUP counted, VARIADIC as one).
-    pub args: usize,
-}
-
-impl fmt::Display for Function {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        qualified(f, self.schema.as_deref(), &self.name)
-    }
-}
-
-fn qualified(f: &mut fmt::Formatter<'_>, schema: Option<&str>, name: &str) -> fmt::Result {
-    match schema {
-        Some(schema) => write!(f, "{schema}.{name}"),
-        None => f.write_str(name),
     }
 }
 

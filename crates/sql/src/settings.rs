@@ -8,19 +8,53 @@ use pg_query::protobuf::{
 
 use crate::{Class, Control, Isolation};
 
-/// Settings anyone may change for their session: they change no meaning and open no door.
-const HARMLESS: [&str; 10] = [
+/// Settings anyone may change for their session: they open no door. Formats, time-outs, and how the planner goes about it;
+/// row_security can only make a query fail; what changes a meaning is tracked, and on the ticket.
+const HARMLESS: [&str; 41] = [
     "application_name",
     "bytea_output",
+    "check_function_bodies",
     "client_min_messages",
+    "constraint_exclusion",
+    "cursor_tuple_fraction",
     "datestyle",
+    "default_text_search_config",
+    "default_transaction_deferrable",
+    "default_transaction_isolation",
+    "effective_cache_size",
+    "enable_bitmapscan",
+    "enable_hashagg",
+    "enable_hashjoin",
+    "enable_indexonlyscan",
+    "enable_indexscan",
+    "enable_material",
+    "enable_mergejoin",
+    "enable_nestloop",
+    "enable_seqscan",
+    "enable_sort",
+    "escape_string_warning",
     "extra_float_digits",
+    "from_collapse_limit",
+    "geqo",
     "idle_in_transaction_session_timeout",
+    "idle_session_timeout",
     "intervalstyle",
+    "jit",
+    "join_collapse_limit",
     "lock_timeout",
+    "plan_cache_mode",
+    "quote_all_identifiers",
+    "random_page_cost",
+    "row_security",
+    "seq_page_cost",
     "statement_timeout",
+    "synchronize_seqscans",
     "timezone",
+    "transaction_timeout",
+    "xmloption",
 ];
+
+const SEARCH_PATH: &str = "search_path";
 
 /// A setting or transaction statement, judged.
 #[derive(Debug)]
@@ -55,7 +89,7 @@ pub(crate) fn set(statement: &VariableSetStmt) -> Judged {
             one(Class::Session, format!("sets {name}"))
         }
         Ok(VariableSetKind::VarSetDefault | VariableSetKind::VarReset)
-            if HARMLESS.contains(&name.as_str()) =>
+            if is_harmless(&name) || name == SEARCH_PATH =>
         {
             one(Class::Session, format!("resets {name}"))
         }
@@ -65,7 +99,7 @@ pub(crate) fn set(statement: &VariableSetStmt) -> Judged {
         Ok(VariableSetKind::VarSetDefault | VariableSetKind::VarReset) => {
             one(Class::Admin, format!("resets {name}"))
         }
-        Ok(VariableSetKind::VarResetAll) => Judged::new(Class::Admin, "resets every setting"),
+        Ok(VariableSetKind::VarResetAll) => Judged::new(Class::Session, "resets every setting"),
         Ok(VariableSetKind::VarSetMulti) => set_several(statement),
         Ok(VariableSetKind::Undefined) | Err(_) => {
             Judged::new(Class::Opaque, "sets something unknown")
@@ -82,11 +116,47 @@ fn set_several(statement: &VariableSetStmt) -> Judged {
             Judged::new(Class::Session, "sets the transaction's modes")
         }
         ("TRANSACTION", Some(_)) => Judged::new(Class::Admin, "sets the transaction to READ WRITE"),
+        ("SESSION CHARACTERISTICS", Some(modes)) if modes.read_only != Some(false) => {
+            Judged::new(Class::Session, "sets the modes of later transactions")
+        }
         ("SESSION CHARACTERISTICS", _) => {
             Judged::new(Class::Admin, "sets the modes of later transactions")
         }
         (other, _) => Judged::new(Class::Admin, format!("sets {}", other.to_ascii_lowercase())),
     }
+}
+
+/// `set_config(name, value, ...)` with constants, which is a SET in other words.
+pub(crate) fn set_config(name: &str, value: &str) -> Judged {
+    let name = name.to_ascii_lowercase();
+    let (class, why) = match name.as_str() {
+        "client_encoding" if is_utf8(&value.to_ascii_lowercase()) => (Class::Session, "sets"),
+        "standard_conforming_strings" if is_on(&value.to_ascii_lowercase()) => {
+            (Class::Session, "sets")
+        }
+        SEARCH_PATH if leads_nowhere_else(value.split(',').map(element)) => {
+            (Class::Session, "sets")
+        }
+        _ if is_harmless(&name) => (Class::Session, "sets"),
+        _ => (Class::Admin, "sets"),
+    };
+    Judged {
+        setting: Some(name.clone()),
+        ..Judged::new(class, format!("{why} {name}"))
+    }
+}
+
+/// One schema of a search_path as text.
+fn element(text: &str) -> String {
+    let text = text.trim();
+    match text.strip_prefix('"').and_then(|it| it.strip_suffix('"')) {
+        Some(quoted) => quoted.replace("\"\"", "\""),
+        None => text.to_ascii_lowercase(),
+    }
+}
+
+fn is_harmless(name: &str) -> bool {
+    HARMLESS.binary_search(&name).is_ok()
 }
 
 fn allowed(name: &str, values: &[Node]) -> bool {
@@ -95,10 +165,43 @@ fn allowed(name: &str, values: &[Node]) -> bool {
             matches!(values, [value] if word(value).is_some_and(|word| is_utf8(&word)))
         }
         "standard_conforming_strings" => {
-            matches!(values, [value] if word(value).is_some_and(|word| matches!(word.as_str(), "on" | "true" | "yes" | "1")))
+            matches!(values, [value] if word(value).is_some_and(|word| is_on(&word)))
         }
-        _ => HARMLESS.contains(&name) && values.iter().all(is_plain),
+        SEARCH_PATH => {
+            let schemas: Option<Vec<_>> = values.iter().map(schema).collect();
+            schemas.is_some_and(|it| leads_nowhere_else(it.into_iter()))
+        }
+        _ => is_harmless(name) && values.iter().all(is_plain),
     }
+}
+
+/// Whether the built-in names still come first, and temporary ones last (hazards R95): a schema in front of pg_catalog could
+/// hide any function in it.
+fn leads_nowhere_else(schemas: impl Iterator<Item = String>) -> bool {
+    let schemas: Vec<_> = schemas.collect();
+    let last = schemas.len().saturating_sub(1);
+    schemas
+        .iter()
+        .enumerate()
+        .all(|(at, name)| match name.as_str() {
+            "pg_catalog" => at == 0,
+            "pg_temp" => at == last,
+            _ => true,
+        })
+}
+
+fn schema(value: &Node) -> Option<String> {
+    match &value.node {
+        Some(NodeEnum::AConst(AConst {
+            val: Some(a_const::Val::Sval(text)),
+            ..
+        })) => Some(text.sval.clone()),
+        _ => None,
+    }
+}
+
+fn is_on(word: &str) -> bool {
+    matches!(word, "on" | "true" | "yes" | "1")
 }
 
 /// PostgreSQL compares encoding names by their letters and digits alone.

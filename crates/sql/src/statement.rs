@@ -4,20 +4,26 @@ use std::ops::Range;
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    CopyStmt, CreateTableAsStmt, DeclareCursorStmt, Node, PrepareStmt, RangeVar,
+    CopyStmt, CreateTableAsStmt, DeclareCursorStmt, FetchStmt, Node, PrepareStmt, RangeVar,
 };
 
-use crate::look::{Found, Look, Manner};
+use crate::catalog::On;
+use crate::found::Found;
+use crate::look::{Look, Manner};
+use crate::set_config;
 use crate::settings::{self, Judged};
 use crate::signal::signal;
 use crate::utility::{self, Utility};
-use crate::{Class, Relation, Statement};
+use crate::{Class, Function, Relation, Statement};
 
 /// `CURSOR_OPT_HOLD` of parsenodes.h.
 const CURSOR_WITH_HOLD: i32 = 0x20;
 
+/// `AccessShareLock` of lockdefs.h.
+const ACCESS_SHARE: i32 = 1;
+
 /// Judges one statement, which stands at `range` in its text.
-pub(crate) fn judge(node: Option<&NodeEnum>, range: Range<usize>) -> Statement {
+pub(crate) fn judge(on: On<'_>, node: Option<&NodeEnum>, range: Range<usize>) -> Statement {
     let Some(node) = node else {
         return plain(
             Class::Opaque,
@@ -30,43 +36,33 @@ pub(crate) fn judge(node: Option<&NodeEnum>, range: Range<usize>) -> Statement {
         | NodeEnum::InsertStmt(_)
         | NodeEnum::UpdateStmt(_)
         | NodeEnum::DeleteStmt(_)
-        | NodeEnum::MergeStmt(_) => query(node, range),
+        | NodeEnum::MergeStmt(_) => query(on, node, range),
         // The inside decides, with ANALYZE (which runs it) and without (planning runs immutable functions).
         NodeEnum::ExplainStmt(explain) => Statement {
             control: None,
             outside_transaction: false,
-            ..judge(inside(explain.query.as_deref()), range)
+            ..judge(on, inside(explain.query.as_deref()), range)
         },
-        NodeEnum::CopyStmt(copied) => copy(copied, range),
-        NodeEnum::CreateTableAsStmt(create) => create_as(create, range),
-        NodeEnum::DeclareCursorStmt(declare) => declare_cursor(declare, range),
+        NodeEnum::CopyStmt(copied) => copy(on, copied, range),
+        NodeEnum::CreateTableAsStmt(create) => create_as(on, create, range),
+        NodeEnum::DeclareCursorStmt(declare) => declare_cursor(on, declare, range),
         // A cursor is there only if its DECLARE (or the Bind of its portal) was cleared; running it further is as harmless as
         // it was. Whoever fences unsigned reads fences each FETCH again (ruling 10).
-        NodeEnum::FetchStmt(fetch) => {
-            let verb = if fetch.ismove {
-                "moves"
-            } else {
-                "fetches from"
-            };
-            plain(
-                Class::Read,
-                format!("{verb} cursor {}", fetch.portalname),
-                range,
-            )
-        }
+        NodeEnum::FetchStmt(it) => fetch(it, range),
+        NodeEnum::LockStmt(lock) if lock.mode == ACCESS_SHARE => lock_as_reads_do(on, node, range),
         NodeEnum::ClosePortalStmt(_) => plain(Class::Session, "closes a cursor", range),
         NodeEnum::DeallocateStmt(_) => plain(Class::Session, "forgets a prepared statement", range),
-        NodeEnum::PrepareStmt(prepare) => prepared(prepare, range),
+        NodeEnum::PrepareStmt(prepare) => prepared(on, prepare, range),
         NodeEnum::ExecuteStmt(execute) => {
             let why = format!(
                 "runs prepared statement {}, whose text is not here",
                 execute.name
             );
-            seen(node, plain(Class::Opaque, why, range))
+            seen(on, node, plain(Class::Opaque, why, range))
         }
         NodeEnum::DoStmt(_) => plain(Class::Opaque, "runs a code block (DO)", range),
         NodeEnum::CallStmt(_) => {
-            let called = seen(node, plain(Class::Opaque, "calls a procedure", range));
+            let called = seen(on, node, plain(Class::Opaque, "calls a procedure", range));
             let name = called
                 .functions
                 .first()
@@ -84,7 +80,7 @@ pub(crate) fn judge(node: Option<&NodeEnum>, range: Range<usize>) -> Statement {
             ends_transaction: utility::ends_transaction(transaction),
             ..setting(settings::transaction(transaction), range)
         },
-        _ => other(node, range),
+        _ => other(on, node, range),
     }
 }
 
@@ -99,8 +95,11 @@ fn inside(node: Option<&Node>) -> Option<&NodeEnum> {
     node.and_then(|node| node.node.as_ref())
 }
 
-fn query(node: &NodeEnum, range: Range<usize>) -> Statement {
-    let found = Look::new().part(node, Manner::Strict).done();
+fn query(on: On<'_>, node: &NodeEnum, range: Range<usize>) -> Statement {
+    if let Some(set) = set_by_function(on, node, &range) {
+        return set;
+    }
+    let found = Look::new(on).part(node, Manner::Strict).done();
     let statement = Statement {
         signal: signal(node),
         ..Statement::new(Class::Read, range)
@@ -112,17 +111,64 @@ fn query(node: &NodeEnum, range: Range<usize>) -> Statement {
     })
 }
 
+/// A SELECT of set_config is the SET that it amounts to, if the rest of it reads no relation: what sets cannot stand in a fence.
+fn set_by_function(on: On<'_>, node: &NodeEnum, range: &Range<usize>) -> Option<Statement> {
+    let NodeEnum::SelectStmt(select) = node else {
+        return None;
+    };
+    let call = set_config::of(select)?;
+    let judged = settings::set_config(&call.name, &call.value?);
+    let rest = call.rest.map(NodeEnum::SelectStmt);
+    let found = rest.map(|rest| Look::new(on).part(&rest, Manner::Strict).done());
+    if judged.class != Class::Session
+        || found
+            .as_ref()
+            .is_some_and(|it| it.class != Class::Read || !it.reads.is_empty())
+    {
+        return None;
+    }
+    let mut functions = vec![Function {
+        schema: None,
+        name: "set_config".to_owned(),
+        args: 3,
+    }];
+    functions.extend(found.into_iter().flat_map(|it| it.functions));
+    Some(Statement {
+        functions,
+        ..setting(judged, range.clone())
+    })
+}
+
+fn fetch(fetch: &FetchStmt, range: Range<usize>) -> Statement {
+    let verb = if fetch.ismove {
+        "moves"
+    } else {
+        "fetches from"
+    };
+    let why = format!("{verb} cursor {}", fetch.portalname);
+    plain(Class::Read, why, range)
+}
+
+/// LOCK TABLE in the mode that every SELECT takes, as pg_dump has it in front of its reads.
+fn lock_as_reads_do(on: On<'_>, node: &NodeEnum, range: Range<usize>) -> Statement {
+    let mut found = Look::new(on).part(node, Manner::Runs).done();
+    found.reads.append(&mut found.writes);
+    found.into_statement(Statement::new(Class::Read, range), |found| {
+        format!("locks {} as a read does", listed(&found.reads))
+    })
+}
+
 /// Names what an already judged statement holds.
-fn seen(node: &NodeEnum, statement: Statement) -> Statement {
+fn seen(on: On<'_>, node: &NodeEnum, statement: Statement) -> Statement {
     let why = statement.why.clone();
-    Look::new()
+    Look::new(on)
         .part(node, Manner::Stores)
         .done()
         .into_statement(statement, |_| why)
 }
 
-fn create_as(create: &CreateTableAsStmt, range: Range<usize>) -> Statement {
-    let found = Look::new()
+fn create_as(on: On<'_>, create: &CreateTableAsStmt, range: Range<usize>) -> Statement {
+    let found = Look::new(on)
         .part(&create.into, Manner::Runs)
         .part(&create.query, Manner::Strict)
         .done();
@@ -131,8 +177,8 @@ fn create_as(create: &CreateTableAsStmt, range: Range<usize>) -> Statement {
     })
 }
 
-fn declare_cursor(declare: &DeclareCursorStmt, range: Range<usize>) -> Statement {
-    let inner = judge(inside(declare.query.as_deref()), range);
+fn declare_cursor(on: On<'_>, declare: &DeclareCursorStmt, range: Range<usize>) -> Statement {
+    let inner = judge(on, inside(declare.query.as_deref()), range);
     // WITH HOLD runs the query to its end at COMMIT and keeps the rows in the session.
     if declare.options & CURSOR_WITH_HOLD != 0 && inner.class < Class::Admin {
         return Statement {
@@ -145,8 +191,8 @@ fn declare_cursor(declare: &DeclareCursorStmt, range: Range<usize>) -> Statement
 }
 
 /// PREPARE: judged by a person, who sees what its inside names.
-fn prepared(prepare: &PrepareStmt, range: Range<usize>) -> Statement {
-    let inner = judge(inside(prepare.query.as_deref()), range);
+fn prepared(on: On<'_>, prepare: &PrepareStmt, range: Range<usize>) -> Statement {
+    let inner = judge(on, inside(prepare.query.as_deref()), range);
     let why = format!("prepares a statement that {}", inner.why);
     Statement {
         class: Class::Opaque,
@@ -157,9 +203,9 @@ fn prepared(prepare: &PrepareStmt, range: Range<usize>) -> Statement {
     }
 }
 
-fn copy(copy: &CopyStmt, range: Range<usize>) -> Statement {
+fn copy(on: On<'_>, copy: &CopyStmt, range: Range<usize>) -> Statement {
     let named = copy.relation.as_ref().map(relation);
-    let found = Look::new()
+    let found = Look::new(on)
         .part(&copy.query, Manner::Strict)
         .part(&copy.where_clause, Manner::Strict)
         .done();
@@ -217,14 +263,15 @@ fn setting(judged: Judged, range: Range<usize>) -> Statement {
     }
 }
 
-fn other(node: &NodeEnum, range: Range<usize>) -> Statement {
+fn other(on: On<'_>, node: &NodeEnum, range: Range<usize>) -> Statement {
     let Some(Utility { class, why, manner }) = utility::utility(node) else {
         return seen(
+            on,
             node,
             plain(Class::Opaque, "is a statement on no list", range),
         );
     };
-    let mut found = Look::new().part(node, manner).done();
+    let mut found = Look::new(on).part(node, manner).done();
     if let NodeEnum::DropStmt(dropped) = node {
         found.writes.extend(utility::dropped(dropped));
     }

@@ -164,16 +164,12 @@ fn admin(statement: &NodeEnum) -> Option<&'static str> {
         NodeEnum::SecLabelStmt(_) => "sets a security label",
         NodeEnum::AlterSystemStmt(_) => "alters the server's settings",
         NodeEnum::CheckPointStmt(_) => "forces a checkpoint",
-        NodeEnum::DiscardStmt(_) => "discards session state",
-        NodeEnum::ListenStmt(_) => "listens",
-        NodeEnum::UnlistenStmt(_) => "stops listening",
-        NodeEnum::NotifyStmt(_) => "notifies others",
         NodeEnum::LoadStmt(_) => "loads a library",
         _ => return None,
     })
 }
 
-/// Maintenance, and what is a write without being a query.
+/// Maintenance, what is a write without being a query, and what is about the session alone.
 fn upkeep(statement: &NodeEnum) -> Option<(Class, &'static str)> {
     Some(match statement {
         NodeEnum::VacuumStmt(it) if it.is_vacuumcmd => (Class::Maintenance, "vacuums"),
@@ -183,6 +179,10 @@ fn upkeep(statement: &NodeEnum) -> Option<(Class, &'static str)> {
         NodeEnum::RefreshMatViewStmt(_) => (Class::Maintenance, "refreshes a materialized view"),
         NodeEnum::TruncateStmt(_) => (Class::Write, "truncates"),
         NodeEnum::LockStmt(_) => (Class::Write, "locks"),
+        NodeEnum::NotifyStmt(_) => (Class::Write, "notifies others"),
+        NodeEnum::DiscardStmt(_) => (Class::Session, "discards session state"),
+        NodeEnum::ListenStmt(_) => (Class::Session, "listens"),
+        NodeEnum::UnlistenStmt(_) => (Class::Session, "stops listening"),
         // IMMEDIATE runs the deferred triggers now.
         NodeEnum::ConstraintsSetStmt(_) => (Class::Write, "sets when constraints are checked"),
         _ => return None,

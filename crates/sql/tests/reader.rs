@@ -13,7 +13,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use bytestring::ByteString;
-use sql::{CACHED_TEXT_BYTES_MAX, Class, HERE_BYTES_MAX, QUEUE_MAX, READ_BYTES_MAX, Reader};
+use sql::{
+    CACHED_TEXT_BYTES_MAX, Catalog, Class, HERE_BYTES_MAX, QUEUE_MAX, READ_BYTES_MAX, Reader,
+};
 
 struct Unpark(Thread);
 
@@ -21,6 +23,11 @@ impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
         self.0.unpark();
     }
+}
+
+/// Of a database of which nothing is known.
+fn nobody() -> Arc<Catalog> {
+    Arc::new(Catalog::unknown(None))
 }
 
 fn wait<F: Future>(future: F) -> F::Output {
@@ -42,14 +49,20 @@ fn text(text: &str) -> ByteString {
 fn reads_and_remembers() {
     let reader = Reader::start(2).unwrap();
     let select = text("SELECT 1");
-    assert!(reader.known(&select).is_none());
-    let reading = wait(reader.read(select.clone()));
+    assert!(reader.known(&select, &nobody()).is_none());
+    let reading = wait(reader.read(select.clone(), nobody()));
     assert_eq!(reading.class(), Some(Class::Read));
-    assert!(Arc::ptr_eq(&reading, &reader.known(&select).unwrap()));
-    assert!(Arc::ptr_eq(&reading, &reader.read_here(&select).unwrap()));
-    assert!(Arc::ptr_eq(&reading, &wait(reader.read(select))));
+    assert!(Arc::ptr_eq(
+        &reading,
+        &reader.known(&select, &nobody()).unwrap()
+    ));
+    assert!(Arc::ptr_eq(
+        &reading,
+        &reader.read_here(&select, &nobody()).unwrap()
+    ));
+    assert!(Arc::ptr_eq(&reading, &wait(reader.read(select, nobody()))));
     assert_eq!(
-        wait(reader.read(text("SELEC"))).class(),
+        wait(reader.read(text("SELEC"), nobody())).class(),
         Some(Class::Opaque)
     );
 }
@@ -58,18 +71,21 @@ fn reads_and_remembers() {
 fn long_texts_are_not_read_here_and_not_remembered() {
     let reader = Reader::start(0).unwrap();
     let of = |bytes: usize| text(&format!("SELECT '{}'", "x".repeat(bytes - 9)));
-    assert!(reader.read_here(&of(HERE_BYTES_MAX)).is_some());
+    assert!(reader.read_here(&of(HERE_BYTES_MAX), &nobody()).is_some());
     let longer = of(HERE_BYTES_MAX + 1);
-    assert!(reader.read_here(&longer).is_none());
-    wait(reader.read(longer.clone()));
-    assert!(reader.read_here(&longer).is_some(), "known by now");
+    assert!(reader.read_here(&longer, &nobody()).is_none());
+    wait(reader.read(longer.clone(), nobody()));
+    assert!(
+        reader.read_here(&longer, &nobody()).is_some(),
+        "known by now"
+    );
     let uncached = of(CACHED_TEXT_BYTES_MAX + 1);
     assert_eq!(
-        wait(reader.read(uncached.clone())).class(),
+        wait(reader.read(uncached.clone(), nobody())).class(),
         Some(Class::Read)
     );
-    assert!(reader.known(&uncached).is_none());
-    let refused = wait(reader.read(of(READ_BYTES_MAX + 1)));
+    assert!(reader.known(&uncached, &nobody()).is_none());
+    let refused = wait(reader.read(of(READ_BYTES_MAX + 1), nobody()));
     assert_eq!(refused.class(), Some(Class::Opaque));
 }
 
@@ -79,7 +95,7 @@ fn a_full_queue_is_opaque_at_once_and_dropping_frees_it() {
     let slow = text(&"SELECT 1;".repeat(25_000));
     let mut context = Context::from_waker(Waker::noop());
     let mut waiting: Vec<_> = (0..QUEUE_MAX + 8)
-        .map(|_| Box::pin(reader.read(slow.clone())))
+        .map(|_| Box::pin(reader.read(slow.clone(), nobody())))
         .collect();
     let full = waiting
         .iter_mut()
@@ -95,7 +111,7 @@ fn a_full_queue_is_opaque_at_once_and_dropping_frees_it() {
     // Nobody waits any more: the thread skips them, and the next one is read.
     drop(waiting);
     let reading = loop {
-        let reading = wait(reader.read(text("SELECT 2")));
+        let reading = wait(reader.read(text("SELECT 2"), nobody()));
         if reading.why_opaque.is_none() {
             break reading;
         }
@@ -108,7 +124,10 @@ fn a_full_queue_is_opaque_at_once_and_dropping_frees_it() {
 fn deep_texts_on_its_own_threads_and_here() {
     let reader = Reader::start(1).unwrap();
     let deep = text(&format!("SELECT 1{}", "+1".repeat(60_000)));
-    assert_eq!(wait(reader.read(deep)).class(), Some(Class::Opaque));
+    assert_eq!(
+        wait(reader.read(deep, nobody())).class(),
+        Some(Class::Opaque)
+    );
     let here = thread::Builder::new().stack_size(2 * 1024 * 1024);
     let reader2 = reader.clone();
     let work = move || {
@@ -116,14 +135,14 @@ fn deep_texts_on_its_own_threads_and_here() {
             "SELECT {}1",
             "1+".repeat((HERE_BYTES_MAX - 9) / 2)
         ));
-        reader2.read_here(&deep).unwrap().class()
+        reader2.read_here(&deep, &nobody()).unwrap().class()
     };
     assert_eq!(
         here.spawn(work).unwrap().join().unwrap(),
         Some(Class::Opaque)
     );
     assert_eq!(
-        wait(reader.read(text("SELECT 3"))).class(),
+        wait(reader.read(text("SELECT 3"), nobody())).class(),
         Some(Class::Read)
     );
 }
@@ -134,7 +153,7 @@ fn it_is_a_handle() {
     fn sendable<T: Send>(_: T) {}
     let reader = Reader::start(1).unwrap();
     handle(&reader);
-    sendable(reader.read(text("SELECT 1")));
+    sendable(reader.read(text("SELECT 1"), nobody()));
 }
 
 /// A caller's stack is not ours: what was used of it already does not matter.
@@ -163,7 +182,7 @@ fn short_texts_are_read_here_on_a_small_stack() {
                     open.repeat(levels),
                     close.repeat(levels)
                 ));
-                assert!(reader.read_here(&deep).is_some());
+                assert!(reader.read_here(&deep, &nobody()).is_some());
             }
         }
     };

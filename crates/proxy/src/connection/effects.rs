@@ -4,16 +4,18 @@ use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytestring::ByteString;
 use gate::{
     Cargo, Clearance, Entry, Journal, PrincipalId, Request, Settings, TenantId, Tickets, claim,
 };
 use pool::{Borrower, CheckoutError, Lease};
 use session::{Checkout, Destination, Effect, Fault, Input, Leased, Settlement, Verdict};
-use sql::Reading;
+use sql::{Catalog, Reading};
 
 use super::{Answer, Connection};
 use crate::console;
 use crate::gatekeeper::checkout_fault;
+use crate::knowledge::may_change;
 use crate::socket::{GOODBYE, Parting};
 use crate::world::World;
 
@@ -46,6 +48,11 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
                 tokio::task::spawn_local(async move { keeper.leave(ticket, pid, withdraw).await });
             }
             Effect::Checkin(disposition, surface) => {
+                if std::mem::take(&mut self.changes_catalog)
+                    && let Some(lanes) = &self.lanes
+                {
+                    lanes.knowledge.outdate();
+                }
                 if let Some(mut lease) = self.lease.take() {
                     lease.upstream().put_surface(surface);
                     lease.checkin(disposition);
@@ -94,28 +101,46 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
         });
     }
 
-    fn read_texts(&mut self, texts: Vec<bytestring::ByteString>) {
-        let here = texts.iter().map(|text| text.len()).sum::<usize>() <= sql::HERE_BYTES_MAX;
-        let reader = &self.keeper.reader;
-        let read = |text| {
-            if here {
-                reader.read_here(text)
-            } else {
-                reader.known(text)
-            }
+    /// Texts are read against what is known of the tenant's catalog, which is read first where it must be.
+    fn read_texts(&mut self, texts: Vec<ByteString>) {
+        let Some(lanes) = self.lanes.clone() else {
+            return self.tell(Input::Readings(Vec::new()));
         };
-        let known: Option<Vec<Arc<Reading>>> = texts.iter().map(read).collect();
-        if let Some(readings) = known {
+        let (now, current) = (self.keeper.world.now(), lanes.knowledge.current());
+        if let Some(catalog) = &current
+            && let Some(readings) = self.readings(&texts, catalog)
+        {
+            if lanes.knowledge.is_old(now) {
+                tokio::task::spawn_local(async move { lanes.knowledge.read(now).await });
+            }
             return self.tell(Input::Readings(readings));
         }
         let reader = self.keeper.reader.clone();
         self.later(async move {
+            let catalog = match current {
+                Some(catalog) => catalog,
+                None => lanes.knowledge.read(now).await,
+            };
             let mut readings = Vec::with_capacity(texts.len());
             for text in texts {
-                readings.push(reader.read(text).await);
+                readings.push(reader.read(text, Arc::clone(&catalog)).await);
             }
             Answer::Input(Input::Readings(readings))
         });
+    }
+
+    /// The readings of texts that are known or short.
+    fn readings(&self, texts: &[ByteString], catalog: &Catalog) -> Option<Vec<Arc<Reading>>> {
+        let here = texts.iter().map(|text| text.len()).sum::<usize>() <= sql::HERE_BYTES_MAX;
+        let reader = &self.keeper.reader;
+        let read = |text| {
+            if here {
+                reader.read_here(text, catalog)
+            } else {
+                reader.known(text, catalog)
+            }
+        };
+        texts.iter().map(read).collect()
     }
 
     fn ask(&mut self, request: &Arc<Request>) {
@@ -190,17 +215,31 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
     }
 
     fn claim(&mut self, clearance: Clearance) {
+        self.changes_catalog |= may_change(clearance.request());
         let tickets = self.keeper.tickets.clone();
         self.later(async move { Answer::Input(Input::Claimed(claim(&tickets, clearance).await)) });
     }
 
     fn write(&mut self, entry: Entry) {
+        self.outdate(&entry);
         let journal = self.keeper.journal.clone();
         self.later(async move { Answer::Input(Input::Written(journal.write(entry).await)) });
     }
 
+    /// Whatever ends after something that may change the catalog may be what made the change seen.
+    fn outdate(&self, entry: &Entry) {
+        let ends = matches!(entry, Entry::Outcome { .. } | Entry::TransactionEnd { .. });
+        if self.changes_catalog
+            && ends
+            && let Some(lanes) = &self.lanes
+        {
+            lanes.knowledge.outdate();
+        }
+    }
+
     /// Nothing goes up behind an entry that was not written (DESIGN principle 9).
     fn note(&mut self, entry: Entry) {
+        self.outdate(&entry);
         if self.keeper.journal.note(&entry).is_err() {
             let keeper = Rc::clone(&self.keeper);
             self.later(async move { Answer::Noted(keeper.note_late(entry).await) });

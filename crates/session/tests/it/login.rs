@@ -65,7 +65,7 @@ fn what_reaches_around_the_gate_is_refused_before_anything_is_asked() {
         ("options", "-c role=postgres", "42501"),
         ("options", "-c app.tenant=b", "42501"),
         ("client_encoding", "SJIS", "0A000"),
-        ("nonsense", "1", "42704"),
+        ("nonsense", "1", "42501"),
     ] {
         let mut world = connect(&[(name, value)]);
         world.run();

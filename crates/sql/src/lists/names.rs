@@ -1,13 +1,19 @@
-//! PostgreSQL's own operators, types and sampling methods, by name (from `pg_operator` and `pg_type` of 15). It never lists
-//! an extension's.
+//! PostgreSQL's own operators, types and sampling methods, by name and major. It never lists an extension's.
+//!
+//! `data/operators.txt`, `types.txt` and `samplings.txt` are generated (`make functions`): `name majors`, and then the
+//! functions behind it, which are all judged harmless.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// Operators, and the words that stand in an operator's place in the tree.
-const OPERATORS: &str = "!! !~ !~* !~~ !~~* # ## #- #> #>> % & && &< &<| &> * *< *<= *<> *= *> *>= + - -> ->> -|- / < <-> \
-    << <<= <<| <= <> <@ <^ = > >= >> >>= >^ ? ?# ?& ?- ?-| ?| ?|| @ @-@ @> @? @@ @@@ ^ ^@ | |&> |/ |>> || ||/ ~ ~* ~<=~ ~<~ \
-    ~= ~>=~ ~>~ ~~ ~~*";
+use super::lines::{Majors, lines};
+use crate::Major;
+
+const OPERATORS: &str = include_str!("../../data/operators.txt");
+const TYPES: &str = include_str!("../../data/types.txt");
+const SAMPLINGS: &str = include_str!("../../data/samplings.txt");
+
+/// Words that stand in an operator's place in the tree.
 const OPERATOR_WORDS: [&str; 4] = [
     "BETWEEN",
     "NOT BETWEEN",
@@ -15,34 +21,43 @@ const OPERATOR_WORDS: [&str; 4] = [
     "NOT BETWEEN SYMMETRIC",
 ];
 
-static KNOWN_OPERATORS: LazyLock<HashSet<&str>> =
-    LazyLock::new(|| OPERATORS.split_whitespace().chain(OPERATOR_WORDS).collect());
-static KNOWN_TYPES: LazyLock<HashSet<&str>> = LazyLock::new(|| TYPES.split_whitespace().collect());
+type Table = LazyLock<HashMap<&'static str, Majors>>;
 
-/// Base, range and multirange types. Domains and enums are not here: a domain's CHECK runs on a cast.
-const TYPES: &str = "aclitem bit bool box bpchar bytea char cid cidr circle date datemultirange daterange float4 float8 inet \
-    int2 int2vector int4 int4multirange int4range int8 int8multirange int8range interval json jsonb jsonpath line lseg macaddr \
-    macaddr8 money name numeric nummultirange numrange oid oidvector path pg_lsn pg_node_tree pg_snapshot point polygon \
-    refcursor regclass regcollation regconfig regdictionary regnamespace regoper regoperator regproc regprocedure regrole \
-    regtype text tid time timestamp timestamptz timetz tsmultirange tsquery tsrange tstzmultirange tstzrange tsvector \
-    txid_snapshot uuid varbit varchar xid xid8 xml";
+static KNOWN_OPERATORS: Table = LazyLock::new(|| table(OPERATORS));
+/// Base, range and multirange types, and arrays of these. Domains, enums and rows are not here: a domain's CHECK runs on a cast.
+static KNOWN_TYPES: Table = LazyLock::new(|| table(TYPES));
+static KNOWN_SAMPLINGS: Table = LazyLock::new(|| table(SAMPLINGS));
 
 /// Whether these are the parts of a built-in operator's name.
-pub(crate) fn operator(parts: &[String]) -> bool {
-    bare(parts).is_some_and(|name| KNOWN_OPERATORS.contains(name))
+pub(crate) fn operator(parts: &[String], major: Major) -> bool {
+    bare(parts).is_some_and(|name| OPERATOR_WORDS.contains(&name))
+        || knows(&KNOWN_OPERATORS, parts, major)
 }
 
 /// Whether these are the parts of a built-in type's name, or of its array's (`_text`).
-pub(crate) fn data_type(parts: &[String]) -> bool {
-    bare(parts).is_some_and(|name| {
-        let element = name.strip_prefix('_').unwrap_or(name);
-        KNOWN_TYPES.contains(element)
-    })
+pub(crate) fn data_type(parts: &[String], major: Major) -> bool {
+    knows(&KNOWN_TYPES, parts, major)
 }
 
 /// Whether these are the parts of a built-in sampling method's name.
-pub(crate) fn sampling(parts: &[String]) -> bool {
-    bare(parts).is_some_and(|name| matches!(name, "system" | "bernoulli"))
+pub(crate) fn sampling(parts: &[String], major: Major) -> bool {
+    knows(&KNOWN_SAMPLINGS, parts, major)
+}
+
+fn knows(table: &Table, parts: &[String], major: Major) -> bool {
+    bare(parts)
+        .and_then(|name| table.get(name))
+        .is_some_and(|majors| majors.contains(major))
+}
+
+fn table(text: &'static str) -> HashMap<&'static str, Majors> {
+    let named = |words: Vec<&'static str>| {
+        let [name, majors, ..] = words.as_slice() else {
+            return None;
+        };
+        Some((*name, Majors::written(majors)?))
+    };
+    lines(text).filter_map(named).collect()
 }
 
 /// The last part, of a name that is unqualified or of pg_catalog.
@@ -74,27 +89,6 @@ pub(crate) fn holds_name(kind: &str, field: &str) -> bool {
     )
 }
 
-/// Whether `a.NAME` and `(a).NAME` may be a call of a built-in function that a read may not call:
-/// attribute notation calls any function of one argument (the manual, section 8.16.5). These are the
-/// volatile and stable ones of `pg_proc` that do more than convert, by name or by family. A user's own
-/// function cannot be told from a column here; what it may do is for the server's fence.
-pub(crate) fn calls_as_attribute(name: &str) -> bool {
-    const FAMILIES: [&str; 5] = ["pg_", "lo_", "dblink", "binary_upgrade_", "brin_"];
-    const NAMES: [&str; 8] = [
-        "amvalidate",
-        "currval",
-        "gin_clean_pending_list",
-        "nextval",
-        "setseed",
-        "ts_stat",
-        "txid_status",
-        "xpath_table",
-    ];
-    FAMILIES.iter().any(|family| name.starts_with(family))
-        || name.ends_with("_validator")
-        || NAMES.contains(&name)
-}
-
 /// The kinds of `holds_name`.
 pub(crate) fn owns_names(kind: &str) -> bool {
     matches!(
@@ -108,4 +102,44 @@ pub(crate) fn owns_names(kind: &str) -> bool {
             | "ColumnRef"
             | "AIndirection"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(name: &str) -> Vec<String> {
+        name.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_line_is_well_formed_and_named_once() {
+        for text in [OPERATORS, TYPES, SAMPLINGS] {
+            assert_eq!(lines(text).count(), table(text).len());
+            assert!(lines(text).is_sorted(), "not as `make functions` writes it");
+        }
+    }
+
+    #[test]
+    fn majors_decide() {
+        let on = |major| Major::new(major).unwrap();
+        assert!(operator(&parts("pg_catalog ||"), Major::OLDEST));
+        assert!(operator(&parts("@"), Major::GRAMMAR));
+        assert!(!operator(&parts("public ||"), Major::OLDEST));
+        assert!(!operator(&parts("@!@"), Major::OLDEST));
+        assert!(data_type(&parts("_int4multirange"), on(14)));
+        for other in [
+            "cardinal_number",
+            "record",
+            "pg_class",
+            "_pg_class",
+            "cstring",
+            "unknown",
+            "__text",
+        ] {
+            assert!(!data_type(&parts(other), on(18)), "{other}");
+        }
+        assert!(sampling(&parts("bernoulli"), on(14)));
+        assert!(!sampling(&parts("system_rows"), on(14)));
+    }
 }

@@ -1,0 +1,455 @@
+//! What a database's own catalog says of the names that a text may use: functions, operators, types, casts and relations
+//! that PostgreSQL did not bring. It is told rows of text and asks nobody; what it was not told is not there.
+//!
+//! A user's function passes if its owner declared that it writes nothing and runs with the caller's rights, in a language
+//! whose server holds it to that: SQL and PL/pgSQL run a stable function's own statements read-only, and what those call is
+//! caught by the fence. A function in C does what it likes, so only an immutable one passes (`crosstab` is stable and runs
+//! the text that it is given).
+
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::columns::{Columns, Seen};
+use crate::lists::functions::{self, Kind, Known};
+use crate::lists::names;
+use crate::{Class, Major, Reading, Relation};
+
+/// One database, as far as it is known. Every one that is made is another: see [`Catalog::id`].
+#[derive(Debug)]
+pub struct Catalog {
+    id: u64,
+    major: Option<Major>,
+    functions: HashMap<String, Vec<UserFunction>>,
+    operators: HashMap<String, Vec<UserOperator>>,
+    types: HashMap<String, Vec<UserType>>,
+    relations: HashMap<String, Vec<UserRelation>>,
+    /// Casts that nobody writes and that may do more than convert.
+    casts: Vec<String>,
+    /// Those that somebody writes, by the type that they lead to.
+    casts_to: HashMap<String, String>,
+}
+
+/// A catalog, and how far behind the text that a client sent one looks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct On<'a> {
+    catalog: &'a Catalog,
+    depth: usize,
+    /// Whoever reads a text of the catalog's own.
+    read: fn(&str, On<'_>) -> Reading,
+}
+
+/// Views behind views behind a text; what is deeper is not looked at.
+const DEPTH_MAX: usize = 16;
+
+impl<'a> On<'a> {
+    pub(crate) fn new(catalog: &'a Catalog, read: fn(&str, On<'_>) -> Reading) -> Self {
+        On {
+            catalog,
+            depth: 0,
+            read,
+        }
+    }
+
+    /// A text of the catalog's own, read; none where it is too far behind, or behind itself.
+    pub(crate) fn read(self, text: &str) -> Option<Reading> {
+        let depth = self.depth + 1;
+        (depth <= DEPTH_MAX).then(|| (self.read)(text, On { depth, ..self }))
+    }
+
+    /// A cast that nobody writes and that may do more than convert, if there is one.
+    pub(crate) fn hidden_cast(self) -> Option<&'a str> {
+        self.catalog.casts.first().map(String::as_str)
+    }
+
+    /// What may stand behind this name; nothing where nobody knows.
+    pub(crate) fn behind(self, relation: &Relation) -> Vec<&'a RelationKind> {
+        let named = self
+            .catalog
+            .relations
+            .get(&relation.name)
+            .into_iter()
+            .flatten();
+        let fits = |it: &&UserRelation| {
+            relation
+                .schema
+                .as_ref()
+                .is_none_or(|schema| *schema == it.schema)
+        };
+        named.filter(fits).map(|it| &it.kind).collect()
+    }
+}
+
+impl Deref for On<'_> {
+    type Target = Catalog;
+
+    fn deref(&self) -> &Catalog {
+        self.catalog
+    }
+}
+
+/// Whether something of the user's may run where only reads may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Harm {
+    /// It may.
+    None,
+    /// It may not, for this reason: a phrase that follows its name.
+    Because(&'static str),
+}
+
+#[derive(Debug)]
+struct UserFunction {
+    schema: String,
+    args_min: usize,
+    /// None: variadic.
+    args_max: Option<usize>,
+    harm: Harm,
+}
+
+#[derive(Debug)]
+struct UserOperator {
+    schema: String,
+    harm: Harm,
+}
+
+/// A type that is not PostgreSQL's own.
+#[derive(Debug)]
+struct UserType {
+    schema: String,
+    /// What a cast to it may run: none, or the CHECKs of a domain as SQL.
+    casts: Casts,
+}
+
+#[derive(Debug)]
+enum Casts {
+    /// Nothing but the type's own input.
+    Plain,
+    /// These conditions.
+    Checks(String),
+    /// Nobody knows.
+    Unknown,
+}
+
+/// A relation that is not PostgreSQL's own.
+#[derive(Debug)]
+struct UserRelation {
+    schema: String,
+    kind: RelationKind,
+}
+
+/// What stands behind a relation's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum RelationKind {
+    /// Rows of its own, or of its partitions.
+    Table,
+    /// A query.
+    View(String),
+    /// Something that this wrapper of foreign data answers.
+    Foreign(String),
+    /// Rows of this one, too: a partition, or a child.
+    Parent(Relation),
+}
+
+/// A row that says nothing known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unexpected row of a catalog: {0}")]
+pub struct UnknownRow(String);
+
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+impl Catalog {
+    /// Of a database of which nothing is known but, perhaps, its server's major.
+    pub fn unknown(major: Option<Major>) -> Catalog {
+        Catalog {
+            id: 0,
+            major,
+            functions: HashMap::new(),
+            operators: HashMap::new(),
+            types: HashMap::new(),
+            relations: HashMap::new(),
+            casts: Vec::new(),
+            casts_to: HashMap::new(),
+        }
+    }
+
+    /// From the rows of the catalog query: kind, schema, name, and two facts that depend on the kind.
+    ///
+    /// | kind | facts |
+    /// |---|---|
+    /// | `function` | `min max` or `min *` arguments; `volatility language definer` |
+    /// | `operator` | -; `volatility language definer` of its function |
+    /// | `type` | `typtype`; the CHECKs of a domain, joined by AND |
+    /// | `cast` | `castcontext typname` of its target; `volatility language definer` of its function |
+    /// | `relation` | `relkind`; the query of a view, the wrapper of a foreign table |
+    /// | `child` | schema and name of what has rows of it |
+    pub fn of_rows<'a>(
+        major: Option<Major>,
+        rows: impl IntoIterator<Item = [&'a str; 5]>,
+    ) -> Result<Catalog, UnknownRow> {
+        let mut catalog = Catalog {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            ..Catalog::unknown(major)
+        };
+        for row in rows {
+            catalog
+                .tell(row)
+                .ok_or_else(|| UnknownRow(row.join(", ")))?;
+        }
+        Ok(catalog)
+    }
+
+    fn tell(&mut self, [kind, schema, name, first, second]: [&str; 5]) -> Option<()> {
+        let (schema, key) = (schema.to_owned(), name.to_owned());
+        match kind {
+            "function" => {
+                let (min, max) = first.split_once(' ')?;
+                let args_max = match max {
+                    "*" => None,
+                    max => Some(max.parse().ok()?),
+                };
+                let args_min = min.parse().ok()?;
+                let harm = harm(second)?;
+                self.functions.entry(key).or_default().push(UserFunction {
+                    schema,
+                    args_min,
+                    args_max,
+                    harm,
+                });
+            }
+            "operator" => {
+                let harm = harm(second)?;
+                let operator = UserOperator { schema, harm };
+                self.operators.entry(key).or_default().push(operator);
+            }
+            "type" => {
+                let casts = match first {
+                    "e" | "c" | "r" | "m" | "b" => Casts::Plain,
+                    "d" if second.is_empty() => Casts::Plain,
+                    "d" => Casts::Checks(second.to_owned()),
+                    _ => Casts::Unknown,
+                };
+                self.types
+                    .entry(key)
+                    .or_default()
+                    .push(UserType { schema, casts });
+            }
+            "cast" => {
+                let (context, target) = first.split_once(' ')?;
+                let function = format!("{schema}.{name}");
+                match (harm(second)?, context) {
+                    (Harm::None, _) => {}
+                    (Harm::Because(_), "e") => {
+                        _ = self.casts_to.insert(target.to_owned(), function);
+                    }
+                    (Harm::Because(_), _) => self.casts.push(function),
+                }
+            }
+            "relation" | "child" => {
+                let kind = match (kind, first) {
+                    ("child", _) => RelationKind::Parent(Relation {
+                        schema: Some(first.to_owned()),
+                        name: second.to_owned(),
+                    }),
+                    (_, "v") => RelationKind::View(second.to_owned()),
+                    (_, "f") => RelationKind::Foreign(second.to_owned()),
+                    _ => RelationKind::Table,
+                };
+                let relation = UserRelation { schema, kind };
+                self.relations.entry(key).or_default().push(relation);
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// Tells it from every other one: what was read by one must not be taken for what another says.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The server's major, if it is known.
+    pub fn major(&self) -> Option<Major> {
+        self.major
+    }
+
+    /// What a call makes of a statement, and why; nothing if it is harmless.
+    ///
+    /// An unqualified name may mean a user's function even where a built-in one fits, since its argument types may fit better
+    /// (CVE-2018-1058): then the worst of them counts.
+    pub(crate) fn call(
+        &self,
+        parts: &[String],
+        args: usize,
+        variadic: bool,
+    ) -> Option<(Class, String)> {
+        let Some((name, schema)) = parts.split_last() else {
+            return Some((Class::Opaque, "calls a function without a name".to_owned()));
+        };
+        let written = names::written(parts);
+        let built_in = match self.major {
+            Some(major) => functions::known(parts, args, variadic, major),
+            None => functions::known_everywhere(parts, args, variadic),
+        };
+        let own = self.function(schema, name, args, variadic);
+        let harm = match built_in {
+            Known::Is(kind) => kind
+                .harm()
+                .map(|(class, does)| (class, format!("calls {written}(), which {does}"))),
+            Known::OtherCount | Known::No if own.is_some() => None,
+            Known::OtherCount => {
+                let why = format!("calls unknown function {written}() with {args} arguments");
+                Some((Class::Opaque, why))
+            }
+            Known::No => Some((Class::Opaque, format!("calls unknown function {written}()"))),
+        };
+        let own = own.and_then(|(named, harm)| match harm {
+            Harm::None => None,
+            Harm::Because(why) if named == written => Some(format!("calls {named}(), which {why}")),
+            Harm::Because(why) => Some(format!("may call {named}(), which {why}")),
+        });
+        own.map(|why| (Class::Opaque, why)).max(harm)
+    }
+
+    /// Whether all that such a call may mean is known, and is not the kind of thing that nobody can undo.
+    pub(crate) fn is_known_call(&self, parts: &[String], args: usize) -> bool {
+        let built_in = matches!(
+            functions::known_everywhere(parts, args, false),
+            Known::Is(Kind::Pure | Kind::Catalog | Kind::Session | Kind::Writes)
+        );
+        let own = parts
+            .split_last()
+            .and_then(|(name, schema)| self.function(schema, name, args, false));
+        match own {
+            Some((_, harm)) => harm == Harm::None,
+            None => built_in,
+        }
+    }
+
+    /// Why an operator is not harmless.
+    pub(crate) fn operator(&self, parts: &[String]) -> Option<String> {
+        let (name, schema) = parts.split_last()?;
+        let named = self.operators.get(name).into_iter().flatten();
+        let fits = |it: &&UserOperator| schema.first().is_none_or(|schema| *schema == it.schema);
+        let own = worst(
+            named
+                .filter(fits)
+                .map(|it| (format!("{}.{name}", it.schema), it.harm.clone())),
+        );
+        match own {
+            Some((_, Harm::None)) => None,
+            Some((named, Harm::Because(why))) => {
+                Some(format!("may use operator {named}, which {why}"))
+            }
+            None if self.has(|major| names::operator(parts, major)) => None,
+            None => Some(format!("uses unknown operator {}", names::written(parts))),
+        }
+    }
+
+    /// Why a cast to a type is not harmless.
+    pub(crate) fn data_type(&self, parts: &[String], on: On<'_>) -> Option<String> {
+        let cast = parts.last().and_then(|name| self.casts_to.get(name));
+        if let Some(function) = cast {
+            return Some(format!("may convert by {function}()"));
+        }
+        if self.has(|major| names::data_type(parts, major)) {
+            return None;
+        }
+        let written = names::written(parts);
+        let Some((name, schema)) = parts.split_last() else {
+            return Some("casts to a type without a name".to_owned());
+        };
+        // An array of it has its name behind an underscore.
+        let named = self
+            .types
+            .get(name)
+            .or_else(|| self.types.get(name.strip_prefix('_')?));
+        let mut known = false;
+        for it in named.into_iter().flatten() {
+            if schema.first().is_some_and(|schema| *schema != it.schema) {
+                continue;
+            }
+            known = true;
+            match &it.casts {
+                Casts::Plain => {}
+                Casts::Unknown => {
+                    return Some(format!("casts to {written}, a type of an unknown kind"));
+                }
+                Casts::Checks(checks) => {
+                    let reading = on.read(&format!("SELECT {checks}"));
+                    if reading.and_then(|it| it.class()) != Some(Class::Read) {
+                        return Some(format!("casts to {written}, whose check is not harmless"));
+                    }
+                }
+            }
+        }
+        (!known).then(|| format!("casts to unknown type {written}"))
+    }
+
+    /// Whether these are the parts of a known sampling method's name.
+    pub(crate) fn sampling(&self, parts: &[String]) -> bool {
+        self.has(|major| names::sampling(parts, major))
+    }
+
+    /// Why `a.NAME` and `(a).NAME` may do more than read: attribute notation calls functions of one argument.
+    pub(crate) fn attribute(&self, name: &str) -> Option<String> {
+        if functions::calls_as_attribute(name) {
+            return Some(format!("may call function {name}() in attribute notation"));
+        }
+        match self.function(&[], name, 1, false)? {
+            (_, Harm::None) => None,
+            (named, Harm::Because(why)) => Some(format!(
+                "may call {named}() in attribute notation, which {why}"
+            )),
+        }
+    }
+
+    /// Whether the server has it; where its major is not known, whether all have it: on one that lacks it, it may be a user's.
+    fn has(&self, has: impl Fn(Major) -> bool) -> bool {
+        match self.major {
+            Some(major) => has(major),
+            None => Major::ALL.into_iter().all(has),
+        }
+    }
+
+    /// The columns that were named; nothing is proven where a user's function may be written like a column.
+    pub(crate) fn columns(&self, seen: &Seen) -> Columns {
+        if self.id == 0 {
+            return Columns::default();
+        }
+        seen.columns(|name| self.function(&[], name, 1, false).is_some())
+    }
+
+    /// The worst of the user's functions that such a call may mean; none if there is none.
+    fn function(
+        &self,
+        schema: &[String],
+        name: &str,
+        args: usize,
+        variadic: bool,
+    ) -> Option<(String, Harm)> {
+        let fits = |it: &&UserFunction| {
+            let count = it.args_min <= args && it.args_max.is_none_or(|max| args <= max);
+            schema.first().is_none_or(|schema| *schema == it.schema) && (count || variadic)
+        };
+        let named = self.functions.get(name)?.iter().filter(fits);
+        worst(named.map(|it| (format!("{}.{name}", it.schema), it.harm.clone())))
+    }
+}
+
+/// `volatility language definer`, as in `s plpgsql f`.
+fn harm(facts: &str) -> Option<Harm> {
+    let mut words = facts.split(' ');
+    let (volatility, language, definer) = (words.next()?, words.next()?, words.next()?);
+    Some(match (volatility, language, definer) {
+        ("v", ..) => Harm::Because("is volatile"),
+        (_, _, "t") => Harm::Because("runs with its owner's rights"),
+        ("i" | "s", "sql" | "plpgsql", "f") | ("i", "c" | "internal", "f") => Harm::None,
+        ("s", "c" | "internal", "f") => Harm::Because("is in C and not immutable"),
+        ("i" | "s", _, "f") => Harm::Because("is in a language that may do anything"),
+        _ => return None,
+    })
+}
+
+fn worst(all: impl Iterator<Item = (String, Harm)>) -> Option<(String, Harm)> {
+    all.reduce(|worst, next| if worst.1 == Harm::None { next } else { worst })
+}

@@ -1,0 +1,113 @@
+//! `SELECT set_config('name', value, false)`, which drivers send where a person would write SET. It says what is set, and what
+//! else the statement holds; it never says whether that is harmless.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{AConst, FuncCall, Node, ResTarget, SelectStmt, a_const};
+
+/// A SELECT of a set_config.
+#[derive(Debug)]
+pub(crate) struct SetConfig {
+    /// The setting, as it is written.
+    pub(crate) name: String,
+    /// The value, if it is a constant and no parameter.
+    pub(crate) value: Option<String>,
+    /// The same statement with a constant in the place of the call, if it holds more than that.
+    pub(crate) rest: Option<Box<SelectStmt>>,
+}
+
+/// The one that this statement is.
+pub(crate) fn of(select: &SelectStmt) -> Option<SetConfig> {
+    let [target] = select.target_list.as_slice() else {
+        return None;
+    };
+    let Some(NodeEnum::ResTarget(target)) = &target.node else {
+        return None;
+    };
+    let Some(NodeEnum::FuncCall(call)) = target.val.as_ref()?.node.as_ref() else {
+        return None;
+    };
+    let (name, value) = arguments(call)?;
+    let bare = SelectStmt {
+        target_list: select.target_list.clone(),
+        limit_option: select.limit_option,
+        op: select.op,
+        ..SelectStmt::default()
+    };
+    let rest = (*select != bare).then(|| {
+        Box::new(SelectStmt {
+            target_list: vec![constant_target(target)],
+            ..select.clone()
+        })
+    });
+    Some(SetConfig { name, value, rest })
+}
+
+/// The name and the value, if the built-in is called with constants and parameters only.
+fn arguments(call: &FuncCall) -> Option<(String, Option<String>)> {
+    match call.funcname.as_slice() {
+        [name] if string(name) == Some("set_config") => {}
+        [schema, name]
+            if string(schema) == Some("pg_catalog") && string(name) == Some("set_config") => {}
+        _ => return None,
+    }
+    let [name, value, local] = call.args.as_slice() else {
+        return None;
+    };
+    let plain = FuncCall {
+        funcname: call.funcname.clone(),
+        args: call.args.clone(),
+        funcformat: call.funcformat,
+        location: call.location,
+        ..FuncCall::default()
+    };
+    let known = (constant(value).is_some() || is_parameter(value))
+        && (is_flag(local) || is_parameter(local));
+    let name = constant(name)?;
+    (known && *call == plain).then(|| (name.to_owned(), constant(value).map(str::to_owned)))
+}
+
+fn constant_target(target: &ResTarget) -> Node {
+    let one = NodeEnum::AConst(AConst {
+        isnull: true,
+        ..AConst::default()
+    });
+    let val = Some(Box::new(Node { node: Some(one) }));
+    let target = ResTarget {
+        val,
+        ..target.clone()
+    };
+    Node {
+        node: Some(NodeEnum::ResTarget(Box::new(target))),
+    }
+}
+
+fn string(node: &Node) -> Option<&str> {
+    match &node.node {
+        Some(NodeEnum::String(text)) => Some(&text.sval),
+        _ => None,
+    }
+}
+
+fn constant(node: &Node) -> Option<&str> {
+    match &node.node {
+        Some(NodeEnum::AConst(AConst {
+            val: Some(a_const::Val::Sval(text)),
+            ..
+        })) => Some(&text.sval),
+        _ => None,
+    }
+}
+
+fn is_flag(node: &Node) -> bool {
+    matches!(
+        &node.node,
+        Some(NodeEnum::AConst(AConst {
+            val: Some(a_const::Val::Boolval(_)),
+            ..
+        }))
+    )
+}
+
+fn is_parameter(node: &Node) -> bool {
+    matches!(&node.node, Some(NodeEnum::ParamRef(_)))
+}
