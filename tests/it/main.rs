@@ -20,6 +20,7 @@ mod conversations;
 mod cves;
 mod drivers;
 mod edge;
+mod explain;
 mod extended;
 mod functions;
 mod fuzz;

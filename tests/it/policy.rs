@@ -1,7 +1,6 @@
 //! Policy: which rule decides what, and that the server refuses what the parser could not see.
 
 use harness::raw::{self, Frame, Raw};
-
 use harness::stage::{Stage, held_raw};
 
 const UPDATE: &str = "update t set note = 'new' where id = 1";
@@ -368,4 +367,88 @@ fn looking_runs_nothing() {
     stage.approve(&ticket);
     assert_eq!(raw::tags(&client.frames_until(b'Z')), "N2DCZ");
     assert_eq!(stage.count("note = 'sneaked'"), "1");
+}
+
+const PERSONAL: &str = "[[rule]]\nname = 'salaries'\nrelation = '*.people.salary'\naccess = 'read'\n\
+                        verdict = 'hold'\nfrom = 'dba'\nuse_within = '10 min'\n";
+
+/// A stage with salaries, and this in front of the usual rules.
+fn with_salaries(rules: &str) -> Stage {
+    let stage = Stage::with(|setup| setup.rules.insert_str(0, rules));
+    stage.database.sql(
+        "create table people (id int, salary int); insert into people values (1, 100), (2, 200)",
+    );
+    stage
+}
+
+/// Reading a column of personal data is a ticket like any other, and what else reads passes.
+#[test]
+fn a_read_of_personal_data_waits_and_then_gives_its_rows() {
+    let stage = with_salaries(PERSONAL);
+    let mut client = stage.raw("alice");
+    client.send(&raw::query("select sum(salary) from people"));
+    let ticket = held_raw(&mut client);
+    assert_eq!(stage.ticket("bob", &ticket, "rule"), "salaries");
+    assert_eq!(stage.ticket("bob", &ticket, "class"), "read");
+    let why = stage.ticket("bob", &ticket, "why");
+    assert!(why.starts_with("reads people.salary"), "{why}");
+    stage.approve(&ticket);
+    let answer = client.frames_until(b'Z');
+    let row = answer.iter().find(|frame| frame.tag == b'D').unwrap();
+    assert_eq!(row.columns(), [Some("300".to_owned())]);
+
+    assert_eq!(raw::tags(&client.query("select * from t")), "TDDDCZ");
+    // Within a batch the statement is named that waits.
+    client.send(&raw::query(
+        "update t set note = 'new' where id = 1; table people",
+    ));
+    let ticket = held_raw(&mut client);
+    let why = stage.ticket("bob", &ticket, "why");
+    let both =
+        "statement 1 of 2: writes t; statement 2 of 2: reads people.salary (rule \"salaries\")";
+    assert!(why.starts_with(both), "{why}");
+}
+
+/// What only observes is held by nobody, and the journal says what would have been.
+#[test]
+fn a_policy_that_observes_writes_down_what_it_would_have_held() {
+    let rules = format!("mode = 'observe'\n{PERSONAL}");
+    let mut stage = with_salaries(&rules);
+    let mut client = stage.raw("alice");
+    assert_eq!(raw::tags(&client.query("select * from t")), "TDDDCZ");
+    assert_eq!(
+        raw::tags(&client.query("select salary from people")),
+        "TDDCZ"
+    );
+    assert_eq!(raw::tags(&client.query(UPDATE)), "CZ");
+    assert_eq!(stage.count("note = 'new'"), "1");
+    // Denials stay denials.
+    let denied = client.query("drop table t");
+    assert_eq!(denied[0].sqlstate(), "ZG001");
+    drop(client);
+    let tickets = stage.psql_console("bob").query("SHOW TICKETS ALL").ok();
+    assert_eq!(tickets.stdout, "");
+    stage.gate.signal("TERM");
+    assert_eq!(stage.gate.wait(), 0);
+
+    let journal = stage.gate.directory().file("state/journal/journal.jsonl");
+    let text = std::fs::read_to_string(journal).unwrap();
+    let observed: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains("\"kind\":\"observed\""))
+        .collect();
+    assert_eq!(observed.len(), 2, "{text}");
+    for (line, words) in observed.iter().zip([
+        [
+            "\"rule\":\"salaries\"",
+            "reads people.salary",
+            "select salary from people",
+        ],
+        ["\"rule\":\"default\"", "writes t", UPDATE],
+    ]) {
+        let needs = "\"needs\":[{\"group\":\"dba\",\"approvals\":1}]";
+        for word in words.iter().chain([&needs]) {
+            assert!(line.contains(word), "{word}: {line}");
+        }
+    }
 }

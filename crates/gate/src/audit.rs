@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::claim::Authority;
+use crate::policy::Need;
 use crate::principal::{PrincipalId, TenantId};
 use crate::request::Request;
 use crate::ticket::{Asked, ClaimId, Parameter, TicketId};
@@ -100,6 +101,23 @@ pub enum Entry {
         pid: u32,
         /// Whether the other session ends.
         terminates: bool,
+    },
+    /// What a policy would have held that only observes; it passed.
+    Observed {
+        /// The session.
+        session: u64,
+        /// Who.
+        principal: PrincipalId,
+        /// Which tenant.
+        tenant: TenantId,
+        /// The rule.
+        rule: Arc<str>,
+        /// Why, in words.
+        why: String,
+        /// The approvals that it would have needed.
+        needs: Vec<Need>,
+        /// What was asked.
+        asked: Vec<Asked>,
     },
     /// A ticket was opened, or one was shared.
     Held {

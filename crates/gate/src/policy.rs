@@ -1,88 +1,47 @@
-//! Rules and what they make of a request. The first rule that matches a statement decides it, no
-//! rule is a hold, the strictest statement decides the request, and approvals add up (DESIGN
-//! ruling 17). It never asks what a statement does: `sql` has read that.
+//! Rules and what they make of a request. The first rule that matches a facet of a statement decides it, no
+//! rule is a hold, the strictest facet decides the request, and approvals add up (DESIGN ruling 17). It never
+//! asks what a statement does: `sql` has read that.
 
-use std::collections::BTreeMap;
+mod filed;
+mod hearing;
+mod index;
+mod names;
+mod owners;
+mod pattern;
+mod rule;
+mod sum;
+mod window;
+
 use std::sync::Arc;
 
 use sql::{Class, Statement};
 
 use crate::apart::{Apart, apart};
-use crate::principal::{Group, Principal, TenantId};
+use crate::principal::Group;
 use crate::request::Request;
+use filed::Filed;
+use hearing::{Heard, Hearing};
+use sum::Sum;
 
-/// Approvals that a hold needs: so many distinct people of a group.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Need {
-    /// The group.
-    pub group: Group,
-    /// How many of them, at least one.
-    pub approvals: u32,
-}
+pub use owners::{Owned, Owners};
+pub use pattern::{FunctionPattern, Glob, NotAPattern, RelationPattern, glob};
+pub use rule::{Access, Need, Rule, Ruling, Terms, Wanted, Whose};
+pub use sum::{DEFAULT_RULE, Denial, Hold, Observed};
+pub use window::{NotAWindow, Window};
 
-/// What a rule says of the statements that it matches.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ruling {
-    /// They pass.
-    Allow,
-    /// They wait for these people.
-    Hold(Need),
-    /// They never run; the sentence tells the requester why.
-    Deny(String),
-}
-
-/// One rule. An empty list matches everything.
-#[derive(Clone, Debug)]
-pub struct Rule {
-    /// Its name, shown to whoever it stops.
-    pub name: Arc<str>,
-    /// Tenants; `*` in a name stands for any characters.
-    pub tenants: Vec<String>,
-    /// Principals by id.
-    pub users: Vec<String>,
-    /// Groups of which the requester is in one.
-    pub groups: Vec<Group>,
-    /// Statement classes.
-    pub classes: Vec<Class>,
-    /// What it says.
-    pub ruling: Ruling,
-}
-
-impl Rule {
-    fn matches(&self, who: &Principal, tenant: &TenantId, class: Class) -> bool {
-        let any = |list: &[String], name: &str| {
-            list.is_empty() || list.iter().any(|pattern| glob(pattern, name))
-        };
-        any(&self.tenants, tenant.as_str())
-            && any(&self.users, who.id.as_str())
-            && (self.groups.is_empty() || self.groups.iter().any(|group| who.in_group(group)))
-            && (self.classes.is_empty() || self.classes.contains(&class))
-    }
-}
-
-/// Whether `name` fits `pattern`, in which `*` stands for any characters.
-pub fn glob(pattern: &str, name: &str) -> bool {
-    let Some((head, tail)) = pattern.split_once('*') else {
-        return pattern == name;
-    };
-    let Some(rest) = name.strip_prefix(head) else {
-        return false;
-    };
-    rest.char_indices()
-        .map(|(at, _)| at)
-        .chain([rest.len()])
-        .any(|at| rest.get(at..).is_some_and(|from| glob(tail, from)))
-}
+/// The name under which transaction control passes (hazards R78).
+const CONTROL_RULE: &str = "transaction control";
+/// The name under which a policy that only observes lets pass what it would have held.
+const OBSERVE_RULE: &str = "observe";
 
 /// The ordered rules and what holds where none matches.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    rules: Vec<Rule>,
+    rules: Filed,
     default: Need,
+    owners: Owners,
+    observes: bool,
 }
-
-/// The name under which the default hold is shown.
-pub const DEFAULT_RULE: &str = "default";
 
 /// What the policy says of a request.
 #[derive(Debug)]
@@ -103,6 +62,7 @@ pub struct Pass {
     pub(crate) request: Arc<Request>,
     pub(crate) rule: Arc<str>,
     fenced: bool,
+    observed: Option<Observed>,
 }
 
 impl Pass {
@@ -116,143 +76,238 @@ impl Pass {
     pub fn rule(&self) -> &Arc<str> {
         &self.rule
     }
+
+    /// What would have held it, did the policy not only observe.
+    pub fn observed(&self) -> Option<&Observed> {
+        self.observed.as_ref()
+    }
 }
 
-/// Why and for whom a request waits.
-#[derive(Clone, Debug)]
-pub struct Hold {
-    /// The request.
-    pub request: Arc<Request>,
-    /// The rule that decided.
-    pub rule: Arc<str>,
-    /// All the approvals it needs.
-    pub needs: Vec<Need>,
-    /// The statement's reason in words.
-    pub why: String,
+/// A verdict, strictest last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// It passes.
+    Allow,
+    /// It waits for people.
+    Hold,
+    /// It never runs.
+    Deny,
 }
 
-/// Why a request never runs.
+impl Verdict {
+    /// Every verdict.
+    pub const ALL: [Self; 3] = [Self::Allow, Self::Hold, Self::Deny];
+
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Hold => "hold",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// What the policy says of one statement, for people who ask why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Denial {
+pub struct Opinion {
+    /// The verdict, as if the policy did not only observe.
+    pub verdict: Verdict,
     /// The rule that decided.
     pub rule: Arc<str>,
-    /// What the rule tells the requester.
-    pub message: String,
-    /// The statement's reason in words.
+    /// Why, in words.
     pub why: String,
+    /// The approvals that it needs.
+    pub needs: Vec<Need>,
+    /// What a denial tells the requester.
+    pub message: Option<String>,
 }
 
 impl Policy {
     /// Rules in order, and the hold where none of them matches.
     pub fn new(rules: Vec<Rule>, default: Need) -> Self {
-        Self { rules, default }
+        Self {
+            rules: Filed::new(rules),
+            default,
+            owners: Owners::default(),
+            observes: false,
+        }
+    }
+
+    /// The same, where relations have owners.
+    #[must_use]
+    pub fn with_owners(mut self, owners: Owners) -> Self {
+        self.owners = owners;
+        self
+    }
+
+    /// The same, but what it would hold passes, and says so. Denials stay denials.
+    #[must_use]
+    pub fn observing(mut self, observes: bool) -> Self {
+        self.observes = observes;
+        self
     }
 
     /// A policy that lets everything pass; for a gate that is to be measured or tried out.
     pub fn allow_all() -> Self {
-        let rule = Rule {
-            name: Arc::from("allow all"),
-            tenants: Vec::new(),
-            users: Vec::new(),
-            groups: Vec::new(),
-            classes: Vec::new(),
-            ruling: Ruling::Allow,
+        let nobody = Need {
+            group: Group::from("nobody"),
+            approvals: 1,
         };
-        Self::new(
-            vec![rule],
-            Need {
-                group: Group::from("nobody"),
-                approvals: 1,
-            },
-        )
+        Self::new(vec![Rule::new("allow all", Ruling::Allow)], nobody)
     }
 
-    /// Every need that some rule or the default can put on a ticket.
-    pub fn needs(&self) -> impl Iterator<Item = (&str, &Need)> {
-        self.rules
-            .iter()
-            .filter_map(|rule| match &rule.ruling {
-                Ruling::Hold(need) => Some((&*rule.name, need)),
-                _ => None,
-            })
-            .chain([(DEFAULT_RULE, &self.default)])
+    /// The policy of a gate that nobody gave one: reads pass, of tables and of the catalog, and so do harmless
+    /// settings and transaction control; everything else waits for one of `approvers`.
+    pub fn built_in(approvers: Group) -> Self {
+        let passes = |name, class| Rule::new(name, Ruling::Allow).of_classes(&[class]);
+        let rules = vec![
+            passes("reads pass", Class::Read),
+            passes("harmless settings pass", Class::Session),
+        ];
+        let one = Need {
+            group: approvers,
+            approvals: 1,
+        };
+        Self::new(rules, one)
     }
 
-    /// What the rules say of `request`. Transaction control passes and is recorded (hazards R78);
-    /// an empty text passes: it is how drivers ping.
-    pub fn judge(&self, request: &Arc<Request>) -> Judgement {
-        let who = &request.principal;
-        let tenant = &request.context.tenant;
-        let anything = matches!(self.decide(who, tenant, Class::Opaque), (_, Decided::Allow));
-        let mut rule: Arc<str> = Arc::from("transaction control");
-        let mut hold = Gathered::default();
+    /// Whether what it holds passes all the same.
+    pub fn observes(&self) -> bool {
+        self.observes
+    }
+
+    /// Its rules, in order.
+    pub fn rules(&self) -> &[Rule] {
+        self.rules.rules()
+    }
+
+    /// What the rules say of `request` at `now_ms`, in milliseconds since 1970. Transaction control passes
+    /// and is recorded (hazards R78); an empty text passes: it is how drivers ping.
+    pub fn judge(&self, request: &Arc<Request>, now_ms: i64) -> Judgement {
+        let mut hearing = Hearing::new(&self.rules, request, now_ms);
+        let anything = hearing.passes(Class::Opaque);
+        let mut rule = None;
+        let mut sum = Sum::new(request.statements().count());
         let mut kinds = Kinds::default();
-        for statement in request.statements() {
+        for (number, statement) in request.statements().enumerate() {
             kinds.add(statement.class);
             if statement.class == Class::Transaction {
                 continue;
             }
-            match self.decide(who, tenant, statement.class) {
-                (name, Decided::Allow) => rule = name,
-                (name, Decided::Hold(need)) => hold.add(name, need, statement),
-                (name, Decided::Deny(message)) => {
-                    let (message, why) = (message.to_owned(), statement.why.clone());
-                    return Judgement::Deny(Denial {
-                        rule: name,
-                        message,
-                        why,
-                    });
-                }
+            let denied = hearing.hear(statement, |hearing, heard| {
+                rule = heard.allowed.or(rule);
+                self.add(&mut sum, (number, statement), hearing, heard)
+            });
+            if let Some(denial) = denied {
+                return Judgement::Deny(denial);
             }
         }
-        if !anything {
-            let strings = !request.single();
-            let mixed = kinds.reads && kinds.unfenceable;
-            if (strings || mixed || hold.rule.is_some())
-                && let Some(apart) = apart(request, hold.rule.is_none())
-            {
+        let several = !request.single();
+        let mixed = kinds.reads && kinds.unfenceable;
+        if !anything && (several || mixed || !sum.is_empty()) {
+            let passes = sum.is_empty() || self.observes;
+            if let Some(apart) = apart(request, passes) {
                 return Judgement::Apart(apart);
             }
-            if hold.rule.is_none() && strings {
-                hold.shape("several statements in one query string", &self.default);
-            } else if hold.rule.is_none() && mixed {
-                hold.shape("a read beside what no fence can go around", &self.default);
+            if sum.is_empty() && several {
+                sum.shape("several statements in one query string", &self.default);
+            } else if sum.is_empty() && mixed {
+                sum.shape("a read beside what no fence can go around", &self.default);
             }
         }
-        match hold.rule {
-            Some(rule) => Judgement::Hold(Hold {
+        let allowed = rule.map_or_else(|| Arc::from(CONTROL_RULE), |it| Arc::clone(&it.name));
+        match sum.hold(request) {
+            Some(hold) if !self.observes => Judgement::Hold(hold),
+            held => Judgement::Allow(Pass {
                 request: Arc::clone(request),
-                rule,
-                needs: hold
-                    .needs
-                    .into_iter()
-                    .map(|(group, approvals)| Need { group, approvals })
-                    .collect(),
-                why: hold.why.join("; "),
-            }),
-            None => Judgement::Allow(Pass {
-                request: Arc::clone(request),
-                rule,
-                fenced: kinds.reads && !anything,
+                rule: held.as_ref().map_or(allowed, |_| Arc::from(OBSERVE_RULE)),
+                // What only observes lets pass what no fence can go around.
+                fenced: kinds.reads && !anything && !(mixed || several),
+                observed: held.map(Observed::from),
             }),
         }
     }
 
-    fn decide(&self, who: &Principal, tenant: &TenantId, class: Class) -> (Arc<str>, Decided<'_>) {
-        match self
-            .rules
-            .iter()
-            .find(|rule| rule.matches(who, tenant, class))
-        {
-            Some(rule) => {
-                let decided = match &rule.ruling {
-                    Ruling::Allow => Decided::Allow,
-                    Ruling::Hold(need) => Decided::Hold(need),
-                    Ruling::Deny(message) => Decided::Deny(message),
-                };
-                (Arc::clone(&rule.name), decided)
+    /// What the rules say of each statement of `request`, whatever stands beside it, and what they would say
+    /// did the policy not only observe.
+    pub fn explain(&self, request: &Request, now_ms: i64) -> Vec<Opinion> {
+        let mut hearing = Hearing::new(&self.rules, request, now_ms);
+        let explain = |statement: &Statement| {
+            if statement.class == Class::Transaction {
+                return Opinion::allow(Arc::from(CONTROL_RULE), statement);
             }
-            None => (Arc::from(DEFAULT_RULE), Decided::Hold(&self.default)),
+            hearing.hear(statement, |hearing, heard| {
+                let mut sum = Sum::new(1);
+                let allowed = heard.allowed;
+                if let Some(denial) = self.add(&mut sum, (0, statement), hearing, heard) {
+                    return Opinion {
+                        verdict: Verdict::Deny,
+                        rule: denial.rule,
+                        why: denial.why,
+                        needs: Vec::new(),
+                        message: Some(denial.message),
+                    };
+                }
+                let name =
+                    allowed.map_or_else(|| Arc::from(DEFAULT_RULE), |it| Arc::clone(&it.name));
+                match sum.finish() {
+                    None => Opinion::allow(name, statement),
+                    Some(held) => Opinion {
+                        verdict: Verdict::Hold,
+                        rule: held.rule,
+                        why: held.why,
+                        needs: held.needs,
+                        message: None,
+                    },
+                }
+            })
+        };
+        request.statements().map(explain).collect()
+    }
+
+    /// Adds what was said of a statement to the sum, or says that it is denied.
+    fn add(
+        &self,
+        sum: &mut Sum,
+        (number, statement): (usize, &Statement),
+        hearing: &Hearing<'_>,
+        heard: Heard<'_>,
+    ) -> Option<Denial> {
+        if let Some(reason) = heard.denial {
+            return Some(sum.denial(number, reason));
+        }
+        for reason in heard.holds {
+            let owners = |group: &mut dyn FnMut(&Group)| self.owners(statement, hearing, group);
+            sum.add(number, reason, &self.default, owners);
+        }
+        None
+    }
+
+    /// The groups that own what a statement names.
+    fn owners(&self, statement: &Statement, hearing: &Hearing<'_>, group: &mut dyn FnMut(&Group)) {
+        let relations = || statement.reads.iter().chain(&statement.writes);
+        for relation in relations() {
+            let owners = self.owners.of(relation, hearing.path());
+            if owners.is_empty() {
+                group(&self.default.group);
+            }
+            owners.into_iter().for_each(&mut *group);
+        }
+        if relations().next().is_none() {
+            group(&self.default.group);
+        }
+    }
+}
+
+impl Opinion {
+    fn allow(rule: Arc<str>, statement: &Statement) -> Self {
+        Self {
+            verdict: Verdict::Allow,
+            rule,
+            why: statement.why.clone(),
+            needs: Vec::new(),
+            message: None,
         }
     }
 }
@@ -273,38 +328,5 @@ impl Kinds {
             // it stands in, and a write could not run there.
             _ => self.unfenceable = true,
         }
-    }
-}
-
-enum Decided<'a> {
-    Allow,
-    Hold(&'a Need),
-    Deny(&'a str),
-}
-
-/// The holds of one request, as they add up: of each group the largest number.
-#[derive(Default)]
-struct Gathered {
-    rule: Option<Arc<str>>,
-    needs: BTreeMap<Group, u32>,
-    why: Vec<String>,
-}
-
-impl Gathered {
-    fn add(&mut self, rule: Arc<str>, need: &Need, statement: &Statement) {
-        self.rule.get_or_insert(rule);
-        let approvals = self.needs.entry(need.group.clone()).or_default();
-        *approvals = need.approvals.max(*approvals);
-        if !self.why.contains(&statement.why) {
-            self.why.push(statement.why.clone());
-        }
-    }
-
-    /// What passes unsigned must be one statement for sure, or reads that one fence can go around;
-    /// any other shape is read by people.
-    fn shape(&mut self, why: &str, default: &Need) {
-        self.rule = Some(Arc::from(DEFAULT_RULE));
-        self.needs.insert(default.group.clone(), default.approvals);
-        self.why.push(why.to_owned());
     }
 }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use sql::{Reading, Statement};
 
 use crate::context::Context;
 use crate::digest::{Digest, Gather};
 use crate::principal::Principal;
-use crate::work::{Prepared, Work};
+use crate::work::{Piece, Prepared, Values, Work};
 
 /// One question to the gate. It owns the very bytes that will go up if the answer is yes.
 #[derive(Clone, Debug)]
@@ -44,6 +45,23 @@ impl Request {
         self.readings
             .iter()
             .flat_map(|reading| reading.statements.iter())
+    }
+
+    /// The size of what is asked: its texts and its values.
+    pub fn bytes(&self) -> usize {
+        let values = |values: &Values| {
+            values
+                .values
+                .iter()
+                .flatten()
+                .map(Bytes::len)
+                .sum::<usize>()
+        };
+        let bytes = |piece: Piece<'_>| {
+            let bound = piece.bound.map_or(0, |(_, bound)| values(bound));
+            piece.text.len() + bound
+        };
+        self.work.pieces().into_iter().map(bytes).sum()
     }
 
     /// Whether each text is one statement for sure, or none (DESIGN ruling 6).

@@ -1,6 +1,7 @@
 //! A ticket: a permission that people give, and the table of what may become of it (DESIGN
 //! section 5). Pure data and pure functions; the store makes each transition one compare-and-set.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -196,29 +197,76 @@ pub struct Decision {
     pub at_ms: i64,
 }
 
-/// What is still missing: of each need the number of approvals that people have not given yet.
-/// One person counts once in every group that they are in; the requester never counts (R102).
+/// What is still missing: of each need the number of approvals that people have not given yet. A person
+/// counts once, for one group of theirs; the requester never counts (R102).
 pub fn missing(needs: &[Need], requester: &PrincipalId, decisions: &[Decision]) -> Vec<Need> {
-    let given = |group: &Group| {
-        let mut people: Vec<&PrincipalId> = decisions
-            .iter()
-            .filter(|it| it.approve && it.by != *requester && it.groups.contains(group))
-            .map(|it| &it.by)
-            .collect();
-        people.sort();
-        people.dedup();
-        u32::try_from(people.len()).unwrap_or(u32::MAX)
+    let mut people: BTreeMap<&PrincipalId, &[Group]> = BTreeMap::new();
+    for decision in decisions {
+        if decision.approve && decision.by != *requester {
+            people.insert(&decision.by, &decision.groups);
+        }
+    }
+    let people: Vec<&[Group]> = people.into_values().collect();
+    unmet(needs, &people)
+}
+
+/// What of `needs` people who are in these groups cannot sign for, all of them together. Nobody signs for
+/// two groups: who does so for which is chosen so that the least is left.
+pub fn unmet(needs: &[Need], people: &[&[Group]]) -> Vec<Need> {
+    let mut table = Table {
+        needs,
+        people,
+        signed: vec![Vec::new(); needs.len()],
     };
-    needs
-        .iter()
-        .filter_map(|need| {
-            let approvals = need.approvals.max(1).saturating_sub(given(&need.group));
-            (approvals > 0).then(|| Need {
-                group: need.group.clone(),
-                approvals,
-            })
-        })
-        .collect()
+    for person in 0..people.len() {
+        table.place(person, &mut vec![false; needs.len()]);
+    }
+    let left = needs.iter().zip(&table.signed).map(|(need, signed)| {
+        let signed = u32::try_from(signed.len()).unwrap_or(u32::MAX);
+        Need {
+            group: need.group.clone(),
+            approvals: need.approvals.max(1).saturating_sub(signed),
+        }
+    });
+    left.filter(|need| need.approvals > 0).collect()
+}
+
+/// Who signs for which need.
+struct Table<'a> {
+    needs: &'a [Need],
+    people: &'a [&'a [Group]],
+    signed: Vec<Vec<usize>>,
+}
+
+impl Table<'_> {
+    /// Finds a need for somebody, and for whoever must give way another; `asked` are the needs that were
+    /// looked at for that. The search ends, since each is looked at once.
+    fn place(&mut self, person: usize, asked: &mut [bool]) -> bool {
+        for (at, need) in self.needs.iter().enumerate() {
+            let theirs = self
+                .people
+                .get(person)
+                .is_some_and(|it| it.contains(&need.group));
+            let (Some(asked_here), true) = (asked.get_mut(at), theirs) else {
+                continue;
+            };
+            if std::mem::replace(asked_here, true) {
+                continue;
+            }
+            let signed = self.signed.get(at).cloned().unwrap_or_default();
+            let room = u32::try_from(signed.len()).is_ok_and(|it| it < need.approvals.max(1));
+            let gives_way = || signed.into_iter().find(|it| self.place(*it, asked));
+            let other = if room { None } else { gives_way() };
+            if (room || other.is_some())
+                && let Some(signed) = self.signed.get_mut(at)
+            {
+                signed.retain(|it| Some(*it) != other);
+                signed.push(person);
+                return true;
+            }
+        }
+        false
+    }
 }
 
 /// One parameter as people see it.

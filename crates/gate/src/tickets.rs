@@ -59,6 +59,10 @@ pub struct NewTicket {
     pub in_transaction: bool,
     /// Where the client comes from.
     pub client: String,
+    /// How long people have to decide, where not as long as the store gives them.
+    pub decide_within_ms: Option<i64>,
+    /// How long it may be used once it is approved, likewise.
+    pub use_within_ms: Option<i64>,
 }
 
 /// What opening came to.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use portcullis::cli::args::{AuditCommand, Cli, Command};
-use portcullis::{check, cli, demo, serve, try_it};
+use portcullis::cli::args::{AuditCommand, Cli, Command, PolicyCommand};
+use portcullis::{check, cli, demo, explain, policy_test, serve, try_it};
 
 fn main() -> ExitCode {
     let Cli { options, command } = Cli::parse();
@@ -18,6 +18,8 @@ fn main() -> ExitCode {
         }
         Command::Password(args) => cli::password::run(&args, options.json),
         Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args, options.json),
+        Command::Policy(PolicyCommand::Test(args)) => policy_test::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Try(args) => try_it::run(&args),
         Command::Demo(args) => demo::run(&args),

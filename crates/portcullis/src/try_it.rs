@@ -6,16 +6,13 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
-use gate::policy::Ruling;
-use gate::{Group, Need, Policy, PrincipalId, Rule};
+use gate::{Group, Policy, PrincipalId};
 use pool::{ClientTls, Roots, ServerLimits};
 use proxy::config::{Config, Edge, ServerTls, Tenant, User};
 use secrecy::{ExposeSecret, SecretString};
 use session::Limits;
-use sql::Class;
 use wire::scram::{ITERATIONS, Verifier};
 
 use crate::cli::args::{Login, TryArgs};
@@ -228,19 +225,7 @@ fn policy(args: &TryArgs, logins: &[Login]) -> Result<(Policy, Groups), String> 
         return Ok((Policy::allow_all(), Groups::new()));
     }
     let Some(path) = &args.policy else {
-        let reads = Rule {
-            name: Arc::from("reads"),
-            tenants: Vec::new(),
-            users: Vec::new(),
-            groups: Vec::new(),
-            classes: vec![Class::Read, Class::Session],
-            ruling: Ruling::Allow,
-        };
-        let need = Need {
-            group: Group::from(APPROVERS),
-            approvals: 1,
-        };
-        return Ok((Policy::new(vec![reads], need), Groups::new()));
+        return Ok((Policy::built_in(Group::from(APPROVERS)), Groups::new()));
     };
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("could not read \"{}\": {error}", path.display()))?;

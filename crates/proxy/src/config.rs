@@ -2,9 +2,13 @@
 //! it. It never connects, never listens, and never guesses what a key may have meant.
 
 mod files;
+mod holds;
 mod keys;
+mod known;
 mod limits;
 mod listen;
+mod matchers;
+mod owners;
 mod people;
 mod problem;
 mod quantity;
@@ -34,11 +38,11 @@ pub use people::User;
 pub use problem::{ConfigError, Place, Problem};
 pub use tenants::Tenant;
 
+use known::Known;
 use people::Members;
 use problem::Flaw;
 use reach::Asker;
 use reader::{Fields, Page};
-use rules::Known;
 
 /// What a gate is told to be.
 #[derive(Clone, Debug)]
@@ -143,6 +147,7 @@ pub fn policy_file(
         users: &users,
         members: &members,
         tenants: &[],
+        owners: None,
     };
     let asker = |name| Asker::anywhere(name, &members);
     let sound = page.problems() == 0;
@@ -179,6 +184,7 @@ fn read<'a>(page: &'a Page<'a>, root: &'a DeTable<'a>) -> Option<Config> {
         users: &users,
         members: &members,
         tenants: &routes.names,
+        owners: None,
     };
     let asker = |person| Asker::of(person, &routes.names, &members);
     let askers = || {
@@ -219,7 +225,8 @@ fn policy(
     if page.problems() == before {
         reach::check(page, &rules, known.members, &askers());
     }
-    Some(Policy::new(rules.ordered, rules.default))
+    let policy = Policy::new(rules.ordered, rules.default);
+    Some(policy.with_owners(rules.owners).observing(rules.observes))
 }
 
 /// A user may name the console; that, alone, is what somebody has who only approves.

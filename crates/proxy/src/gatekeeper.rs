@@ -12,11 +12,13 @@ use gate::policy::Hold;
 use gate::ticket::{State, Ticket};
 use gate::tickets::{NewTicket, Opened, StoreError};
 use gate::{
-    Clearance, Journal, Judgement, Principal, PrincipalId, Request, TenantId, TicketId, Tickets,
+    Clearance, Journal, Judgement, Pass, Principal, PrincipalId, Request, TenantId, TicketId,
+    Tickets,
 };
 use pool::{CheckoutError, Servers};
 use session::{Account, Destination, Fault, Limits, News, Verdict};
 use sql::Reader;
+use store::{SystemClock, WallClock};
 use wire::scram::Verifier;
 
 use crate::config::Config;
@@ -149,8 +151,8 @@ impl<W: World> Gatekeeper<W> {
         if !self.journal.is_open() {
             return Ok(Verdict::Unavailable(Fault::journal_down()));
         }
-        match self.config.policy.judge(request) {
-            Judgement::Allow(pass) => Ok(Verdict::Clear(Clearance::Pass(pass))),
+        match self.config.policy.judge(request, SystemClock.now_ms()) {
+            Judgement::Allow(pass) => Ok(self.pass(session, request, pass)),
             Judgement::Apart(apart) => Ok(Verdict::Apart(apart)),
             Judgement::Deny(denial) => {
                 let entry = Entry::Denied {
@@ -166,6 +168,24 @@ impl<W: World> Gatekeeper<W> {
                 })
             }
             Judgement::Hold(hold) => Err(hold),
+        }
+    }
+
+    /// Lets a request pass; what a policy would have held that only observes is written down first.
+    fn pass(&self, session: u64, request: &Request, pass: Pass) -> Verdict {
+        let observed = pass.observed().map(|it| Entry::Observed {
+            session,
+            principal: request.principal.id.clone(),
+            tenant: request.context.tenant.clone(),
+            rule: Arc::clone(&it.rule),
+            why: it.why.clone(),
+            needs: it.needs.clone(),
+            asked: gate::audit::asked(request),
+        });
+        let written = observed.map_or(Ok(()), |entry| self.journal.note(&entry));
+        match written {
+            Ok(()) => Verdict::Clear(Clearance::Pass(pass)),
+            Err(_) => Verdict::Unavailable(Fault::journal_down()),
         }
     }
 
@@ -344,7 +364,13 @@ fn new_ticket(hold: Hold) -> NewTicket {
         client: request.client.to_string(),
         why: circumstances(request).fold(hold.why, |why, more| why + "; " + &more),
         needs: hold.needs,
+        decide_within_ms: hold.decide_within.map(millis),
+        use_within_ms: hold.use_within.map(millis),
     }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// What of the context can change what the text means: whoever signs must see it.

@@ -26,8 +26,13 @@ const QUEUE_MAX: usize = 256;
 /// How long another process may hold the file's write lock.
 const BUSY: Duration = Duration::from_secs(5);
 /// Every step of the schema, in order. A step that was published is never edited.
-const MIGRATIONS: &[(&str, &str)] =
-    &[("V1__tickets", include_str!("../migrations/V1__tickets.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("V1__tickets", include_str!("../migrations/V1__tickets.sql")),
+    (
+        "V2__use_within",
+        include_str!("../migrations/V2__use_within.sql"),
+    ),
+];
 
 /// How long tickets live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

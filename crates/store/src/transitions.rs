@@ -69,8 +69,9 @@ pub(crate) fn open(
     }
     db.prepare_cached(
         "INSERT INTO tickets (digest, tenant, requester, state, class, rule, why, needs, asked,
-                              role, in_transaction, client, created_ms, expires_ms, previous)
-         VALUES (?1, ?2, ?3, 'pending', ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
+                              role, in_transaction, client, created_ms, expires_ms,
+                              use_within_ms, previous)
+         VALUES (?1, ?2, ?3, 'pending', ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
                  (SELECT max(id) FROM tickets WHERE digest = ?1 AND requester = ?3))",
     )?
     .execute(params![
@@ -86,7 +87,8 @@ pub(crate) fn open(
         new.in_transaction,
         new.client,
         now,
-        now.saturating_add(decide_within_ms),
+        now.saturating_add(new.decide_within_ms.unwrap_or(decide_within_ms)),
+        new.use_within_ms,
     ])?;
     let id = TicketId(db.last_insert_rowid());
     Ok(Opened::Pending(rows::ticket(db, id, now)?))
@@ -142,8 +144,10 @@ pub(crate) fn decide(
         advance(db, id, event, now)?;
     } else if ticket.missing().is_empty() {
         advance(db, id, event, now)?;
-        db.prepare_cached("UPDATE tickets SET expires_ms = ?2 WHERE id = ?1")?
-            .execute(params![id.0, now.saturating_add(use_within_ms)])?;
+        db.prepare_cached(
+            "UPDATE tickets SET expires_ms = ?2 + coalesce(use_within_ms, ?3) WHERE id = ?1",
+        )?
+        .execute(params![id.0, now, use_within_ms])?;
     }
     rows::ticket(db, id, now)
 }

@@ -1,9 +1,14 @@
 //! Requests and rules with everything that a test does not care about filled in.
-#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test uses a part of it"
+)]
 
 use std::sync::Arc;
 
-use gate::policy::Ruling;
+use gate::policy::{Access, Glob, Ruling};
 use gate::work::Values;
 use gate::{Context, Group, Need, Prepared, Principal, Request, Rule, Settings, Step, Work};
 use sql::Class;
@@ -14,7 +19,11 @@ pub struct Asks {
     pub who: Principal,
     pub context: Context,
     pub work: Work,
+    pub client: Arc<str>,
 }
+
+/// Monday, 5 January 2026, noon UTC.
+pub const NOW_MS: i64 = 1_767_614_400_000;
 
 /// A statement as Parse gives it in a session without settings.
 pub fn prepared(name: &str, text: &str, types: &[u32]) -> Arc<Prepared> {
@@ -51,7 +60,13 @@ impl Asks {
             isolation: None,
             in_transaction: false,
         };
-        Self { who, context, work }
+        let client = Arc::from("192.0.2.7:50000");
+        Self {
+            who,
+            context,
+            work,
+            client,
+        }
     }
 
     pub fn query(text: &str) -> Self {
@@ -81,6 +96,16 @@ impl Asks {
         self
     }
 
+    pub fn from(mut self, client: &str) -> Self {
+        self.client = Arc::from(client);
+        self
+    }
+
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        Arc::make_mut(&mut self.context.settings).insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     pub fn request(&self) -> Arc<Request> {
         let readings = self
             .work
@@ -94,7 +119,7 @@ impl Asks {
             work: self.work.clone(),
             named: Vec::new(),
             readings,
-            client: Arc::from("192.0.2.7"),
+            client: Arc::clone(&self.client),
         })
     }
 }
@@ -109,14 +134,7 @@ pub fn need(group: &str, approvals: u32) -> Need {
 pub struct Ruled(pub Rule);
 
 pub fn rule(name: &str, classes: &[Class], ruling: Ruling) -> Ruled {
-    Ruled(Rule {
-        name: Arc::from(name),
-        tenants: Vec::new(),
-        users: Vec::new(),
-        groups: Vec::new(),
-        classes: classes.to_vec(),
-        ruling,
-    })
+    Ruled(Rule::new(name, ruling).of_classes(classes))
 }
 
 impl Ruled {
@@ -124,12 +142,24 @@ impl Ruled {
         self.0.groups.push(Group::from(group));
         self
     }
+    pub fn of_relation(mut self, pattern: &str) -> Self {
+        self.0.relations.push(pattern.parse().unwrap());
+        self
+    }
+    pub fn with(mut self, access: Access) -> Self {
+        self.0.access = Some(access);
+        self
+    }
+    pub fn of_function(mut self, pattern: &str) -> Self {
+        self.0.functions.push(pattern.parse().unwrap());
+        self
+    }
     pub fn of_user(mut self, user: &str) -> Self {
-        self.0.users.push(user.to_owned());
+        self.0.users.push(Glob::from(user));
         self
     }
     pub fn of_tenant(mut self, tenant: &str) -> Self {
-        self.0.tenants.push(tenant.to_owned());
+        self.0.tenants.push(Glob::from(tenant));
         self
     }
 }

@@ -1,7 +1,7 @@
 //! What can be typed after `portcullis`: commands, options and their help. It never connects, reads a
 //! file or looks at the environment.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -9,6 +9,7 @@ use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use gate::ticket::TicketId;
 use secrecy::SecretString;
 use session::PoolMode;
+use sql::Major;
 
 const CONNECTION: &str = "Connection options";
 const OUTPUT: &str = "Output options";
@@ -86,6 +87,11 @@ pub enum Command {
     Password(PasswordArgs),
     /// Check a configuration file
     Check(CheckArgs),
+    /// Say what a policy makes of a statement, and why
+    Explain(ExplainArgs),
+    /// Look after a policy
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Run the gate from a configuration file
     Serve(ServeArgs),
     /// Put a gate before a PostgreSQL that you have, with two people made on the spot
@@ -195,6 +201,57 @@ pub struct CheckArgs {
     /// The configuration file
     #[arg(value_name = "FILE")]
     pub config: PathBuf,
+}
+
+/// What to explain, and by which policy.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The statement, or several [standard input]
+    #[arg(conflicts_with_all = ["file", "batch"])]
+    pub sql: Option<String>,
+    /// A file with the statement; - is standard input
+    #[arg(short = 'f', long, value_name = "FILE", conflicts_with = "batch")]
+    pub file: Option<PathBuf>,
+    /// A file with a JSON object a line: {"id": ..., "sql": ...} and, if wanted, "user" and "tenant"; answered
+    /// by one a line; - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub batch: Option<PathBuf>,
+    /// The configuration with the policy [a built-in one: reads pass, the rest waits]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The major version of the server that it is for
+    #[arg(long, value_name = "MAJOR", default_value_t = Major::GRAMMAR)]
+    pub server_version: Major,
+    /// Who asks
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// Where
+    #[arg(long, value_name = "NAME")]
+    pub tenant: Option<String>,
+    /// From which address, for rules that ask for one
+    #[arg(long, value_name = "ADDR")]
+    pub address: Option<IpAddr>,
+    /// When, such as 2026-01-31T12:00:00Z, for rules that have hours [now]
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<jiff::Timestamp>,
+}
+
+/// Commands about a policy.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Try a table of expectations, [[case]] with sql, expect and, if wanted, user, tenant, rule and more
+    Test(PolicyTestArgs),
+}
+
+/// Which expectations of which policy.
+#[derive(Debug, Args)]
+pub struct PolicyTestArgs {
+    /// The file with the expectations
+    #[arg(value_name = "FILE")]
+    pub table: PathBuf,
+    /// The configuration with the policy [a built-in one: reads pass, the rest waits]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// What to serve.

@@ -57,8 +57,8 @@ pub(super) const TENANT: &[&str] = &[
     "lifetime",
 ];
 /// `[policy]`
-pub(super) const POLICY: &[&str] = &["default"];
-/// `default` of `[policy]`
+pub(super) const POLICY: &[&str] = &["default", "mode", "owners"];
+/// `default` of `[policy]`, and each of `needs` of `[[rule]]`
 pub(super) const NEED: &[&str] = &["approvals", "from"];
 /// `[[rule]]`
 pub(super) const RULE: &[&str] = &[
@@ -67,9 +67,18 @@ pub(super) const RULE: &[&str] = &[
     "user",
     "group",
     "class",
+    "relation",
+    "access",
+    "function",
+    "during",
+    "address",
+    "larger_than",
     "verdict",
     "approvals",
     "from",
+    "needs",
+    "decide_within",
+    "use_within",
     "message",
 ];
 

@@ -47,7 +47,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A configuration that cannot be used: everything that is wrong with it, in the order of the file.
+/// A configuration that cannot be used: everything that is wrong with it, file by file and in their order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ConfigError {
     problems: Vec<Problem>,
@@ -56,7 +56,7 @@ pub struct ConfigError {
 impl ConfigError {
     /// These problems.
     pub(super) fn new(mut problems: Vec<Problem>) -> Self {
-        problems.sort_by_key(|problem| problem.place);
+        problems.sort_by(|a, b| (&a.file, a.place).cmp(&(&b.file, b.place)));
         problems.dedup();
         Self { problems }
     }

@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gate::policy::{DEFAULT_RULE, Ruling, glob};
+use gate::policy::{DEFAULT_RULE, Ruling, Terms, Wanted, Whose};
+use gate::ticket::unmet;
 use gate::{Group, Need, PrincipalId, Rule};
 use sql::Class;
 
@@ -64,63 +65,121 @@ impl Asker {
 
 /// Notes every hold that one of `askers` could run into and nobody could approve.
 pub(super) fn check(page: &Page<'_>, rules: &Rules, members: &Members, askers: &[Asker]) {
-    let mut stuck: Vec<Vec<&str>> = vec![Vec::new(); rules.spans.len()];
+    let mut stuck: Vec<Vec<&PrincipalId>> = vec![Vec::new(); rules.spans.len()];
     let mut scopes = BTreeMap::new();
     for asker in askers {
         for at in asker.holds(&rules.ordered, &mut scopes) {
-            if let (Some(need), Some(stuck)) = (need(rules, at), stuck.get_mut(at))
-                && others(need, members, &asker.name) < need.approvals as usize
+            if let Some(stuck) = stuck.get_mut(at)
+                && lacking(rules, at, members, &asker.name).is_some()
             {
-                stuck.push(asker.name.as_str());
+                stuck.push(&asker.name);
             }
         }
     }
     for (at, (users, span)) in stuck.iter().zip(&rules.spans).enumerate() {
-        let (Some(need), Some(one)) = (need(rules, at), users.first()) else {
+        let lacking = |user| lacking(rules, at, members, user);
+        let Some((one, need)) = users.first().and_then(|one| Some((*one, lacking(one)?))) else {
             continue;
         };
-        // A group that is too small for everybody was already refused.
-        let size = members.get(&need.group).map_or(0, BTreeSet::len);
-        if size < need.approvals as usize {
-            continue;
-        }
         let rule = rules
             .ordered
             .get(at)
             .map_or(DEFAULT_RULE, |rule| &*rule.name);
-        let others = others(need, members, &PrincipalId::from(*one));
+        let others = others(members, &need.group, one).count();
+        let enough = others >= need.approvals as usize;
         let found = format!(
             "rule \"{rule}\" could never be satisfied for {} {}: nobody signs for their own \
-             request, and group \"{}\" has {}",
+             request{}, and group \"{}\" has {}",
             if users.len() == 1 { "user" } else { "users" },
-            all(users.iter().copied()),
+            all(users.iter().map(|it| it.as_str())),
+            if enough { " or for two groups" } else { "" },
             need.group,
             count(others, "other member"),
         );
-        page.flaw(
-            span,
-            Flaw::found(found).expected(format!("at least {}", need.approvals)),
-        );
+        let flaw = Flaw::found(found);
+        let wanted = format!("at least {}", need.approvals);
+        page.flaw(span, if enough { flaw } else { flaw.expected(wanted) });
     }
 }
 
-/// The need of the rule with this number; behind the last comes the default.
-fn need(rules: &Rules, at: usize) -> Option<&Need> {
-    match rules.ordered.get(at) {
-        Some(Rule {
-            ruling: Ruling::Hold(need),
-            ..
-        }) => Some(need),
-        Some(_) => None,
-        None => Some(&rules.default),
+/// What one of the holds of the rule with this number asks for and nobody could give to `requester`; behind
+/// the last rule comes the default. A group that is too small for everybody was already refused.
+fn lacking(rules: &Rules, at: usize, members: &Members, requester: &PrincipalId) -> Option<Need> {
+    let default = Terms::from(rules.default.clone());
+    let terms = match rules.ordered.get(at).map(|rule| &rule.ruling) {
+        Some(Ruling::Hold(terms)) => terms,
+        Some(_) => return None,
+        None => &default,
+    };
+    let small =
+        |need: &Need| members.get(&need.group).map_or(0, BTreeSet::len) < need.approvals as usize;
+    let (named, of_owners) = asked(terms);
+    if named.iter().any(small) {
+        return None;
     }
-}
-
-fn others(need: &Need, members: &Members, requester: &PrincipalId) -> usize {
-    let members = members.get(&need.group);
-    members.map_or(0, |it| {
-        it.iter().filter(|member| *member != requester).count()
+    let Some(approvals) = of_owners else {
+        return unmet_by_others(&named, members, requester);
+    };
+    // Any of them may own what is asked for; which own it together, nobody knows.
+    let owners = rules
+        .owners
+        .groups()
+        .into_iter()
+        .chain([&rules.default.group]);
+    owners.into_iter().find_map(|group| {
+        let group = group.clone();
+        let mut needs = named.clone();
+        match needs.iter_mut().find(|need| need.group == group) {
+            Some(need) => need.approvals = need.approvals.max(approvals),
+            None => needs.push(Need { group, approvals }),
+        }
+        unmet_by_others(&needs, members, requester)
     })
+}
+
+/// The approvals of groups that a hold names, and how many of each owner.
+fn asked(terms: &Terms) -> (Vec<Need>, Option<u32>) {
+    let (mut named, mut of_owners) = (Vec::new(), None);
+    for Wanted { from, approvals } in &terms.needs {
+        match from {
+            Whose::Group(group) => named.push(Need {
+                group: group.clone(),
+                approvals: *approvals,
+            }),
+            Whose::Owners => of_owners = of_owners.max(Some(*approvals)),
+        }
+    }
+    (named, of_owners)
+}
+
+/// The first of `needs` that everybody but the requester together cannot sign for.
+fn unmet_by_others(needs: &[Need], members: &Members, requester: &PrincipalId) -> Option<Need> {
+    let few =
+        |need: &&Need| others(members, &need.group, requester).count() < need.approvals as usize;
+    if let Some(need) = needs.iter().find(few) {
+        return Some(need.clone());
+    }
+    let [_, _, ..] = needs else {
+        return None;
+    };
+    let mut people: BTreeMap<&PrincipalId, Vec<Group>> = BTreeMap::new();
+    for need in needs {
+        for other in others(members, &need.group, requester) {
+            people.entry(other).or_default().push(need.group.clone());
+        }
+    }
+    let people: Vec<&[Group]> = people.values().map(Vec::as_slice).collect();
+    let left = unmet(needs, &people).into_iter().next()?;
+    needs.iter().find(|it| it.group == left.group).cloned()
+}
+
+fn others<'a>(
+    members: &'a Members,
+    group: &Group,
+    requester: &'a PrincipalId,
+) -> impl Iterator<Item = &'a PrincipalId> {
+    let members = members.get(group).into_iter().flatten();
+    members.filter(move |member| *member != requester)
 }
 
 /// How the tenants of a rule relate to a scope: they may be asked for in it; it lies in them.
@@ -147,15 +206,16 @@ impl Asker {
 
     fn fits(&self, rule: &Rule) -> bool {
         let name = self.name.as_str();
-        (rule.users.is_empty() || rule.users.iter().any(|user| glob(user, name)))
+        (rule.users.is_empty() || rule.users.iter().any(|user| user.fits(name)))
             && (rule.groups.is_empty() || rule.groups.iter().any(|it| self.groups.contains(it)))
     }
 }
 
 fn reach(rules: &[Rule], scope: &str) -> Reach {
-    let tenants = rules.iter().map(|rule| &rule.tenants);
-    tenants
-        .map(|tenants| {
+    rules
+        .iter()
+        .map(|rule| {
+            let tenants: Vec<String> = rule.tenants.iter().map(ToString::to_string).collect();
             let any = |said: fn(&str, &str) -> bool| {
                 tenants.is_empty() || tenants.iter().any(|tenant| said(tenant, scope))
             };
@@ -175,18 +235,19 @@ fn walk(rules: &[Rule], mine: &[bool], reach: &Reach, holds: &mut BTreeSet<usize
         let mut surely = None;
         let mut allowed = true;
         for (at, ((rule, mine), (may, must))) in rules.iter().zip(mine).zip(reach).enumerate() {
-            if !mine || !may || !(rule.classes.is_empty() || rule.classes.contains(&class)) {
+            if !mine || !may || !rule.is_about(class) {
                 continue;
             }
             match &rule.ruling {
                 Ruling::Allow => some_allowed = true,
                 Ruling::Hold(_) => {
                     holds.insert(at);
-                    allowed = false;
+                    allowed &= rule.is_narrow();
                 }
-                Ruling::Deny(_) => allowed = false,
+                Ruling::Deny(_) => allowed &= rule.is_narrow(),
             }
-            if *must {
+            // One that names relations leaves the class to others, one that has hours the rest of the day.
+            if *must && rule.is_unconditional() {
                 surely = Some(at);
                 break;
             }

@@ -45,6 +45,11 @@ impl<'a> Page<'a> {
             .push(flaw.at(self.origin, Some(place)));
     }
 
+    /// Notes that something is wrong in a file that this one names.
+    pub(super) fn flaw_in(&self, file: &Path, place: Place, flaw: Flaw) {
+        self.problems.borrow_mut().push(flaw.at(file, Some(place)));
+    }
+
     /// Notes what TOML says of the text; of several errors in a line the first.
     pub(super) fn syntax(&self, errors: &[toml::de::Error]) {
         let mut line = 0;

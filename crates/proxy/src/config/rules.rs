@@ -1,72 +1,92 @@
 //! `[policy]` and `[[rule]]`. It never decides on a statement: that is `gate::Policy`.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
-use gate::policy::{DEFAULT_RULE, Ruling, glob};
-use gate::{Group, Need, Rule};
-use sql::Class;
+use gate::policy::{DEFAULT_RULE, Owners};
+use gate::{Need, Rule};
 
-use super::keys;
-use super::people::Members;
+use super::holds::{self, PEOPLE};
+use super::known::{Known, OWNERS};
 use super::problem::Flaw;
 use super::reader::{Fields, Span, Text};
-use super::tenants::check_pattern;
-use super::words::{count, either, nearest};
-
-/// What rules may name.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Known<'a> {
-    /// Who may log in.
-    pub(super) users: &'a [&'a str],
-    /// The groups and who is in them.
-    pub(super) members: &'a Members,
-    /// The tenants; none are known to a policy of its own.
-    pub(super) tenants: &'a [&'a str],
-}
+use super::words::{either, nearest};
+use super::{keys, matchers, owners};
 
 /// The rules, the default, and where each rule, and at last the default, stands.
 #[derive(Debug)]
 pub(super) struct Rules {
     pub(super) ordered: Vec<Rule>,
     pub(super) default: Need,
+    pub(super) owners: Owners,
+    pub(super) observes: bool,
     pub(super) spans: Vec<Span>,
 }
 
-const PEOPLE: &str = "{ approvals = 1, from = \"GROUP\" }";
-const VERDICTS: [&str; 3] = ["allow", "hold", "deny"];
+const MODES: [&str; 2] = ["enforce", "observe"];
 
 /// Reads them.
 pub(super) fn rules(top: &Fields<'_>, known: Known<'_>) -> Option<Rules> {
+    let policy = top.table("policy", keys::POLICY);
+    let file = policy
+        .as_ref()
+        .and_then(|it| it.text("owners", "a file of owners"));
+    if file.is_some() {
+        check_groups(top, known);
+    }
+    let owners = file.map(|file| owners::owners(top.page, &file, known).unwrap_or_default());
+    let known = Known {
+        owners: owners.as_ref(),
+        ..known
+    };
     let mut ordered = Vec::new();
     let mut spans = Vec::new();
     let mut names: BTreeMap<&str, usize> = BTreeMap::new();
     for fields in top.several("rule", keys::RULE) {
-        spans.push(fields.span_of("from"));
+        let people = if fields.has("needs") { "needs" } else { "from" };
+        spans.push(fields.span_of(people));
         let name = name(&fields, &mut names);
-        let (users, groups, tenants) = whom(&fields, known);
-        let classes = classes(&fields);
-        let ruling = ruling(&fields, name, &classes, known);
-        ordered.extend(ruling.map(|ruling| Rule {
-            name: Arc::from(name),
-            tenants,
-            users,
-            groups,
-            classes,
-            ruling,
-        }));
+        let rule = matchers::rule(&fields, name, known);
+        if let Some(ruling) = holds::ruling(&fields, name, known) {
+            let rule = Rule { ruling, ..rule };
+            matchers::check(&fields, &rule);
+            ordered.push(rule);
+        }
     }
     top.require("policy", &format!("[policy] with default = {PEOPLE}"));
-    let policy = top.table("policy", keys::POLICY)?;
+    let policy = policy?;
     policy.require("default", PEOPLE);
     let default = policy.table("default", keys::NEED)?;
     spans.push(default.span.clone());
-    let default = need(&default, DEFAULT_RULE, known)?;
     Some(Rules {
         ordered,
-        default,
+        default: holds::default(&default, DEFAULT_RULE, known)?,
+        observes: observes(&policy),
+        owners: owners.unwrap_or_default(),
         spans,
     })
+}
+
+/// Where relations have owners, no group can have the name that means them where rules say who signs.
+fn check_groups(top: &Fields<'_>, known: Known<'_>) {
+    if known.members.contains_key(&gate::Group::from(OWNERS)) {
+        let found =
+            format!("no group can be named \"{OWNERS}\": in rules that is whoever owns a relation");
+        let flaw = Flaw::found(found).expected("another name");
+        top.page.flaw(&top.span_of("group"), flaw);
+    }
+}
+
+fn observes(policy: &Fields<'_>) -> bool {
+    let Some(Text { text, span }) = policy.text("mode", &either(MODES)) else {
+        return false;
+    };
+    if !MODES.contains(&text) {
+        let flaw = Flaw::found(format!("unknown mode \"{text}\""))
+            .expected(either(MODES))
+            .meant(nearest(text, MODES));
+        policy.page.flaw(&span, flaw);
+    }
+    text == "observe"
 }
 
 fn name<'a>(fields: &Fields<'a>, names: &mut BTreeMap<&'a str, usize>) -> &'a str {
@@ -88,117 +108,4 @@ fn name<'a>(fields: &Fields<'a>, names: &mut BTreeMap<&'a str, usize>) -> &'a st
     }
     names.entry(text).or_insert(line);
     text
-}
-
-fn whom(fields: &Fields<'_>, known: Known<'_>) -> (Vec<String>, Vec<Group>, Vec<String>) {
-    let users = fields.texts("user", "a user").unwrap_or_default();
-    for Text { text, span } in &users {
-        if !known.users.iter().any(|user| glob(text, user)) {
-            let meant = nearest(text, known.users.iter().copied());
-            fields.page.flaw(
-                span,
-                Flaw::found(format!("unknown user \"{text}\"")).meant(meant),
-            );
-        }
-    }
-    let groups = fields.texts("group", "a group").unwrap_or_default();
-    let groups = groups.iter().map(|it| group(fields, it, known)).collect();
-    let tenants = fields.texts("tenant", "a tenant").unwrap_or_default();
-    for tenant in &tenants {
-        check_pattern(fields, tenant, known.tenants);
-    }
-    let owned = |list: Vec<Text<'_>>| list.iter().map(|it| it.text.to_owned()).collect();
-    (owned(users), groups, owned(tenants))
-}
-
-fn group(fields: &Fields<'_>, name: &Text<'_>, known: Known<'_>) -> Group {
-    let Text { text, span } = name;
-    let group = Group::from(*text);
-    if !known.members.contains_key(&group) {
-        let meant = nearest(text, known.members.keys().map(Group::as_str));
-        fields.page.flaw(
-            span,
-            Flaw::found(format!("unknown group \"{text}\"")).meant(meant),
-        );
-    }
-    group
-}
-
-fn classes(fields: &Fields<'_>) -> Vec<Class> {
-    let names = Class::ALL.map(Class::name);
-    let mut classes = Vec::new();
-    for Text { text, span } in fields
-        .texts("class", "a statement class")
-        .unwrap_or_default()
-    {
-        if let Ok(class) = text.parse() {
-            classes.push(class);
-        } else {
-            let flaw = Flaw::found(format!("unknown statement class \"{text}\""));
-            fields.page.flaw(&span, flaw.expected(either(names)));
-        }
-    }
-    classes
-}
-
-fn ruling(fields: &Fields<'_>, name: &str, classes: &[Class], known: Known<'_>) -> Option<Ruling> {
-    fields.require("verdict", &either(VERDICTS));
-    let Text { text, span } = fields.text("verdict", &either(VERDICTS))?;
-    let with = format!("with verdict \"{text}\"");
-    if text != "allow" && classes.contains(&Class::Transaction) {
-        let why = "BEGIN, COMMIT and the like always pass";
-        let found = format!("class \"transaction\" cannot be held or denied: {why}");
-        fields
-            .page
-            .flaw(&fields.span_of("class"), Flaw::found(found));
-    }
-    if text != "hold" {
-        fields.refuse("approvals", &with);
-        fields.refuse("from", &with);
-    }
-    if text != "deny" {
-        fields.refuse("message", &with);
-    }
-    match text {
-        "allow" => Some(Ruling::Allow),
-        "hold" => need(fields, name, known).map(Ruling::Hold),
-        "deny" => {
-            fields.require("message", "what the requester is told");
-            let message = fields.text("message", "what the requester is told")?;
-            Some(Ruling::Deny(message.text.to_owned()))
-        }
-        _ => {
-            let flaw = Flaw::found(format!("unknown verdict \"{text}\""))
-                .expected(either(VERDICTS))
-                .meant(nearest(text, VERDICTS));
-            fields.page.flaw(&span, flaw);
-            None
-        }
-    }
-}
-
-/// How many of which group; one where the number is missing.
-fn need(fields: &Fields<'_>, rule: &str, known: Known<'_>) -> Option<Need> {
-    fields.require("from", "the group whose members sign");
-    let given = fields.number("approvals", 1..=100_u32);
-    let from = fields.text("from", "the group whose members sign")?;
-    let group = group(fields, &from, known);
-    let approvals = match given {
-        Some(approvals) => approvals,
-        None if fields.has("approvals") => return None,
-        None => 1,
-    };
-    let members = known.members.get(&group).map_or(0, BTreeSet::len);
-    let wanted = usize::try_from(approvals).unwrap_or(usize::MAX);
-    if known.members.contains_key(&group) && members < wanted {
-        let wanted = count(wanted, "approval");
-        let found = format!("nobody can satisfy rule \"{rule}\": it needs {wanted}");
-        let members = count(members, "member");
-        let found = format!(
-            "{found}, and group \"{from}\" has {members}",
-            from = from.text
-        );
-        fields.page.flaw(&from.span, Flaw::found(found));
-    }
-    Some(Need { group, approvals })
 }

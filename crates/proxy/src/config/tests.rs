@@ -37,6 +37,10 @@ class = ["read", "session"]
 verdict = "allow"
 "#;
 
+/// Who owns what: the last line that fits counts.
+const OWNERS: &str = "# pattern   groups\n*  team\npublic.accounts\tteam # the money\n";
+const BAD_OWNERS: &str = "* team\npublic.accounts taem\nhr.people.salary team\na..b team\n";
+
 /// A directory for a configuration.
 pub(super) struct Room(TempDir);
 
@@ -63,6 +67,8 @@ impl Room {
         room.write("open.password", 0o644, "secret of acme\n");
         room.write("empty.password", 0o600, "\n");
         room.write("long.password", 0o600, "one\ntwo\n");
+        room.write("OWNERS", 0o644, OWNERS);
+        room.write("BAD_OWNERS", 0o644, BAD_OWNERS);
         room
     }
 

@@ -25,6 +25,9 @@ use crate::store::now;
 use crate::words::show;
 use crate::world::{Due, SECRET, World};
 
+/// When everything is asked, in milliseconds since 1970.
+const NOW_MS: i64 = 1_800_000_000_000;
+
 impl World {
     pub fn input(&mut self, input: Input<'_>) {
         self.session.handle(self.now, input);
@@ -168,7 +171,7 @@ impl World {
     }
 
     fn judge(&mut self, request: &Arc<Request>) -> Verdict {
-        let hold = match self.policy.judge(request) {
+        let hold = match self.policy.judge(request, NOW_MS) {
             Judgement::Allow(pass) => return Verdict::Clear(Clearance::Pass(pass)),
             Judgement::Deny(denial) => return Verdict::Denied(denial),
             Judgement::Apart(apart) => return Verdict::Apart(apart),
@@ -182,6 +185,8 @@ impl World {
             rule: hold.rule.to_string(),
             why: hold.why,
             needs: hold.needs,
+            decide_within_ms: None,
+            use_within_ms: None,
             asked: gate::audit::asked(request),
             role: request.context.role.to_string(),
             in_transaction: request.context.in_transaction,
@@ -365,7 +370,7 @@ impl World {
         }
         assert!(statements.next().is_none(), "statements of nothing");
         let Authority::Signed { ticket, claim } = released.authority() else {
-            let judgement = self.policy.judge(request);
+            let judgement = self.policy.judge(request, NOW_MS);
             assert!(matches!(judgement, Judgement::Allow(_)), "{judgement:?}");
             return;
         };

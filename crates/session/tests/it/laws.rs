@@ -24,12 +24,8 @@ const WHOLE: usize = usize::MAX;
 /// Held writes most of the time; or everything passes, or only writes do, or nothing.
 fn rules_of(which: usize) -> Arc<Policy> {
     let rule = |classes: Vec<Class>| Rule {
-        name: Arc::from("r"),
-        tenants: Vec::new(),
-        users: Vec::new(),
-        groups: Vec::new(),
         classes,
-        ruling: Ruling::Allow,
+        ..Rule::new("r", Ruling::Allow)
     };
     match which {
         0 => Arc::new(Policy::allow_all()),

@@ -127,12 +127,8 @@ pub fn settings_pass() -> Arc<Policy> {
 
 fn passing(classes: &[sql::Class]) -> Arc<Policy> {
     let rule = |name: &str, classes: &[sql::Class], ruling| Rule {
-        name: Arc::from(name),
-        tenants: Vec::new(),
-        users: Vec::new(),
-        groups: Vec::new(),
         classes: classes.to_vec(),
-        ruling,
+        ..Rule::new(name, ruling)
     };
     let rules = vec![
         rule("reads", classes, Ruling::Allow),

@@ -73,6 +73,8 @@ pub(crate) fn asked_by(requester: &str, text: &str, needs: &[(&str, u32)]) -> Ne
         role: "acme_write".to_owned(),
         in_transaction: false,
         client: "192.0.2.7:50000 \"psql\"".to_owned(),
+        decide_within_ms: None,
+        use_within_ms: None,
     }
 }
 

@@ -109,13 +109,14 @@ pub(super) async fn groups_add_up<T: Tickets>(bench: &Bench<T>) {
     assert_eq!(ticket.state, State::Approved);
 }
 
-pub(super) async fn one_person_counts_in_each_group<T: Tickets>(bench: &Bench<T>) {
+pub(super) async fn one_person_counts_for_one_group<T: Tickets>(bench: &Bench<T>) {
     let new = asked_by("alice", "drop table t", &[("dba", 1), ("owners", 1)]);
     let id = bench.pending(new).await.id;
-    let ticket = bench
-        .say(id, "bob", &["owners", "dba"], true)
-        .await
-        .unwrap();
+    let both = &["owners", "dba"][..];
+    let ticket = bench.say(id, "bob", both, true).await.unwrap();
+    assert_eq!(ticket.state, State::Pending);
+    // Bob then counts for the group that carol is not in.
+    let ticket = bench.say(id, "carol", &["dba"], true).await.unwrap();
     assert_eq!(ticket.state, State::Approved);
 }
 
@@ -373,6 +374,24 @@ pub(super) async fn an_unclaimed_ticket_expires_like_any<T: Tickets>(bench: &Ben
         .await;
     assert_eq!(again, Err(wrong(claim.0, State::Expired)));
     assert_eq!(bench.store.expire().await.unwrap().len(), 1);
+}
+
+pub(super) async fn a_rule_has_times_of_its_own<T: Tickets>(bench: &Bench<T>) {
+    let own = |decide, used| NewTicket {
+        decide_within_ms: decide,
+        use_within_ms: used,
+        ..asked_by("alice", "drop table t", &[("dba", 1)])
+    };
+    let short = bench.pending(own(Some(10), None)).await;
+    assert_eq!(short.expires_ms, short.created_ms + 10);
+    bench.clock.advance(10);
+    assert_eq!(bench.state(short.id).await, State::Expired);
+
+    let brief = bench.pending(own(None, Some(20))).await.id;
+    let ticket = bench.say(brief, "bob", &["dba"], true).await.unwrap();
+    assert_eq!(ticket.expires_ms, bench.clock.now_ms() + 20);
+    bench.clock.advance(20);
+    assert_eq!(bench.state(brief).await, State::Expired);
 }
 
 pub(super) async fn a_list_is_filtered<T: Tickets>(bench: &Bench<T>) {

@@ -30,7 +30,7 @@ suite! {
     cases::a_stranger_is_not_asked,
     cases::two_people_are_two_people,
     cases::groups_add_up,
-    cases::one_person_counts_in_each_group,
+    cases::one_person_counts_for_one_group,
     cases::a_rejection_is_final,
     cases::expiry_is_judged_without_a_sweep,
     cases::approval_starts_a_new_time,
@@ -42,6 +42,7 @@ suite! {
     cases::a_claim_that_was_undone_cannot_be_settled,
     cases::settling_is_all_or_nothing,
     cases::an_unclaimed_ticket_expires_like_any,
+    cases::a_rule_has_times_of_its_own,
     cases::a_list_is_filtered,
     cases::an_unknown_ticket_is_unknown,
 }

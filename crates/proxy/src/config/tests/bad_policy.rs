@@ -75,6 +75,38 @@ fn nobody_signs_for_their_own_request() {
     );
 }
 
+/// Whoever is alone in a group cannot be in another one, too, where both must sign.
+#[test]
+fn nobody_signs_for_two_groups() {
+    let text = |people: &str| {
+        said(&format!(
+            "group = {{ team = {{ members = [\"alice\", \"bob\"] }}, dba = {{ members = {people} }} }}\n\
+             policy.default = {{ from = \"team\" }}\n\
+             rule = [{{ name = \"h\", user = \"alice\", class = \"ddl\", verdict = \"hold\", \
+             needs = [{{ from = \"team\" }}, {{ from = \"dba\" }}] }}]"
+        ))
+    };
+    let two = "3:80: rule \"h\" could never be satisfied for user \"alice\": nobody signs for their own \
+               request or for two groups, and group \"dba\" has 1 other member";
+    assert_eq!(text("\"bob\""), [two]);
+}
+
+/// A rule about some relations leaves the class to those behind it, and one with hours the rest of the day.
+#[test]
+fn what_stops_some_statements_stops_nobody_for_sure() {
+    let alone = [format!("2:18: rule \"default\" {ALONE}")];
+    for some in [
+        "relation = \"t\"",
+        "function = \"f\"",
+        "during = \"mon 08:00-18:00 UTC\"",
+        "address = \"10.0.0.0/8\"",
+        "larger_than = \"1 KiB\"",
+    ] {
+        let rule = BOB_DENIED.replace("verdict", &format!("{some}, verdict"));
+        assert_eq!(with("dba", &format!("rule = [{rule}]")), alone, "{some}");
+    }
+}
+
 #[test]
 fn several_allowed_statements_in_one_string_wait_for_the_default() {
     let classes = "[\"read\", \"session\", \"copy_out\", \"maintenance\", \"write\", \"copy_in\", \"ddl\", \"admin\"]";

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gate::policy::Judgement;
+use gate::policy::{Judgement, Ruling, Whose};
 use gate::{Context, Group, Policy, Principal, Request, TenantId, Work};
 use secrecy::ExposeSecret;
 use session::PoolMode;
@@ -110,7 +110,7 @@ fn every_key_arrives() {
     let (certificate, key) = (room.file("server.crt"), room.file("server.key"));
     assert!(ServerTls::read(&certificate, &key).is_ok());
     assert!(ServerTls::read(&certificate, &room.file("other.key")).is_err());
-    assert_eq!(config.policy.needs().count(), 1);
+    assert_eq!(config.policy.rules().len(), 1);
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn verdict(policy: &Policy, user: &str, groups: &[&str], tenant: &str, text: &st
         readings: vec![Arc::new(sql::read(text))],
         client: Arc::from("here"),
     });
-    match policy.judge(&request) {
+    match policy.judge(&request, 0) {
         Judgement::Allow(pass) => format!("allow: {}", pass.rule()),
         Judgement::Hold(hold) => format!("hold: {}", hold.rule),
         Judgement::Apart(_) => "apart".to_owned(),
@@ -302,4 +302,47 @@ fn the_first_rule_that_fits_decides() {
             "{user} {statement}"
         );
     }
+}
+
+#[test]
+fn rules_name_relations_functions_and_owners() {
+    let rules = r#"
+        mode = "observe"
+        owners = "OWNERS"
+        [[rule]]
+        name = "salaries"
+        relation = ["hr.people.salary", "payroll.*"]
+        access = "read"
+        function = "billing.run()"
+        during = "mon-fri 08:00-18:00 +02:00"
+        address = ["10.0.0.0/8", "::1"]
+        larger_than = "1 KiB"
+        verdict = "hold"
+        needs = [{ from = "owners" }, { approvals = 1, from = "team" }]
+        decide_within = "30 min"
+        use_within = "5 min"
+    "#;
+    let room = Room::new();
+    let text = SOUND.replace("[[rule]]", &format!("{rules}\n[[rule]]"));
+    let policy = room.parse(&text).unwrap().policy;
+    assert!(policy.observes());
+    let rule = &policy.rules()[0];
+    assert_eq!((rule.relations.len(), rule.functions.len()), (2, 1));
+    assert_eq!((rule.during.len(), rule.addresses.len()), (1, 2));
+    assert_eq!(rule.larger_than, Some(1024));
+    let Ruling::Hold(terms) = &rule.ruling else {
+        panic!("it holds");
+    };
+    assert_eq!(terms.needs.len(), 2);
+    assert_eq!(terms.needs[0].from, Whose::Owners);
+    assert_eq!(terms.decide_within, Some(Duration::from_mins(30)));
+    assert_eq!(terms.use_within, Some(Duration::from_mins(5)));
+}
+
+#[test]
+fn a_group_may_be_named_owners_where_there_is_no_file_of_them() {
+    let text =
+        "group.owners.members = [\"alice\", \"bob\"]\npolicy.default = { from = \"owners\" }";
+    let read = policy(text);
+    assert!(read.is_ok(), "{read:?}");
 }
