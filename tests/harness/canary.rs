@@ -6,13 +6,14 @@ use std::fmt;
 use crate::raw::{self, Raw};
 use crate::stage::{Setup, Stage, held_raw};
 
-/// PostgreSQL believes `quiet` to be immutable and calls it while it plans, that is, at Bind.
+/// PostgreSQL believes `quiet` to be immutable and calls it while it plans, that is, at Bind. The gate holds it for the rights
+/// that it runs with.
 const CANARY: &str = "
     create table song (verse text);
     create table work (done int);
     create function sing(verse text) returns text volatile language plpgsql
         as $$ begin insert into song values (verse); return verse; end $$;
-    create function quiet(verse text) returns text immutable language plpgsql
+    create function quiet(verse text) returns text immutable security definer language plpgsql
         as $$ begin return sing(verse); end $$;";
 
 /// How the statement is asked for: what comes before its hold, what asks for it, what is left to

@@ -30,6 +30,15 @@ enum Answer<W: World> {
 
 type Pending<W> = Pin<Box<dyn Future<Output = Answer<W>>>>;
 
+/// What may not be as the tenant's catalog was last read.
+#[derive(Default)]
+struct Doubts {
+    /// Something went up that may change it.
+    changes_catalog: bool,
+    /// What is asked for was asked for before, and is read against a newer one.
+    asked_again: bool,
+}
+
 /// One connection.
 pub(crate) struct Connection<W: World, S> {
     keeper: Rc<Gatekeeper<W>>,
@@ -47,8 +56,7 @@ pub(crate) struct Connection<W: World, S> {
     /// Those who asked to cancel, and wait until that is done.
     cancels: Vec<oneshot::Sender<()>>,
     alarm: Option<(Instant, Pin<Box<tokio::time::Sleep>>)>,
-    /// Something went up that may change the tenant's catalog.
-    changes_catalog: bool,
+    doubts: Doubts,
     client_gone: bool,
     parting: Option<Parting>,
     goodbye: Option<Instant>,
@@ -76,7 +84,7 @@ impl<W: World, S: Socket> Connection<W, S> {
             queued: false,
             cancels: Vec::new(),
             alarm: None,
-            changes_catalog: false,
+            doubts: Doubts::default(),
             client_gone: false,
             parting: None,
             goodbye: None,

@@ -1,6 +1,6 @@
 //! What is known of a tenant's own catalog, and how old that is. It is read before the first statement is judged, again
-//! from time to time, and again before the next statement where one that may have changed it was let up. It never says
-//! what a statement is: `sql` does, told by this.
+//! from time to time, soon after something that may have changed it went up, and at once before that would make somebody
+//! wait for people. It never says what a statement is: `sql` does, told by this.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -16,7 +16,14 @@ use tokio::sync::Mutex;
 /// until then the server's own fence stands alone.
 const AGE_MAX: Duration = Duration::from_mins(1);
 
-/// How long somebody waits for a connection to read it over; then they are judged by what was known.
+/// How long after an attempt to read it statements do with what is known, though it may have changed: where much changes,
+/// nobody is to wait at each statement.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a statement waits for it to be read; then it is judged by what was known.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long to wait for a connection to read it over.
 const WAIT: Duration = Duration::from_secs(2);
 
 /// One tenant's.
@@ -24,6 +31,7 @@ pub(crate) struct Knowledge<D: Dial> {
     pools: [Rc<Pool<D>>; 2],
     catalog: RefCell<Arc<Catalog>>,
     read_at: Cell<Option<Instant>>,
+    tried_at: Cell<Option<Instant>>,
     /// Something that may have changed it went up since it was read.
     outdated: Cell<bool>,
     reading: Mutex<()>,
@@ -36,18 +44,30 @@ impl<D: Dial> Knowledge<D> {
             pools: pools.map(Rc::clone),
             catalog: RefCell::new(Arc::new(Catalog::unknown(None))),
             read_at: Cell::new(None),
+            tried_at: Cell::new(None),
             outdated: Cell::new(false),
             reading: Mutex::new(()),
         }
     }
 
-    /// What is known, if nobody has to wait for better.
-    pub(crate) fn current(&self) -> Option<Arc<Catalog>> {
-        let known = self.read_at.get().is_some() && !self.outdated.get();
-        known.then(|| Arc::clone(&self.catalog.borrow()))
+    /// What is known, if it is good enough to judge by.
+    pub(crate) fn current(&self, now: Instant) -> Option<Arc<Catalog>> {
+        let since = |at: Instant| now.saturating_duration_since(at);
+        let tried = self.tried_at.get().map(since)?;
+        (!self.outdated.get() || tried < PAUSE).then(|| self.latest())
     }
 
-    /// Whether it is time to read it again.
+    /// What is known, however old.
+    pub(crate) fn latest(&self) -> Arc<Catalog> {
+        Arc::clone(&self.catalog.borrow())
+    }
+
+    /// Whether it may have changed since it was read.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.outdated.get()
+    }
+
+    /// Whether it is time to read it again, and nobody does.
     pub(crate) fn is_old(&self, now: Instant) -> bool {
         let at = self.read_at.get();
         at.is_some_and(|at| now.saturating_duration_since(at) > AGE_MAX)
@@ -59,25 +79,38 @@ impl<D: Dial> Knowledge<D> {
         self.outdated.set(true);
     }
 
-    /// Reads it, and says what is known then. Where it cannot be read, what was known before stays, and the next
-    /// one who asks tries again.
-    pub(crate) async fn read(&self, now: Instant) -> Arc<Catalog> {
-        let asked_at = self.read_at.get();
+    /// Has it read, and waits for that as long as anybody may be made to. What is known then.
+    pub(crate) async fn refreshed(self: Rc<Self>, now: Instant) -> Arc<Catalog> {
+        let knowledge = Rc::clone(&self);
+        let read = tokio::task::spawn_local(async move { knowledge.read(now).await });
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "reading a catalog is a slow state"
+        )]
+        let _late = tokio::time::timeout(PATIENCE, read).await;
+        self.latest()
+    }
+
+    /// Reads it. Where it cannot be read, what was known stays, and somebody tries again later.
+    pub(crate) async fn read(&self, now: Instant) {
+        let before = self.tried_at.get();
         let _reading = self.reading.lock().await;
-        if self.read_at.get() == asked_at || self.outdated.get() {
-            self.outdated.set(false);
-            match self.ask().await {
-                Ok(catalog) => {
-                    *self.catalog.borrow_mut() = Arc::new(catalog);
-                    self.read_at.set(Some(now));
-                }
-                Err(why) => {
-                    self.outdated.set(true);
-                    tracing::warn!("the catalog could not be read: {why}");
-                }
+        if self.tried_at.get() != before {
+            // Somebody has just done it.
+            return;
+        }
+        self.tried_at.set(Some(now));
+        self.outdated.set(false);
+        match self.ask().await {
+            Ok(catalog) => {
+                *self.catalog.borrow_mut() = Arc::new(catalog);
+                self.read_at.set(Some(now));
+            }
+            Err(why) => {
+                self.outdated.set(true);
+                tracing::warn!("the catalog could not be read: {why}");
             }
         }
-        Arc::clone(&self.catalog.borrow())
     }
 
     /// One in which something lies unused, if there is one.

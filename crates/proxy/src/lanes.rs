@@ -22,7 +22,7 @@ pub(crate) struct Lanes<D: Dial> {
     /// How long a session keeps a connection.
     pub(crate) mode: PoolMode,
     /// What is known of its catalog.
-    pub(crate) knowledge: Knowledge<D>,
+    pub(crate) knowledge: Rc<Knowledge<D>>,
     read: Rc<Pool<D>>,
     write: Rc<Pool<D>>,
     /// What a login with certain settings is told.
@@ -36,7 +36,7 @@ impl<D: Dial> Lanes<D> {
         let write = servers.pool(id, tenant.write);
         Self {
             mode: tenant.pool_mode,
-            knowledge: Knowledge::new([&write, &read]),
+            knowledge: Rc::new(Knowledge::new([&write, &read])),
             read,
             write,
             greetings: RefCell::new(LruCache::new(GREETINGS_MAX)),

@@ -103,6 +103,8 @@ pub enum Verdict {
     Held(Box<Ticket>),
     /// Its first part is asked for by itself, and then the rest.
     Apart(Apart),
+    /// What it was read against has changed: it is to be read and asked for again.
+    Again,
     /// A rule denies it.
     Denied(Denial),
     /// The gate cannot say.

@@ -214,7 +214,7 @@ fn setting(set: &VariableSetStmt, class: Class) -> Leaves {
     }
     let name = set.name.to_ascii_lowercase();
     match kind {
-        // They pass only with the value that every session has.
+        // They pass only with the value that every session has: nothing to keep, though it shows that they were set.
         Ok(VariableSetKind::VarSetValue)
             if class == Class::Session
                 && matches!(
@@ -222,7 +222,7 @@ fn setting(set: &VariableSetStmt, class: Class) -> Leaves {
                     "client_encoding" | "standard_conforming_strings"
                 ) =>
         {
-            Leaves::Nothing
+            Leaves::Residue
         }
         Ok(VariableSetKind::VarResetAll) => Leaves::Settings,
         // Name and kind decide, and only these are sure to be seen again in `pg_settings`.

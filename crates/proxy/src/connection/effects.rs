@@ -48,7 +48,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
                 tokio::task::spawn_local(async move { keeper.leave(ticket, pid, withdraw).await });
             }
             Effect::Checkin(disposition, surface) => {
-                if std::mem::take(&mut self.changes_catalog)
+                if std::mem::take(&mut self.doubts.changes_catalog)
                     && let Some(lanes) = &self.lanes
                 {
                     lanes.knowledge.outdate();
@@ -106,12 +106,14 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
         let Some(lanes) = self.lanes.clone() else {
             return self.tell(Input::Readings(Vec::new()));
         };
-        let (now, current) = (self.keeper.world.now(), lanes.knowledge.current());
+        let now = self.keeper.world.now();
+        let knowledge = Rc::clone(&lanes.knowledge);
+        let current = knowledge.current(now);
         if let Some(catalog) = &current
             && let Some(readings) = self.readings(&texts, catalog)
         {
-            if lanes.knowledge.is_old(now) {
-                tokio::task::spawn_local(async move { lanes.knowledge.read(now).await });
+            if knowledge.is_old(now) {
+                tokio::task::spawn_local(async move { knowledge.read(now).await });
             }
             return self.tell(Input::Readings(readings));
         }
@@ -119,7 +121,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
         self.later(async move {
             let catalog = match current {
                 Some(catalog) => catalog,
-                None => lanes.knowledge.read(now).await,
+                None => knowledge.refreshed(now).await,
             };
             let mut readings = Vec::with_capacity(texts.len());
             for text in texts {
@@ -144,8 +146,11 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
     }
 
     fn ask(&mut self, request: &Arc<Request>) {
+        let again = std::mem::take(&mut self.doubts.asked_again);
         match self.keeper.judge(self.number, request) {
             Ok(verdict) => self.tell(Input::Verdict(verdict)),
+            // Nobody is asked to sign for what a look at the catalog clears.
+            Err(_) if !again && self.is_outdated() => self.ask_again(),
             Err(hold) => {
                 let (keeper, number, pid) =
                     (Rc::clone(&self.keeper), self.number, self.place.key().pid);
@@ -183,6 +188,23 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
         });
     }
 
+    fn is_outdated(&self) -> bool {
+        let lanes = self.lanes.as_ref();
+        lanes.is_some_and(|it| it.knowledge.is_outdated())
+    }
+
+    fn ask_again(&mut self) {
+        let Some(lanes) = self.lanes.clone() else {
+            return;
+        };
+        self.doubts.asked_again = true;
+        let now = self.keeper.world.now();
+        self.later(async move {
+            Rc::clone(&lanes.knowledge).refreshed(now).await;
+            Answer::Input(Input::Verdict(Verdict::Again))
+        });
+    }
+
     fn checkout(&mut self, wanted: &Checkout) {
         let principal = self.session.principal().map(|it| it.id.clone());
         let (Some(lanes), Some(principal)) = (&self.lanes, principal) else {
@@ -215,7 +237,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
     }
 
     fn claim(&mut self, clearance: Clearance) {
-        self.changes_catalog |= may_change(clearance.request());
+        self.doubts.changes_catalog |= may_change(clearance.request());
         let tickets = self.keeper.tickets.clone();
         self.later(async move { Answer::Input(Input::Claimed(claim(&tickets, clearance).await)) });
     }
@@ -229,7 +251,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
     /// Whatever ends after something that may change the catalog may be what made the change seen.
     fn outdate(&self, entry: &Entry) {
         let ends = matches!(entry, Entry::Outcome { .. } | Entry::TransactionEnd { .. });
-        if self.changes_catalog
+        if self.doubts.changes_catalog
             && ends
             && let Some(lanes) = &self.lanes
         {

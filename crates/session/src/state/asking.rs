@@ -264,6 +264,7 @@ impl Asking {
             Verdict::Held(ticket) if cancelled => Fault::cancelled(Some(ticket.id)),
             _ if cancelled => Fault::cancelled(None),
             Verdict::Clear(clearance) => return Next::Release(clearance, shape),
+            Verdict::Again => return Next::Ask(request.work.clone(), shape),
             Verdict::Apart(apart) => {
                 let (work, first, rest) = take_apart(apart, &request.work, shape);
                 talk.rest.extend(rest);
