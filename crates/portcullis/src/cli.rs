@@ -61,12 +61,16 @@ fn target(options: &Options) -> Result<Target, Trouble> {
         user: options.username.as_deref(),
         url: options.url.as_deref(),
     };
-    let environment = |name: &str| match (std::env::var(name), name) {
+    conninfo::resolve(flags, &environment).map_err(|error| Trouble::Usage(error.to_string()))
+}
+
+/// A variable of the environment; `LOGNAME` is known even where it is not set.
+pub(crate) fn environment(name: &str) -> Option<String> {
+    match (std::env::var(name), name) {
         (Ok(value), _) => Some(value),
         (Err(_), "LOGNAME") => account::name(),
         (Err(_), _) => None,
-    };
-    conninfo::resolve(flags, &environment).map_err(|error| Trouble::Usage(error.to_string()))
+    }
 }
 
 async fn visit(

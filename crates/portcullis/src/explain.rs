@@ -4,12 +4,14 @@
 mod batch;
 pub(crate) mod judge;
 mod page;
+mod upstream;
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use sql::{Catalog, Major};
 use store::{SystemClock, WallClock};
 
 use crate::cli::args::ExplainArgs;
@@ -19,23 +21,30 @@ use judge::{Judge, Question};
 
 /// Explains a text, or each line of a file.
 pub fn run(args: &ExplainArgs, json: bool) -> ExitCode {
-    let judge = match Judge::new(args.config.as_deref(), args.server_version) {
-        Ok(judge) => judge,
-        Err(why) => return serve::fail(&why),
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return serve::fail(&format!("could not start: {error}")),
     };
     let done = runtime.block_on(async {
-        match &args.batch {
+        let catalog = match &args.upstream {
+            Some(connstring) => upstream::catalog(connstring).await?,
+            None => Catalog::unknown(Some(args.server_version.unwrap_or(Major::GRAMMAR))),
+        };
+        let judge = match Judge::new(args.config.as_deref(), catalog) {
+            Ok(judge) => judge,
+            Err(why) => return Ok(serve::fail(&why)),
+        };
+        let exit = match &args.batch {
             Some(path) => lines(&judge, args, path).await,
             None => one(&judge, args, json).await,
-        }
+        };
+        exit.map(ExitCode::from)
     });
     match done {
-        Ok(exit) => exit.into(),
+        Ok(exit) => exit,
         Err(trouble) => trouble.tell().into(),
     }
 }

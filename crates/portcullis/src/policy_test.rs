@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use gate::policy::Verdict;
 use serde::Deserialize;
-use sql::Major;
+use sql::{Catalog, Major};
 use store::{SystemClock, WallClock};
 use toml::Spanned;
 
@@ -61,7 +61,10 @@ enum Groups {
 
 /// Runs the table.
 pub fn run(args: &PolicyTestArgs) -> ExitCode {
-    let judge = match Judge::new(args.config.as_deref(), Major::GRAMMAR) {
+    let judge = match Judge::new(
+        args.config.as_deref(),
+        Catalog::unknown(Some(Major::GRAMMAR)),
+    ) {
         Ok(judge) => judge,
         Err(why) => return serve::fail(&why),
     };

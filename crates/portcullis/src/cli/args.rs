@@ -219,9 +219,13 @@ pub struct ExplainArgs {
     /// The configuration with the policy [a built-in one: reads pass, the rest waits]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The major version of the server that it is for
-    #[arg(long, value_name = "MAJOR", default_value_t = Major::GRAMMAR)]
-    pub server_version: Major,
+    /// The major version of the server that it is for [the grammar's, or that of --upstream]
+    #[arg(long, value_name = "MAJOR", conflicts_with = "upstream")]
+    pub server_version: Option<Major>,
+    /// The database that it is for, as postgres://user@host/dbname or "host=... dbname=...": its catalog is read, and
+    /// says what is not PostgreSQL's own
+    #[arg(long, value_name = "CONNSTRING")]
+    pub upstream: Option<String>,
     /// Who asks
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,

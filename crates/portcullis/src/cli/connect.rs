@@ -1,5 +1,5 @@
-//! A connection to the console: addresses tried in order, a password found or asked for, errors in psql's
-//! words. It never asks for anything but the database `portcullis`.
+//! A connection to the console, or to a server of PostgreSQL itself: addresses tried in order, a password found or
+//! asked for, errors in psql's words. It never says what to ask there.
 
 use std::error::Error as _;
 use std::io::{self, Write as _};
@@ -13,7 +13,7 @@ use tokio_postgres::tls::TlsStream;
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, SimpleQueryMessage, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::conninfo::{Binding, CONSOLE, Place, SslMode, Target};
+use super::conninfo::{Binding, Place, SslMode, Target};
 use super::grid::Grid;
 use super::pgpass;
 use super::tls::{self, Seen, Trust};
@@ -192,7 +192,7 @@ impl Door<'_> {
         let mut config = Config::new();
         config
             .user(&self.target.user)
-            .dbname(CONSOLE)
+            .dbname(&self.target.database)
             .application_name("portcullis")
             .port(self.place.port)
             .ssl_mode(mode)
@@ -265,7 +265,7 @@ fn password(target: &Target, place: &Place) -> Option<SecretString> {
     let wanted = pgpass::Wanted {
         host: &name,
         port: place.port,
-        database: CONSOLE,
+        database: &target.database,
         user: &target.user,
     };
     match pgpass::look_up(target.passfile.as_deref()?, wanted) {

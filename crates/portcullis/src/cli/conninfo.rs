@@ -12,6 +12,8 @@ use super::connstring::{BadConnstring, Layer};
 pub const CONSOLE: &str = "portcullis";
 /// The gate's port where nobody says another.
 pub const PORT: u16 = 6432;
+/// PostgreSQL's.
+const POSTGRESQL: u16 = 5432;
 
 /// Environment variables and the keyword that each stands for.
 const VARIABLES: &[(&str, &str)] = &[
@@ -120,6 +122,8 @@ pub struct Target {
     pub places: Vec<Place>,
     /// The login.
     pub user: String,
+    /// The database: the console, or one of a server of PostgreSQL itself.
+    pub database: String,
     /// The password, if somebody gave one.
     pub password: Option<SecretString>,
     /// The password file.
@@ -191,6 +195,7 @@ pub fn resolve(
             Some(user) => user,
             None => return bad("no user name was given: use -U, PGUSER or a connection string"),
         },
+        database: CONSOLE.to_owned(),
         password: value("password").map(SecretString::from),
         passfile: value("passfile")
             .map(PathBuf::from)
@@ -204,6 +209,28 @@ pub fn resolve(
             Some(other) => return bad(format!("invalid channel_binding value: \"{other}\"")),
         },
         connect_timeout_s: timeout(value("connect_timeout"))?,
+    })
+}
+
+/// Finds a server of PostgreSQL itself: a connection string, then libpq's variables, then defaults.
+pub fn upstream(
+    connstring: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Target, BadConnstring> {
+    let said = |name: &str| environment(name).filter(|it| !it.is_empty());
+    let layer = Layer::parse(connstring)?;
+    let port = layer.value("port").is_none() && said("PGPORT").is_none();
+    let flags = Flags {
+        port: port.then_some(POSTGRESQL),
+        url: Some(connstring),
+        ..Flags::default()
+    };
+    let target = resolve(flags, environment)?;
+    let database = layer.value("dbname").map(str::to_owned);
+    let database = database.or_else(|| said("PGDATABASE"));
+    Ok(Target {
+        database: database.unwrap_or_else(|| target.user.clone()),
+        ..target
     })
 }
 

@@ -11,7 +11,7 @@ use gate::policy::{Opinion, Verdict};
 use gate::{Context, Group, Judgement, Policy, Principal, Request, Settings, Work};
 use proxy::config::Config;
 use serde::Serialize;
-use sql::{Catalog, Major, Reader, Reading, Statement};
+use sql::{Catalog, Reader, Reading, Statement};
 
 use crate::serve;
 
@@ -86,9 +86,8 @@ pub(crate) struct Each {
 }
 
 impl Judge {
-    /// With the policy of a configuration file, or the built-in one; for a server of this major, of whose
-    /// catalog nothing else is known.
-    pub(crate) fn new(config: Option<&Path>, major: Major) -> Result<Self, String> {
+    /// With the policy of a configuration file, or the built-in one; for a database of this catalog.
+    pub(crate) fn new(config: Option<&Path>, catalog: Catalog) -> Result<Self, String> {
         let config = config.map(serve::load).transpose()?;
         let built_in = || Policy::built_in(Group::from(REVIEWERS));
         let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -98,7 +97,7 @@ impl Judge {
                 .map_or_else(built_in, |it| it.policy.clone()),
             config,
             reader: Reader::start(threads).map_err(|error| format!("could not start: {error}"))?,
-            catalog: Arc::new(Catalog::unknown(Some(major))),
+            catalog: Arc::new(catalog),
         })
     }
 
