@@ -150,6 +150,13 @@ impl<D: Dial> Pool<D> {
 
     /// A connection for the gate itself, after a wait of at most `wait`.
     pub async fn lend_to_gate(self: &Rc<Self>, wait: Duration) -> Result<Lease<D>, CheckoutError> {
+        // Whosever lies unused will do: the gate leaves it as it was, and it goes back to them.
+        let one = self.change_idle(Idle::take_oldest);
+        if let Some(mut connection) = one
+            && connection.is_quiet()
+        {
+            return Ok(self.lend(connection, None));
+        }
         let until = Instant::now() + wait;
         let known = Some(self.server.logins.backoff().known());
         let grant = self.turn(None, until).await?;

@@ -161,3 +161,17 @@ fn what_a_cancel_was_aimed_at_is_closed() {
         }
     });
 }
+
+/// The gate's own questions take nothing from anybody.
+#[test]
+fn what_the_gate_borrows_goes_back_to_its_owner() {
+    run(async {
+        let fake = Fake::new();
+        let pool = fake.pool(1);
+        borrow(&pool, "alice", Disposition::Reset).await;
+        let lease = pool.lend_to_gate(Duration::from_secs(1)).await.unwrap();
+        lease.checkin(Disposition::Clean);
+        borrow(&pool, "alice", Disposition::Clean).await;
+        assert_eq!(fake.0.logins.get(), 1, "it is hers still");
+    });
+}
