@@ -82,7 +82,7 @@ async fn show_tickets<W: World>(
         limit: LIST_MAX,
     };
     let tickets = keeper.tickets.list(filter).await.map_err(refused)?;
-    let now_ms = jiff::Timestamp::now().as_millisecond();
+    let now_ms = keeper.world.now_ms();
     let rows = tickets
         .iter()
         .filter(|ticket| authorize(who, Action::See(ticket)).is_ok())

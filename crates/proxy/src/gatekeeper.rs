@@ -18,7 +18,6 @@ use gate::{
 use pool::{CheckoutError, Servers};
 use session::{Account, Destination, Fault, Limits, News, Verdict};
 use sql::Reader;
-use store::{SystemClock, WallClock};
 use wire::scram::Verifier;
 
 use crate::config::Config;
@@ -151,7 +150,7 @@ impl<W: World> Gatekeeper<W> {
         if !self.journal.is_open() {
             return Ok(Verdict::Unavailable(Fault::journal_down()));
         }
-        match self.config.policy.judge(request, SystemClock.now_ms()) {
+        match self.config.policy.judge(request, self.world.now_ms()) {
             Judgement::Allow(pass) => Ok(self.pass(session, request, pass)),
             Judgement::Apart(apart) => Ok(Verdict::Apart(apart)),
             Judgement::Deny(denial) => {

@@ -136,7 +136,7 @@ async fn session<W: World, S: Socket>(
             .unwrap_or_default()
             .to_owned(),
         state: "login",
-        since_ms: jiff::Timestamp::now().as_millisecond(),
+        since_ms: keeper.world.now_ms(),
         tls: client.is_tls(),
         ..View::default()
     };

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use gate::{Journal, Tickets};
 use pool::{Dial, TcpDial};
-use store::{JournalFile, Sqlite};
+use store::{JournalFile, Sqlite, SystemClock, WallClock};
 
 /// Everything that a driver touches outside its own memory, but for the client's socket, which it
 /// is given as `AsyncRead + AsyncWrite`.
@@ -19,6 +19,9 @@ pub trait World: 'static {
 
     /// The monotonic clock.
     fn now(&self) -> Instant;
+
+    /// The time of day, in milliseconds since 1970: for rules that have hours, and for what people read.
+    fn now_ms(&self) -> i64;
 
     /// Fills `bytes` with randomness fit for nonces and keys; `false` if there is none to be had.
     fn random(&self, bytes: &mut [u8]) -> bool;
@@ -39,6 +42,10 @@ impl World for Real {
     )]
     fn now(&self) -> Instant {
         Instant::now()
+    }
+
+    fn now_ms(&self) -> i64 {
+        SystemClock.now_ms()
     }
 
     fn random(&self, bytes: &mut [u8]) -> bool {
