@@ -149,7 +149,7 @@ fn by_class(on: On<'_>, text: &str, statement: &Statement) -> Leaves {
             Leaves::State
         }
         Class::Maintenance | Class::Write | Class::CopyIn | Class::Admin => Leaves::Residue,
-        Class::Opaque if calls_only_known(on, statement) => Leaves::Residue,
+        Class::Opaque | Class::Session if calls_only_known(on, statement) => Leaves::Residue,
         Class::Session | Class::Ddl | Class::Opaque => Leaves::State,
     }
 }

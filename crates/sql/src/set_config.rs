@@ -2,7 +2,7 @@
 //! else the statement holds; it never says whether that is harmless.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{AConst, FuncCall, Node, ResTarget, SelectStmt, a_const};
+use pg_query::protobuf::{AConst, FuncCall, Node, SelectStmt, a_const};
 
 /// A SELECT of a set_config.
 #[derive(Debug)]
@@ -17,29 +17,40 @@ pub(crate) struct SetConfig {
 
 /// The one that this statement is.
 pub(crate) fn of(select: &SelectStmt) -> Option<SetConfig> {
-    let [target] = select.target_list.as_slice() else {
-        return None;
-    };
-    let Some(NodeEnum::ResTarget(target)) = &target.node else {
-        return None;
-    };
-    let Some(NodeEnum::FuncCall(call)) = target.val.as_ref()?.node.as_ref() else {
-        return None;
-    };
-    let (name, value) = arguments(call)?;
+    let place = select
+        .target_list
+        .iter()
+        .position(|it| call(it).is_some())?;
+    let target = select.target_list.get(place)?;
+    let (name, value) = arguments(call(target)?)?;
     let bare = SelectStmt {
         target_list: select.target_list.clone(),
         limit_option: select.limit_option,
         op: select.op,
         ..SelectStmt::default()
     };
-    let rest = (*select != bare).then(|| {
-        Box::new(SelectStmt {
-            target_list: vec![constant_target(target)],
-            ..select.clone()
-        })
+    let alone = *select == bare && select.target_list.len() == 1;
+    let rest = (!alone).then(|| {
+        let mut rest = select.clone();
+        if let Some(place) = rest.target_list.get_mut(place) {
+            *place = constant_target(target);
+        }
+        Box::new(rest)
     });
     Some(SetConfig { name, value, rest })
+}
+
+/// The function that one of the targets calls, if that is all it is and the name is right.
+fn call(target: &Node) -> Option<&FuncCall> {
+    let Some(NodeEnum::ResTarget(target)) = &target.node else {
+        return None;
+    };
+    match target.val.as_ref()?.node.as_ref()? {
+        NodeEnum::FuncCall(call) if call.funcname.last().and_then(string) == Some("set_config") => {
+            Some(call)
+        }
+        _ => None,
+    }
 }
 
 /// The name and the value, if the built-in is called with constants and parameters only.
@@ -66,19 +77,16 @@ fn arguments(call: &FuncCall) -> Option<(String, Option<String>)> {
     (known && *call == plain).then(|| (name.to_owned(), constant(value).map(str::to_owned)))
 }
 
-fn constant_target(target: &ResTarget) -> Node {
-    let one = NodeEnum::AConst(AConst {
+fn constant_target(target: &Node) -> Node {
+    let null = NodeEnum::AConst(AConst {
         isnull: true,
         ..AConst::default()
     });
-    let val = Some(Box::new(Node { node: Some(one) }));
-    let target = ResTarget {
-        val,
-        ..target.clone()
-    };
-    Node {
-        node: Some(NodeEnum::ResTarget(Box::new(target))),
+    let mut target = target.clone();
+    if let Some(NodeEnum::ResTarget(target)) = &mut target.node {
+        target.val = Some(Box::new(Node { node: Some(null) }));
     }
+    target
 }
 
 fn string(node: &Node) -> Option<&str> {

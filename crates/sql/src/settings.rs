@@ -55,6 +55,8 @@ const HARMLESS: [&str; 41] = [
 ];
 
 const SEARCH_PATH: &str = "search_path";
+/// On, it can only forbid.
+const READ_ONLY: &str = "default_transaction_read_only";
 
 /// A setting or transaction statement, judged.
 #[derive(Debug)]
@@ -126,23 +128,25 @@ fn set_several(statement: &VariableSetStmt) -> Judged {
     }
 }
 
-/// `set_config(name, value, ...)` with constants, which is a SET in other words.
-pub(crate) fn set_config(name: &str, value: &str) -> Judged {
+/// `set_config(name, value, ...)`, which is a SET in other words. Of a value that is bound nothing is known yet.
+pub(crate) fn set_config(name: &str, value: Option<&str>) -> Judged {
     let name = name.to_ascii_lowercase();
-    let (class, why) = match name.as_str() {
-        "client_encoding" if is_utf8(&value.to_ascii_lowercase()) => (Class::Session, "sets"),
-        "standard_conforming_strings" if is_on(&value.to_ascii_lowercase()) => {
-            (Class::Session, "sets")
-        }
-        SEARCH_PATH if leads_nowhere_else(value.split(',').map(element)) => {
-            (Class::Session, "sets")
-        }
-        _ if is_harmless(&name) => (Class::Session, "sets"),
-        _ => (Class::Admin, "sets"),
+    let fits = |is: &dyn Fn(&str) -> bool| value.is_some_and(|it| is(&it.to_ascii_lowercase()));
+    let harmless = match name.as_str() {
+        "client_encoding" => fits(&is_utf8),
+        "standard_conforming_strings" | READ_ONLY => fits(&is_on),
+        SEARCH_PATH => value.is_some_and(|it| leads_nowhere_else(it.split(',').map(element))),
+        _ => is_harmless(&name),
     };
+    let class = if harmless {
+        Class::Session
+    } else {
+        Class::Admin
+    };
+    let why = format!("sets {name}");
     Judged {
-        setting: Some(name.clone()),
-        ..Judged::new(class, format!("{why} {name}"))
+        setting: Some(name),
+        ..Judged::new(class, why)
     }
 }
 
@@ -164,7 +168,7 @@ fn allowed(name: &str, values: &[Node]) -> bool {
         "client_encoding" => {
             matches!(values, [value] if word(value).is_some_and(|word| is_utf8(&word)))
         }
-        "standard_conforming_strings" => {
+        "standard_conforming_strings" | READ_ONLY => {
             matches!(values, [value] if word(value).is_some_and(|word| is_on(&word)))
         }
         SEARCH_PATH => {

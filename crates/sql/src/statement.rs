@@ -104,11 +104,33 @@ fn query(on: On<'_>, node: &NodeEnum, range: Range<usize>) -> Statement {
         signal: signal(node),
         ..Statement::new(Class::Read, range)
     };
-    found.into_statement(statement, |found| match found.class {
+    let only_frees = frees_own_locks(&found);
+    let statement = found.into_statement(statement, |found| match found.class {
         Class::Ddl => format!("creates {}", listed(&found.writes)),
         Class::Write => format!("writes {}", listed(&found.writes)),
         _ => reads(found),
-    })
+    });
+    if only_frees {
+        return Statement {
+            class: Class::Session,
+            why: "frees advisory locks of its own session".to_owned(),
+            ..statement
+        };
+    }
+    statement
+}
+
+/// Whether it does nothing but give up advisory locks, as pools of drivers do before they lend a session again.
+fn frees_own_locks(found: &Found) -> bool {
+    let frees = |it: &Function| {
+        it.name.starts_with("pg_advisory_unlock")
+            && it.schema.as_deref().is_none_or(|it| it == "pg_catalog")
+    };
+    found.class == Class::Write
+        && found.reads.is_empty()
+        && found.writes.is_empty()
+        && !found.functions.is_empty()
+        && found.functions.iter().all(frees)
 }
 
 /// A SELECT of set_config is the SET that it amounts to, if the rest of it reads no relation: what sets cannot stand in a fence.
@@ -117,7 +139,7 @@ fn set_by_function(on: On<'_>, node: &NodeEnum, range: &Range<usize>) -> Option<
         return None;
     };
     let call = set_config::of(select)?;
-    let judged = settings::set_config(&call.name, &call.value?);
+    let judged = settings::set_config(&call.name, call.value.as_deref());
     let rest = call.rest.map(NodeEnum::SelectStmt);
     let found = rest.map(|rest| Look::new(on).part(&rest, Manner::Strict).done());
     if judged.class != Class::Session
