@@ -2,10 +2,10 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test versions canary fuzz functions regress clients bench lint deny setup check
+.PHONY: help demo test versions canary fuzz functions regress judge clients introspection bench lint deny setup check
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup ## play the story: a statement waits until somebody signs (ONCE=1 ends after it)
 	@echo "==> building the gate (first time: some minutes, mostly SQL grammar and TLS; later: seconds)"
@@ -33,6 +33,9 @@ regress: setup ## PostgreSQL's own tests through the gate, against the same run 
 	cargo build -p portcullis
 	cargo run -q -p portcullis-tests --bin regress
 
+judge: setup ## what PostgreSQL's own tests do on a server, against what we class it to be
+	cargo run -q -p portcullis-tests --bin judge
+
 fuzz: setup ## look for inputs that break a law, SECONDS_EACH=60 for each target (needs cargo-fuzz)
 	@bash tests/fuzz/run.sh $(SECONDS_EACH)
 
@@ -41,6 +44,9 @@ clients: setup ## real clients straight, through the gate, and held (MODE= POOL=
 	cargo build -p portcullis
 	MODE="$(MODE)" POOL="$(POOL)" PARALLEL="$(PARALLEL)" ONLY="$(ONLY)" \
 		cargo run -q -p portcullis-tests --bin clients
+
+introspection: setup ## record anew what real clients send to look around (ONLY="psql ...")
+	python3 tests/introspect/record.py $(ONLY)
 
 functions: setup ## write the tables of what PostgreSQL 14 to 18 have built in (crates/sql/data) anew
 	cargo run -q -p portcullis-tests --bin functions

@@ -9,6 +9,9 @@ pub const READ_BYTES_MAX: usize = 256 * 1024;
 /// line): then a person looks.
 pub const OPERATOR_RUN_MAX: usize = 512;
 
+/// A text of at most so many pieces nests so little that it may be read on any stack of 2 MiB; see [`pieces`].
+pub(crate) const SHALLOW_PIECES_MAX: usize = 128;
+
 /// Which bytes PostgreSQL's lexer takes for an operator (`op_chars` in scan.l).
 const OPERATOR: [bool; 256] = {
     let mut table = [false; 256];
@@ -56,6 +59,28 @@ pub(crate) fn refusal(text: &str) -> Option<String> {
     None
 }
 
+/// How many words and other signs a text has: a bound on how deep its tree can be, since every level of it takes a token of its
+/// own. Blanks and commas make no level. What stands in strings and comments counts too: that only makes the bound larger.
+pub(crate) fn pieces(text: &str) -> usize {
+    let mut pieces = 0;
+    let mut in_word = false;
+    for &byte in text.as_bytes() {
+        let word = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || byte >= 0x80;
+        let free = byte.is_ascii_whitespace() || byte == b',';
+        let goes_on = word && in_word;
+        if !(free || goes_on) {
+            pieces += 1;
+        }
+        in_word = word;
+    }
+    pieces
+}
+
+/// Whether it may be read on a stack that is not ours.
+pub(crate) fn is_shallow(text: &str) -> bool {
+    pieces(text) <= SHALLOW_PIECES_MAX
+}
+
 /// Whether a `;` stands anywhere but at the very end (after which only blanks of PostgreSQL's may follow).
 pub(crate) fn semicolon_inside(text: &str) -> bool {
     let blank = |c: char| matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0c');
@@ -78,6 +103,24 @@ mod tests {
         assert!(refusal(&"-".repeat(OPERATOR_RUN_MAX + 1)).is_some());
         assert!(refusal(&"/*".repeat(OPERATOR_RUN_MAX)).is_some());
         assert!(refusal(&"/* ".repeat(OPERATOR_RUN_MAX)).is_none());
+    }
+
+    #[test]
+    fn pieces_bound_the_depth() {
+        for (text, count) in [
+            ("", 0),
+            ("SELECT 1", 2),
+            ("a, b,\n c", 3),
+            ("1+1", 3),
+            ("NOT NOT é_1$", 3),
+            ("+-+-", 4),
+            ("((a))", 5),
+            ("E'a b'", 5),
+        ] {
+            assert_eq!(pieces(text), count, "{text}");
+        }
+        assert!(is_shallow(&"a ".repeat(SHALLOW_PIECES_MAX)));
+        assert!(!is_shallow(&"a ".repeat(SHALLOW_PIECES_MAX + 1)));
     }
 
     #[test]

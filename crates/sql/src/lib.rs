@@ -1,5 +1,5 @@
 //! One SQL text to a [`Reading`]: what its statements are and what they touch. The only crate that names a parser.
-//! It never does I/O, never asks the clock, and never trims, rewrites or re-encodes the text it is given.
+//! It never does I/O, asks the clock only how long a text has waited for a thread, and never trims, rewrites or re-encodes the text it is given.
 //!
 //! PostgreSQL's own grammar (`pg_query`) says what a statement is; lists judged by hand say what of it is harmless. Whatever is
 //! on no list is [`Class::Opaque`]: down by default.
@@ -30,6 +30,7 @@ mod parse;
 mod reader;
 mod reading;
 mod scope;
+mod second;
 mod set_config;
 mod settings;
 mod signal;
@@ -45,5 +46,7 @@ pub use leaves::{TRACKED_SETTINGS, is_tracked};
 pub use major::{Major, UnknownMajor};
 pub use named::{Function, Relation};
 pub use parse::{read, read_for, unread};
-pub use reader::{CACHE_BYTES_MAX, CACHED_TEXT_BYTES_MAX, HERE_BYTES_MAX, QUEUE_MAX, Reader};
+pub use reader::{
+    CACHE_BYTES_MAX, CACHED_TEXT_BYTES_MAX, HERE_BYTES_MAX, QUEUE_MAX, Reader, WAIT_MAX,
+};
 pub use reading::{Control, Forgets, Isolation, Leaves, Mention, Pid, Reading, Signal, Statement};

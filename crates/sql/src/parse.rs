@@ -3,34 +3,66 @@
 
 use std::ops::Range;
 use std::panic::{self, AssertUnwindSafe};
+use std::thread;
 
 use pg_query::protobuf::{RawStmt, Token};
 use pg_query::{Error, NodeEnum};
 
 use crate::catalog::{Catalog, On};
 use crate::leaves::leaves;
-use crate::{Reading, Statement, caps, statement};
+use crate::{Reading, Statement, caps, second, statement};
 
 /// Standard options: standard-conforming strings, the SQL grammar.
 const OPTIONS: i32 = 0;
 
-/// Reads one text.
-///
-/// Statements nested more than about a hundred messages deep in the parser's protobuf (15 scalar subqueries in each other, 46
-/// operands of one `+`) are opaque: that is prost's default limit, kept on purpose. Decoding, walking and dropping recurse on
-/// this stack, and with the limit a 2 MiB one holds every text (`tests/shapes.rs`). Lifting it is later work, and then this
-/// may only run on [`crate::Reader`]'s own threads.
+/// Virtual memory, touched only as far as a statement is deep. Decoding, walking and dropping a tree recurse on it, as deep as
+/// the parser's own limits let a tree be (a C stack of 100 KB, "nested too deeply to serialize"). Of the worst shapes in
+/// `tests/shapes.rs` a build that is not optimised needs between 48 and 128 MiB.
+pub(crate) const STACK_BYTES: usize = if cfg!(debug_assertions) { 512 } else { 256 } * 1024 * 1024;
+
+/// Reads one text, on whatever stack: one that may nest borrows a thread with a big one.
 pub fn read(text: &str) -> Reading {
     read_for(text, &Catalog::unknown(None))
 }
 
-/// Reads one text as that database would.
+/// Reads one text as that database would, on whatever stack.
 pub fn read_for(text: &str, catalog: &Catalog) -> Reading {
-    read_on(text, On::new(catalog, read_on))
+    on_a_big_stack(text, || read_deep(text, catalog))
 }
 
-/// Reads a text that the client sent, or one that stands behind what it names.
-pub(crate) fn read_on(text: &str, on: On<'_>) -> Reading {
+/// The same on a stack of [`STACK_BYTES`], or a shallow text on one of 2 MiB. What stands behind the names of a text gets a
+/// stack of its own.
+pub(crate) fn read_deep(text: &str, catalog: &Catalog) -> Reading {
+    let reading = read_on(text, On::new(catalog, read_aside));
+    second::weighed(text, reading)
+}
+
+/// Not optimised, a hundred levels of decoding take 1.6 MiB: then nothing is read on a stack that is not ours.
+pub(crate) fn fits_any_stack(text: &str) -> bool {
+    !cfg!(debug_assertions) && caps::is_shallow(text)
+}
+
+/// Reads a text that stands behind what another one names, in the middle of whose walk this may be.
+fn read_aside(text: &str, on: On<'_>) -> Reading {
+    aside(text, || read_on(text, on))
+}
+
+fn on_a_big_stack(text: &str, read: impl FnOnce() -> Reading + Send) -> Reading {
+    if fits_any_stack(text) || text.len() > caps::READ_BYTES_MAX {
+        return read();
+    }
+    aside(text, read)
+}
+
+fn aside(text: &str, read: impl FnOnce() -> Reading + Send) -> Reading {
+    let reading = thread::scope(|scope| {
+        let aside = thread::Builder::new().stack_size(STACK_BYTES);
+        aside.spawn_scoped(scope, read).ok()?.join().ok()
+    });
+    reading.unwrap_or_else(|| unread(text, "was not read: no thread could be had for it"))
+}
+
+fn read_on(text: &str, on: On<'_>) -> Reading {
     if let Some(why) = caps::refusal(text) {
         return Reading::refused(text.len(), why);
     }
@@ -42,6 +74,7 @@ fn guarded(text: &str, parse: impl Fn(&str) -> Result<Vec<Statement>, String>) -
         Ok(Ok(statements)) => Reading {
             statements,
             why_opaque: None,
+            second: None,
         },
         Ok(Err(why)) => Reading::refused(text.len(), why),
         Err(_) => Reading::refused(text.len(), "made the parser panic".to_owned()),
@@ -118,11 +151,18 @@ fn scanned(text: &str) -> Result<usize, String> {
 /// A parser's error in words that follow "the text".
 fn why(error: &Error) -> String {
     match error {
-        Error::Parse(message) if message.contains("nested too deeply") => too_deep(),
+        Error::Parse(message) if too_deep_for_it(message) => too_deep(),
         Error::Parse(message) | Error::Scan(message) => format!("does not parse: {message}"),
         Error::Decode(_) => too_deep(),
         other => format!("does not parse: {other}"),
     }
+}
+
+/// It counts its own recursion while it parses, and the nesting of what it hands over.
+fn too_deep_for_it(message: &str) -> bool {
+    ["nested too deeply", "stack depth limit exceeded"]
+        .iter()
+        .any(|why| message.contains(why))
 }
 
 fn too_deep() -> String {

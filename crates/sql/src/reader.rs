@@ -4,13 +4,14 @@
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
 use futures_channel::oneshot;
 
 use crate::cache::Cache;
-use crate::parse::{read_for, unread};
-use crate::{Catalog, READ_BYTES_MAX, Reading};
+use crate::parse::{STACK_BYTES, fits_any_stack, read_deep, read_for, unread};
+use crate::{Catalog, READ_BYTES_MAX, Reading, caps};
 
 /// What the cache holds at most, in bytes.
 pub const CACHE_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -24,8 +25,8 @@ pub const HERE_BYTES_MAX: usize = 4 * 1024;
 /// How many texts may wait for a thread; more are opaque at once.
 pub const QUEUE_MAX: usize = 256;
 
-/// Virtual memory, touched only as far as a statement is deep.
-const STACK_BYTES: usize = 64 * 1024 * 1024;
+/// How long a text may wait for a thread; then it is opaque, and whoever comes later is read.
+pub const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Reads texts. Cheap to clone; its threads end with its last clone.
 #[derive(Clone, Debug)]
@@ -39,6 +40,22 @@ struct Job {
     text: ByteString,
     catalog: Arc<Catalog>,
     answer: oneshot::Sender<Arc<Reading>>,
+    /// Not read after this; none where no clock reaches so far.
+    until: Option<Instant>,
+}
+
+impl Job {
+    fn is_overdue(&self) -> bool {
+        self.until.is_some_and(|until| now() >= until)
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a text waited for a thread is nobody else's to know, and decides nothing that is written down"
+)]
+fn now() -> Instant {
+    Instant::now()
 }
 
 impl Reader {
@@ -81,6 +98,7 @@ impl Reader {
             text: text.clone(),
             catalog,
             answer,
+            until: now().checked_add(WAIT_MAX),
         }) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => {
@@ -99,24 +117,18 @@ impl Reader {
     }
 
     /// The reading of a known text, or of a short one, read here and now: some tens of microseconds, at worst a few
-    /// milliseconds. Safe on a stack of 2 MiB, since prost's default limit of nested messages bounds the tree
-    /// (`tests/shapes.rs` pins both); 256 KiB were enough of an optimised build. Unoptimised, the same hundred levels of
-    /// decoding take 1.6 MiB, so there it borrows a thread with a big stack for the while.
+    /// milliseconds. Safe on a stack of 2 MiB: only what has so few words and signs that its tree cannot be deep is read on it
+    /// (`tests/reader.rs` tries the worst shapes on 1 MiB). A build that is not optimised borrows a thread with a big stack.
     pub fn read_here(&self, text: &ByteString, catalog: &Catalog) -> Option<Arc<Reading>> {
         if let Some(known) = self.known(text, catalog) {
             return Some(known);
         }
-        if text.len() > HERE_BYTES_MAX {
+        if text.len() > HERE_BYTES_MAX || !caps::is_shallow(text) {
             return None;
         }
-        if cfg!(debug_assertions) {
-            self.read_aside(text, catalog)
-        } else {
-            Some(read_and_keep(text, catalog, &self.cache))
+        if fits_any_stack(text) {
+            return Some(read_and_keep(text, catalog, &self.cache));
         }
-    }
-
-    fn read_aside(&self, text: &str, catalog: &Catalog) -> Option<Arc<Reading>> {
         thread::scope(|scope| {
             let aside = thread::Builder::new().stack_size(STACK_BYTES);
             let reading = aside
@@ -128,7 +140,7 @@ impl Reader {
 }
 
 fn read_and_keep(text: &str, catalog: &Catalog, cache: &Cache) -> Arc<Reading> {
-    let reading = Arc::new(read_for(text, catalog));
+    let reading = Arc::new(read_deep(text, catalog));
     if text.len() <= CACHED_TEXT_BYTES_MAX {
         cache.keep(catalog.id(), text, &reading);
     }
@@ -139,21 +151,51 @@ fn work(jobs: &Mutex<Receiver<Job>>, cache: &Cache) {
     loop {
         // The lock is held while waiting: the other threads then wait for it instead, which is the same queue.
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job {
-            text,
-            catalog,
-            answer,
-        }) = job
-        else {
+        let Ok(job) = job else {
             return;
         };
-        if answer.is_canceled() {
-            continue;
+        if !job.answer.is_canceled() {
+            answer(job, cache);
         }
-        let reading = cache
-            .find(catalog.id(), &text)
-            .unwrap_or_else(|| read_and_keep(&text, &catalog, cache));
-        // Whoever asked may be gone by now.
-        let _ = answer.send(reading);
+    }
+}
+
+fn answer(job: Job, cache: &Cache) {
+    let (text, catalog) = (&job.text, &*job.catalog);
+    let reading = match cache.find(catalog.id(), text) {
+        Some(reading) => reading,
+        None if job.is_overdue() => Arc::new(unread(text, "was not read in time")),
+        None => read_and_keep(text, catalog, cache),
+    };
+    // Whoever asked may be gone by now.
+    let _ = job.answer.send(reading);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Class;
+
+    #[test]
+    fn what_waited_too_long_is_opaque_and_not_remembered() {
+        let cache = Cache::new(CACHE_BYTES_MAX);
+        let catalog = Arc::new(Catalog::unknown(None));
+        let ask = |until| {
+            let (answering, mut asking) = oneshot::channel();
+            let job = Job {
+                text: "SELECT 1".into(),
+                catalog: Arc::clone(&catalog),
+                answer: answering,
+                until,
+            };
+            answer(job, &cache);
+            asking.try_recv().unwrap().unwrap()
+        };
+        let late = ask(Some(now()));
+        assert_eq!(late.why_opaque.as_deref(), Some("was not read in time"));
+        let soon = ask(now().checked_add(WAIT_MAX));
+        assert_eq!(soon.class(), Some(Class::Read));
+        // What is known is said however late.
+        assert!(Arc::ptr_eq(&ask(Some(now())), &soon));
     }
 }

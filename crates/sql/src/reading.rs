@@ -13,6 +13,8 @@ pub struct Reading {
     /// one [`Class::Opaque`] statement. A statement that was parsed and is opaque by itself (DO, CALL, an unknown
     /// function) does not set this.
     pub why_opaque: Option<String>,
+    /// What a second parser saw that is stronger, in words. Then every statement is [`Class::Opaque`].
+    pub second: Option<String>,
 }
 
 impl Reading {
@@ -39,6 +41,7 @@ impl Reading {
         Reading {
             statements: vec![statement],
             why_opaque: Some(why),
+            second: None,
         }
     }
 
@@ -65,6 +68,7 @@ impl Reading {
         };
         size_of::<Reading>()
             + self.why_opaque.as_deref().map_or(0, str::len)
+            + self.second.as_deref().map_or(0, str::len)
             + self.statements.iter().map(statement).sum::<usize>()
     }
 }

@@ -123,28 +123,17 @@ fn a_full_queue_is_opaque_at_once_and_dropping_frees_it() {
 #[test]
 fn deep_texts_on_its_own_threads_and_here() {
     let reader = Reader::start(1).unwrap();
-    let deep = text(&format!("SELECT 1{}", "+1".repeat(60_000)));
+    let deep = |terms: usize| text(&format!("SELECT 1{}", "+1".repeat(terms)));
     assert_eq!(
-        wait(reader.read(deep, nobody())).class(),
+        wait(reader.read(deep(60_000), nobody())).class(),
         Some(Class::Opaque)
     );
-    let here = thread::Builder::new().stack_size(2 * 1024 * 1024);
-    let reader2 = reader.clone();
-    let work = move || {
-        let deep = text(&format!(
-            "SELECT {}1",
-            "1+".repeat((HERE_BYTES_MAX - 9) / 2)
-        ));
-        reader2.read_here(&deep, &nobody()).unwrap().class()
-    };
-    assert_eq!(
-        here.spawn(work).unwrap().join().unwrap(),
-        Some(Class::Opaque)
-    );
-    assert_eq!(
-        wait(reader.read(text("SELECT 3"), nobody())).class(),
-        Some(Class::Read)
-    );
+    // Short, and deeper than a stack of the caller's may hold: not here.
+    assert!(deep(2_000).len() < HERE_BYTES_MAX);
+    assert!(reader.read_here(&deep(2_000), &nobody()).is_none());
+    for text in [deep(2_000), text("SELECT 3")] {
+        assert_eq!(wait(reader.read(text, nobody())).class(), Some(Class::Read));
+    }
 }
 
 #[test]
@@ -156,38 +145,52 @@ fn it_is_a_handle() {
     sendable(reader.read(text("SELECT 1"), nobody()));
 }
 
-/// A caller's stack is not ours: what was used of it already does not matter.
+/// A caller's stack is not ours: what was used of it already does not matter. The deepest texts that are read here, on half of
+/// the stack that a thread has.
 #[test]
 fn short_texts_are_read_here_on_a_small_stack() {
-    let stack = if cfg!(debug_assertions) { 256 } else { 512 } * 1024;
     let work = || {
         let reader = Reader::start(1).unwrap();
         for (open, close) in [
             ("1+", ""),
+            ("+", ""),
+            ("- ", ""),
+            ("1^", ""),
+            ("'a'||", ""),
             ("(SELECT ", ")"),
+            ("(", ")"),
             ("abs(", ")"),
+            ("ARRAY[", "]"),
+            ("a[", "]"),
+            ("ROW(", ")"),
             ("NOT ", ""),
+            ("", " IS NULL"),
+            ("", "::int"),
+            ("", " COLLATE c"),
+            ("", " UNION SELECT 1"),
+            ("", " JOIN a ON true"),
             ("CASE WHEN true THEN ", " END"),
         ] {
-            for levels in [
-                14,
-                22,
-                46,
-                47,
-                95,
-                (HERE_BYTES_MAX - 9) / (open.len() + close.len()),
-            ] {
-                let deep = text(&format!(
-                    "SELECT {}1{}",
+            let of = |levels: usize| {
+                let from = if close.starts_with(" JOIN") {
+                    "* FROM a"
+                } else {
+                    "1"
+                };
+                text(&format!(
+                    "SELECT {}{from}{}",
                     open.repeat(levels),
                     close.repeat(levels)
-                ));
-                assert!(reader.read_here(&deep, &nobody()).is_some());
-            }
+                ))
+            };
+            let fits = |levels: &usize| reader.read_here(&of(*levels), &nobody()).is_some();
+            let deepest = (1..300).take_while(fits).count();
+            assert!(deepest >= 20, "{open}{close}: {deepest}");
+            assert!(deepest < 299, "{open}{close}: {deepest}");
         }
     };
     thread::Builder::new()
-        .stack_size(stack)
+        .stack_size(1024 * 1024)
         .spawn(work)
         .unwrap()
         .join()
