@@ -104,7 +104,9 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
     /// Texts are read against what is known of the tenant's catalog, which is read first where it must be.
     fn read_texts(&mut self, texts: Vec<ByteString>) {
         let Some(lanes) = self.lanes.clone() else {
-            return self.tell(Input::Readings(Vec::new()));
+            let why = "was not read: its tenant is gone";
+            let unread = texts.iter().map(|it| Arc::new(sql::unread(it, why)));
+            return self.tell(Input::Readings(unread.collect()));
         };
         let now = self.keeper.world.now();
         let knowledge = Rc::clone(&lanes.knowledge);
