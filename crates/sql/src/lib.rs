@@ -27,6 +27,7 @@ mod look;
 mod major;
 mod named;
 mod parse;
+mod plain;
 mod reader;
 mod reading;
 mod scope;

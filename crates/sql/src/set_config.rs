@@ -4,6 +4,8 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::{AConst, FuncCall, Node, SelectStmt, a_const};
 
+use crate::plain::{built_in, constant, is_bare, is_plain, string};
+
 /// A SELECT of a set_config.
 #[derive(Debug)]
 pub(crate) struct SetConfig {
@@ -23,13 +25,7 @@ pub(crate) fn of(select: &SelectStmt) -> Option<SetConfig> {
         .position(|it| call(it).is_some())?;
     let target = select.target_list.get(place)?;
     let (name, value) = arguments(call(target)?)?;
-    let bare = SelectStmt {
-        target_list: select.target_list.clone(),
-        limit_option: select.limit_option,
-        op: select.op,
-        ..SelectStmt::default()
-    };
-    let alone = *select == bare && select.target_list.len() == 1;
+    let alone = is_bare(select) && select.target_list.len() == 1;
     let rest = (!alone).then(|| {
         let mut rest = select.clone();
         if let Some(place) = rest.target_list.get_mut(place) {
@@ -55,26 +51,16 @@ fn call(target: &Node) -> Option<&FuncCall> {
 
 /// The name and the value, if the built-in is called with constants and parameters only.
 fn arguments(call: &FuncCall) -> Option<(String, Option<String>)> {
-    match call.funcname.as_slice() {
-        [name] if string(name) == Some("set_config") => {}
-        [schema, name]
-            if string(schema) == Some("pg_catalog") && string(name) == Some("set_config") => {}
-        _ => return None,
+    if built_in(call) != Some("set_config") {
+        return None;
     }
     let [name, value, local] = call.args.as_slice() else {
         return None;
     };
-    let plain = FuncCall {
-        funcname: call.funcname.clone(),
-        args: call.args.clone(),
-        funcformat: call.funcformat,
-        location: call.location,
-        ..FuncCall::default()
-    };
     let known = (constant(value).is_some() || is_parameter(value))
         && (is_flag(local) || is_parameter(local));
     let name = constant(name)?;
-    (known && *call == plain).then(|| (name.to_owned(), constant(value).map(str::to_owned)))
+    (known && is_plain(call)).then(|| (name.to_owned(), constant(value).map(str::to_owned)))
 }
 
 fn constant_target(target: &Node) -> Node {
@@ -87,23 +73,6 @@ fn constant_target(target: &Node) -> Node {
         target.val = Some(Box::new(Node { node: Some(null) }));
     }
     target
-}
-
-fn string(node: &Node) -> Option<&str> {
-    match &node.node {
-        Some(NodeEnum::String(text)) => Some(&text.sval),
-        _ => None,
-    }
-}
-
-fn constant(node: &Node) -> Option<&str> {
-    match &node.node {
-        Some(NodeEnum::AConst(AConst {
-            val: Some(a_const::Val::Sval(text)),
-            ..
-        })) => Some(&text.sval),
-        _ => None,
-    }
 }
 
 fn is_flag(node: &Node) -> bool {

@@ -6,6 +6,7 @@ use pg_query::protobuf::{
     VariableShowStmt, a_const,
 };
 
+use crate::plain::constant;
 use crate::{Class, Control, Isolation};
 
 /// Settings anyone may change for their session: they open no door. Formats, time-outs, and how the planner goes about it;
@@ -172,8 +173,8 @@ fn allowed(name: &str, values: &[Node]) -> bool {
             matches!(values, [value] if word(value).is_some_and(|word| is_on(&word)))
         }
         SEARCH_PATH => {
-            let schemas: Option<Vec<_>> = values.iter().map(schema).collect();
-            schemas.is_some_and(|it| leads_nowhere_else(it.into_iter()))
+            let schemas: Option<Vec<_>> = values.iter().map(constant).collect();
+            schemas.is_some_and(|it| leads_nowhere_else(it.into_iter().map(str::to_owned)))
         }
         _ => is_harmless(name) && values.iter().all(is_plain),
     }
@@ -192,16 +193,6 @@ fn leads_nowhere_else(schemas: impl Iterator<Item = String>) -> bool {
             "pg_temp" => at == last,
             _ => true,
         })
-}
-
-fn schema(value: &Node) -> Option<String> {
-    match &value.node {
-        Some(NodeEnum::AConst(AConst {
-            val: Some(a_const::Val::Sval(text)),
-            ..
-        })) => Some(text.sval.clone()),
-        _ => None,
-    }
 }
 
 fn is_on(word: &str) -> bool {

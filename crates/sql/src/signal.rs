@@ -2,8 +2,9 @@
 //! gate's (DESIGN ruling 21). Only this very shape is known; it never says whose process that is.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{FuncCall, Node, SelectStmt, a_const};
+use pg_query::protobuf::{Node, a_const};
 
+use crate::plain::{built_in, is_bare, is_plain};
 use crate::{Pid, Signal};
 
 /// The signal that this statement is, and nothing else.
@@ -20,7 +21,7 @@ pub(crate) fn signal(node: &NodeEnum) -> Option<Signal> {
     let Some(NodeEnum::FuncCall(call)) = &target.val.as_ref()?.node else {
         return None;
     };
-    let terminates = match name(call)? {
+    let terminates = match built_in(call)? {
         "pg_cancel_backend" => false,
         "pg_terminate_backend" => true,
         _ => return None,
@@ -28,42 +29,12 @@ pub(crate) fn signal(node: &NodeEnum) -> Option<Signal> {
     let [argument] = call.args.as_slice() else {
         return None;
     };
-    let plain = FuncCall {
-        funcname: call.funcname.clone(),
-        args: call.args.clone(),
-        funcformat: call.funcformat,
-        location: call.location,
-        ..FuncCall::default()
-    };
-    let bare = SelectStmt {
-        target_list: select.target_list.clone(),
-        limit_option: select.limit_option,
-        op: select.op,
-        ..SelectStmt::default()
-    };
     let pid = pid(argument)?;
-    let alone = **select == bare
-        && **call == plain
+    let alone = is_bare(select)
+        && is_plain(call)
         && target.name.is_empty()
         && target.indirection.is_empty();
     alone.then_some(Signal { terminates, pid })
-}
-
-/// The name, if it is a built-in's.
-fn name(call: &FuncCall) -> Option<&str> {
-    let part = |node: &'_ Node| match &node.node {
-        Some(NodeEnum::String(part)) => Some(part.sval.clone()),
-        _ => None,
-    };
-    let last = match call.funcname.as_slice() {
-        [name] => name,
-        [schema, name] if part(schema)? == "pg_catalog" => name,
-        _ => return None,
-    };
-    match &last.node {
-        Some(NodeEnum::String(name)) => Some(&name.sval),
-        _ => None,
-    }
 }
 
 fn pid(argument: &Node) -> Option<Pid> {

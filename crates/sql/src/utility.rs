@@ -8,6 +8,7 @@ use pg_query::protobuf::{
 };
 
 use crate::look::Manner;
+use crate::plain::string;
 use crate::{Class, Relation};
 
 /// What a kind of statement is, by itself.
@@ -282,7 +283,12 @@ pub(crate) fn dropped(statement: &DropStmt) -> Vec<Relation> {
         let Some(NodeEnum::List(list)) = &object.node else {
             return None;
         };
-        let mut parts: Vec<String> = list.items.iter().filter_map(text).collect();
+        let mut parts: Vec<String> = list
+            .items
+            .iter()
+            .filter_map(string)
+            .map(str::to_owned)
+            .collect();
         if part_of_table {
             parts.pop();
         }
@@ -293,11 +299,4 @@ pub(crate) fn dropped(statement: &DropStmt) -> Vec<Relation> {
         })
     };
     statement.objects.iter().filter_map(named).collect()
-}
-
-fn text(node: &Node) -> Option<String> {
-    match &node.node {
-        Some(NodeEnum::String(text)) => Some(text.sval.clone()),
-        _ => None,
-    }
 }
