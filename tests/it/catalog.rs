@@ -20,6 +20,11 @@ const OBJECTS: &str = "
     create aggregate total(int) (sfunc = int4pl, stype = int);
     create function pick(int, int) returns bool language sql volatile as 'select true';
     create operator === (function = pick, leftarg = int, rightarg = int);
+    create type rank as enum ('low', 'high');
+    create function counting(rank) returns json language plpgsql volatile as
+        $$ begin perform nextval('counter'); return '1'; end $$;
+    create cast (rank as json) with function counting(rank);
+    create type pair as (a counted);
     create view harmless as select double(id) as two, note from t;
     create view busy as select nextval('counter') as n;
     create view busier as select * from busy";
@@ -82,12 +87,33 @@ fn the_catalog_says_what_a_users_name_does() {
             "reads busier, which reads public.busy, which calls nextval()",
         ),
         ("select nobodys()", "unknown function nobodys()"),
+        (
+            "select to_json('low'::rank)",
+            "may convert by public.counting()",
+        ),
+        (
+            "select json_agg(id) from t",
+            "may convert by public.counting()",
+        ),
+        (
+            "select id || note from t",
+            "may convert by public.counting()",
+        ),
+        ("select '(1)'::pair", "whose check is not harmless"),
+        (
+            "select * from json_populate_record(null::pair, '{\"a\": 1}')",
+            "whose check is not harmless",
+        ),
     ] {
         let why = why(&stage, &mut alice, sql).unwrap_or_else(|| panic!("{sql} passed"));
         assert!(why.contains(part), "{sql}: {why}");
     }
     let counter = stage.database.sql("select is_called from counter");
     assert_eq!(counter, "f", "somebody counted");
+    // As nobody's text says, it would have.
+    stage.database.sql("select to_json('low'::rank)");
+    let counter = stage.database.sql("select is_called from counter");
+    assert_eq!(counter, "t", "to_json no longer looks for a cast");
 }
 
 /// What was made through the gate is known to whoever asks next, and what it has become since soon after: until then the

@@ -25,6 +25,7 @@ mod extended;
 mod functions;
 mod fuzz;
 mod hold;
+mod inside;
 mod limits;
 mod login;
 mod modes;

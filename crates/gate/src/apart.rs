@@ -57,7 +57,7 @@ fn opens(statement: &Statement) -> bool {
 fn changes_nothing(statement: &Statement) -> bool {
     match statement.class {
         Class::Read | Class::Transaction => true,
-        Class::Session => statement.leaves == Leaves::Nothing && statement.forgets.is_none(),
+        Class::Session => statement.leaves == Leaves::Nothing && !statement.forgets(),
         _ => false,
     }
 }

@@ -11,7 +11,7 @@ use crate::policy::Need;
 use crate::principal::{PrincipalId, TenantId};
 use crate::request::Request;
 use crate::ticket::{Asked, ClaimId, Parameter, TicketId};
-use crate::work::Piece;
+use crate::work::{Origin, Piece};
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -205,7 +205,10 @@ pub trait Journal {
 /// What people and the journal see of a request: in front of it the statements that it names.
 pub fn asked(request: &Request) -> Vec<Asked> {
     let named = request.named.iter().map(|statement| Asked {
-        text: format!("PREPARE \"{}\" AS {}", statement.name, statement.text),
+        text: match statement.origin {
+            Origin::Parse => format!("PREPARE \"{}\" AS {}", statement.name, statement.text),
+            Origin::Sql | Origin::Unknown => statement.text.to_string(),
+        },
         parameters: Vec::new(),
     });
     let pieces = request.work.pieces().into_iter().map(show);

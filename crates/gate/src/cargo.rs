@@ -156,7 +156,12 @@ UNION ALL SELECT 'cast', own.nspname, r.proname, concat_ws(' ', c.castcontext, t
 UNION ALL SELECT 'type', own.nspname, t.typname, t.typtype::text, concat_ws(' AND ', (SELECT \
     string_agg('(' || pg_get_expr(k.conbin, 0) || ')', ' AND ') FROM pg_catalog.pg_constraint k \
     WHERE k.contypid = t.oid AND k.contype = 'c'), \
-    CASE WHEN t.typbasetype <> 0 THEN 'NULL::' || format_type(t.typbasetype, -1) || ' IS NULL' END) \
+    (SELECT string_agg('NULL::' || format_type(within.type, -1) || ' IS NULL', ' AND ') FROM ( \
+      SELECT t.typbasetype AS type WHERE t.typbasetype <> 0 \
+      UNION SELECT a.atttypid FROM pg_catalog.pg_attribute a \
+        WHERE a.attrelid = t.typrelid AND t.typrelid <> 0 AND a.attnum > 0 AND NOT a.attisdropped \
+      UNION SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE t.oid IN (r.rngtypid, r.rngmultitypid)) within \
+      WHERE t.typtype = 'd' OR within.type >= 16384)) \
   FROM pg_catalog.pg_type t JOIN own ON own.oid = t.typnamespace WHERE t.typelem = 0 OR t.typlen > 0 \
 UNION ALL SELECT 'relation', own.nspname, c.relname, c.relkind::text, CASE c.relkind \
     WHEN 'v' THEN pg_get_viewdef(c.oid) WHEN 'f' THEN (SELECT w.fdwname FROM pg_catalog.pg_foreign_table f \

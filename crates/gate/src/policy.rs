@@ -191,7 +191,7 @@ impl Policy {
         let mut sum = Sum::new(request.statements().count());
         let mut kinds = Kinds::default();
         for (number, statement) in request.statements().enumerate() {
-            kinds.add(statement.class);
+            kinds.add(statement);
             if statement.class == Class::Transaction {
                 continue;
             }
@@ -320,13 +320,13 @@ struct Kinds {
 }
 
 impl Kinds {
-    fn add(&mut self, class: Class) {
-        match class {
-            // What is read may hide a write behind it: a view, an operator (hazards V15).
-            Class::Read | Class::CopyOut => self.reads = true,
+    fn add(&mut self, statement: &Statement) {
+        if statement.wants_fence() {
+            self.reads = true;
+        } else {
             // The fence is rolled back: a setting would go with it, a COMMIT would end the fence that
             // it stands in, and a write could not run there.
-            _ => self.unfenceable = true,
+            self.unfenceable = true;
         }
     }
 }

@@ -9,7 +9,7 @@ use bytestring::ByteString;
 use lru::LruCache;
 
 use crate::context::Settings;
-use crate::work::{Prepared, Step};
+use crate::work::{Origin, Prepared, Step};
 
 /// Statements under shared names on one connection; pgbouncer's `max_prepared_statements`.
 const SHARED_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(199);
@@ -119,7 +119,7 @@ impl Shelf {
                 }
             };
             let place = Place::of(statement, alone);
-            if !statement.known {
+            if statement.origin != Origin::Parse {
                 slots.push(self.unknown(&place));
             } else if place == Place::Unnamed {
                 let there = unnamed.is_some_and(|it| Arc::ptr_eq(it, statement));

@@ -20,8 +20,19 @@ pub struct Prepared {
     pub text: ByteString,
     /// Type OIDs of the parameters, as many as the client cared to name.
     pub types: Vec<u32>,
-    /// Whether the text is what the client gave. If not, SQL made it (PREPARE), or nobody did.
-    pub known: bool,
+    /// Where the text comes from.
+    pub origin: Origin,
+}
+
+/// Who said what stands behind a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A Parse: the text is what runs.
+    Parse,
+    /// SQL: the text is the whole PREPARE.
+    Sql,
+    /// Nobody that the gate has heard: the text is the EXECUTE that it amounts to.
+    Unknown,
 }
 
 /// What PostgreSQL keeps of a name; NAMEDATALEN of its manual, less one.
@@ -44,7 +55,18 @@ impl Prepared {
             shared,
             text,
             types,
-            known: true,
+            origin: Origin::Parse,
+        }
+    }
+
+    /// A statement that this PREPARE has made, on the session's own connection.
+    pub fn made(name: ByteString, text: ByteString) -> Self {
+        Self {
+            shared: name.clone(),
+            name,
+            text,
+            types: Vec::new(),
+            origin: Origin::Sql,
         }
     }
 
@@ -57,7 +79,7 @@ impl Prepared {
             shared: name.clone(),
             text: format!("EXECUTE \"{quoted}\"").into(),
             types: Vec::new(),
-            known: false,
+            origin: Origin::Unknown,
         }
     }
 }

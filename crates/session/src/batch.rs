@@ -9,11 +9,9 @@ use gate::{Prepared, Step};
 use wire::frontend::{Bind, Frontend, Parse, Target};
 
 use crate::fault::Fault;
+use crate::names::STATEMENTS_BYTES_MAX;
 use crate::shape::{Close, Labels, Shape};
 use crate::talk::Talk;
-
-/// What the prepared statements of one session may take in all.
-const STATEMENTS_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Messages up to a Sync or Flush.
 #[derive(Debug, Default)]

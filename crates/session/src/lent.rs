@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use gate::{Digest, Disposition, Request, Settings, Surface};
-use sql::{Forgets, Leaves, Statement};
+use sql::{Leaves, Mention, Statement};
 
 use crate::effect::Lane;
 use crate::mode::PoolMode;
@@ -29,7 +29,7 @@ pub(crate) struct State {
     /// In what condition the connection goes back.
     worst: Option<Disposition>,
     /// The DEALLOCATEs that are on their way.
-    forgets: Vec<Forgets>,
+    forgets: Vec<Option<String>>,
     /// Something is on its way that nobody could read.
     unread: bool,
 }
@@ -61,20 +61,23 @@ impl State {
     /// Notes what running `request` may leave behind.
     pub(crate) fn note(&mut self, request: &Request, mode: PoolMode) {
         let mut strongest = Leaves::Nothing;
+        let mut unread = false;
         for statement in request.statements() {
             strongest = strongest.max(statement.leaves);
-            if statement.forgets.is_some() {
+            let makes = matches!(statement.prepared, Some(Mention::Makes { .. }));
+            unread |= statement.leaves == Leaves::State && !makes;
+            if let Some(Mention::Forgets(name)) = &statement.prepared {
                 // It went up, so it is part of something; what it names is on this connection alone.
                 strongest = Leaves::State;
+                self.forgets.push(name.clone());
             }
             self.touched |= statement.leaves == Leaves::Settings;
-            self.forgets.extend(statement.forgets.clone());
             if names_placeholder(statement) {
                 // PostgreSQL keeps the name even after DISCARD ALL (hazards V16).
                 self.soil(Disposition::Close);
             }
         }
-        self.unread |= strongest == Leaves::State;
+        self.unread |= unread;
         match strongest {
             Leaves::Nothing => {}
             Leaves::Local => self.local = Some(chained(self.local, request.digest())),
@@ -154,9 +157,10 @@ impl State {
         };
     }
 
-    /// The next DEALLOCATE that was sent has been answered.
-    pub(crate) fn next_forgotten(&mut self) -> Option<Forgets> {
-        (!self.forgets.is_empty()).then(|| self.forgets.remove(0))
+    /// The next DEALLOCATE that was sent has been answered: what it named, if that was one.
+    pub(crate) fn next_forgotten(&mut self) -> Option<String> {
+        let next = (!self.forgets.is_empty()).then(|| self.forgets.remove(0));
+        next.flatten()
     }
 
     /// The turn is over; what it had still to forget, it did not reach.

@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use gate::{Prepared, Right};
+use gate::{Prepared, Request, Right};
+use sql::Mention;
+
+use crate::heard::Heard;
 
 /// Prepared statements by the client's name.
 #[derive(Debug, Default)]
@@ -15,8 +18,15 @@ pub(crate) struct Names {
     statements: HashMap<ByteString, Named>,
     /// What had a name that was given again, until the server has said what it thinks of that.
     replaced: Vec<(ByteString, Named)>,
+    /// What SQL has prepared (PREPARE) on the session's own connection: its whole text, under its name.
+    made: HashMap<ByteString, Arc<Prepared>>,
+    /// PREPAREs that are on their way.
+    making: Vec<Arc<Prepared>>,
     bytes: usize,
 }
+
+/// What the prepared statements of one session may take in all.
+pub(crate) const STATEMENTS_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// What one name costs besides its text, roughly.
 const NAME_BYTES: usize = 256;
@@ -84,6 +94,55 @@ impl Names {
         }
     }
 
+    /// This goes up. The names that SQL takes or frees mean nothing any more that was said of them:
+    /// until the client says it again, or the server has run the one PREPARE that a text is, what
+    /// they mean only the server knows.
+    pub(crate) fn release(&mut self, request: &Request) {
+        for statement in request.statements() {
+            let mention = statement.prepared.as_ref();
+            if let Some(Mention::Makes { name, .. } | Mention::Forgets(Some(name))) = mention {
+                self.close(name);
+            }
+        }
+        for (piece, reading) in request.work.pieces().iter().zip(&request.readings) {
+            if let [statement] = reading.statements.as_slice()
+                && let Some(Mention::Makes { name, .. }) = &statement.prepared
+            {
+                let made = Prepared::made(name.as_str().into(), piece.text.clone());
+                self.making.push(Arc::new(made));
+            }
+        }
+    }
+
+    /// A ReadyForQuery came: the PREPAREs that went up were run, if the server has said so of each.
+    pub(crate) fn made(&mut self, heard: &Heard) {
+        let making = std::mem::take(&mut self.making);
+        let done = heard.tags.iter().filter(|tag| *tag == "PREPARE").count();
+        if heard.failed() || done != making.len() {
+            return;
+        }
+        for statement in making {
+            let weight = weight(&statement.name, &statement);
+            // What is not remembered is not known: then its EXECUTE waits for people.
+            if self.bytes + weight <= STATEMENTS_BYTES_MAX {
+                self.bytes += weight;
+                self.made.insert(statement.name.clone(), statement);
+            }
+        }
+    }
+
+    /// What an EXECUTE of this name runs: the text of a PREPARE, or what a Parse brought.
+    pub(crate) fn behind(&self, name: &str) -> Option<&Arc<Prepared>> {
+        self.made.get(name).or_else(|| self.confirmed(name))
+    }
+
+    /// What SQL has prepared is no longer what it was, or nobody knows.
+    pub(crate) fn unmake(&mut self) {
+        for (name, statement) in self.made.drain() {
+            self.bytes -= weight(&name, &statement);
+        }
+    }
+
     /// Bytes that all names and their texts take.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
@@ -91,13 +150,17 @@ impl Names {
 
     /// Closes it, and says what it was. Closing what does not exist is no error.
     pub(crate) fn close(&mut self, name: &str) -> Option<Arc<Prepared>> {
+        if let Some(made) = self.made.remove(name) {
+            self.bytes -= weight(name, &made);
+        }
         let old = self.statements.remove(name)?;
         self.bytes -= weight(name, &old.statement);
         Some(old.statement)
     }
 
-    /// Only these are left.
+    /// Only these are left, of all that a Parse brought.
     pub(crate) fn retain(&mut self, names: &[ByteString]) {
+        self.unmake();
         self.statements.retain(|name, named| {
             let stays = names.contains(name);
             if !stays {

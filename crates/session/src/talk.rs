@@ -11,7 +11,7 @@ use gate::{
     Cargo, Context, Disposition, Form, Look, Own, Principal, Request, Settings, Slot, Step,
     TenantId, Work,
 };
-use sql::{Control, Forgets, Mention, Reading};
+use sql::{Control, Reading};
 use wire::CancelKey;
 use wire::backend::{Status, encode};
 
@@ -177,7 +177,7 @@ impl Talk {
             in_transaction: self.transaction.is_open(),
         };
         let statements = readings.iter().flat_map(|reading| &reading.statements);
-        let named = statements.filter_map(|it| self.names.confirmed(it.prepared.as_ref()?.name()));
+        let named = statements.filter_map(|it| self.names.behind(it.prepared.as_ref()?.name()?));
         let named = named.cloned().collect();
         Request {
             principal: Arc::clone(&self.principal),
@@ -199,16 +199,6 @@ impl Talk {
             let nothing = Work::Batch(Vec::new());
             let shape = Shape::Batch(Close::Sync, Labels::default());
             self.rest.push(Rest::Ask(nothing, shape));
-        }
-    }
-
-    /// The names that SQL takes or frees mean nothing any more that a Parse has said of them: until
-    /// the client says it again, what they mean only the server knows.
-    pub(crate) fn free_names(&mut self, request: &Request) {
-        for statement in request.statements() {
-            if let Some(Mention::Changes(name)) = &statement.prepared {
-                self.names.close(name);
-            }
         }
     }
 
@@ -271,7 +261,7 @@ impl Talk {
         }
         let mentions = request.into_iter().flat_map(Request::statements);
         for mention in mentions.filter_map(|it| it.prepared.as_ref()) {
-            if let Some(statement) = self.names.confirmed(mention.name())
+            if let Some(statement) = mention.name().and_then(|name| self.names.confirmed(name))
                 && let Some(slot) = there.fetch(statement, true)
             {
                 // Its name is the client's: nobody else may find it there, whatever comes of this turn.
@@ -317,7 +307,7 @@ impl Talk {
             match tag.as_str() {
                 "DISCARD ALL" => self.discarded(),
                 "DEALLOCATE" => {
-                    if let Some(Forgets::Statement(name)) = self.state.next_forgotten() {
+                    if let Some(name) = self.state.next_forgotten() {
                         self.forget(&name.into());
                     }
                 }
@@ -334,6 +324,10 @@ impl Talk {
         self.state.stop_forgetting();
         self.names.settle(failed);
         let unread = self.state.ran_unread();
+        if unread {
+            self.names.unmake();
+        }
+        self.names.made(heard);
         if let Some(lent) = &mut self.lent {
             if unread {
                 // Nobody knows what of its statements is still what it was.
@@ -451,6 +445,7 @@ impl Talk {
         }
         io.effect(Effect::Checkin(condition, lent.surface));
         self.told.served_by(None);
+        self.names.unmake();
         self.segment = None;
         self.portals.clear();
     }

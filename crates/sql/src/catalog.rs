@@ -28,6 +28,8 @@ pub struct Catalog {
     casts: Vec<String>,
     /// Those that somebody writes, by the type that they lead to.
     casts_to: HashMap<String, String>,
+    /// One of those that PostgreSQL looks for where nobody writes it.
+    unwritten_cast: Option<String>,
 }
 
 /// A catalog, and how far behind the text that a client sent one looks.
@@ -60,6 +62,11 @@ impl<'a> On<'a> {
     /// A cast that nobody writes and that may do more than convert, if there is one.
     pub(crate) fn hidden_cast(self) -> Option<&'a str> {
         self.catalog.casts.first().map(String::as_str)
+    }
+
+    /// A cast that nobody writes either, where something looks for it; if there is one.
+    pub(crate) fn unwritten_cast(self) -> Option<&'a str> {
+        self.catalog.unwritten_cast.as_deref()
     }
 
     /// What may stand behind this name; nothing where nobody knows.
@@ -97,6 +104,16 @@ pub(crate) enum Harm {
     Because(&'static str),
 }
 
+/// What a call is given, as far as a text tells.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arguments {
+    pub(crate) count: usize,
+    /// The last is an array that stands for any number of them.
+    pub(crate) variadic: bool,
+    /// The first is a constant that is cast to a type.
+    pub(crate) typed: bool,
+}
+
 #[derive(Debug)]
 struct UserFunction {
     schema: String,
@@ -116,7 +133,7 @@ struct UserOperator {
 #[derive(Debug)]
 struct UserType {
     schema: String,
-    /// What a cast to it may run: none, or the CHECKs of a domain as SQL.
+    /// What a cast to it may run.
     casts: Casts,
 }
 
@@ -124,7 +141,7 @@ struct UserType {
 enum Casts {
     /// Nothing but the type's own input.
     Plain,
-    /// These conditions.
+    /// What this condition runs.
     Checks(String),
     /// Nobody knows.
     Unknown,
@@ -169,6 +186,7 @@ impl Catalog {
             relations: HashMap::new(),
             casts: Vec::new(),
             casts_to: HashMap::new(),
+            unwritten_cast: None,
         }
     }
 
@@ -178,7 +196,7 @@ impl Catalog {
     /// |---|---|
     /// | `function` | `min max` or `min *` arguments; `volatility language definer` |
     /// | `operator` | -; `volatility language definer` of its function |
-    /// | `type` | `typtype`; the CHECKs of a domain, joined by AND |
+    /// | `type` | `typtype`; what a cast to it runs, as a condition: a domain's CHECKs, casts to what a row or a range is made of |
     /// | `cast` | `castcontext typname` of its target; `volatility language definer` of its function |
     /// | `relation` | `relkind`; the query of a view, the wrapper of a foreign table |
     /// | `child` | schema and name of what has rows of it |
@@ -223,9 +241,8 @@ impl Catalog {
             }
             "type" => {
                 let casts = match first {
-                    "e" | "c" | "r" | "m" | "b" => Casts::Plain,
-                    "d" if second.is_empty() => Casts::Plain,
-                    "d" => Casts::Checks(second.to_owned()),
+                    "e" | "c" | "r" | "m" | "b" | "d" if second.is_empty() => Casts::Plain,
+                    "c" | "r" | "m" | "d" => Casts::Checks(second.to_owned()),
                     _ => Casts::Unknown,
                 };
                 self.types
@@ -239,7 +256,10 @@ impl Catalog {
                 match (harm(second)?, context) {
                     (Harm::None, _) => {}
                     (Harm::Because(_), "e") => {
-                        _ = self.casts_to.insert(target.to_owned(), function);
+                        if matches!(target, "json" | "text") {
+                            self.unwritten_cast = Some(function.clone());
+                        }
+                        self.casts_to.insert(target.to_owned(), function);
                     }
                     (Harm::Because(_), _) => self.casts.push(function),
                 }
@@ -276,12 +296,12 @@ impl Catalog {
     ///
     /// An unqualified name may mean a user's function even where a built-in one fits, since its argument types may fit better
     /// (CVE-2018-1058): then the worst of them counts.
-    pub(crate) fn call(
-        &self,
-        parts: &[String],
-        args: usize,
-        variadic: bool,
-    ) -> Option<(Class, String)> {
+    pub(crate) fn call(&self, parts: &[String], arguments: Arguments) -> Option<(Class, String)> {
+        let Arguments {
+            count: args,
+            variadic,
+            typed,
+        } = arguments;
         let Some((name, schema)) = parts.split_last() else {
             return Some((Class::Opaque, "calls a function without a name".to_owned()));
         };
@@ -292,6 +312,13 @@ impl Catalog {
         };
         let own = self.function(schema, name, args, variadic);
         let harm = match built_in {
+            Known::Is(Kind::Writes) if functions::takes_a_number(name) => {
+                let why = format!("calls {written}(), which gives the transaction a number");
+                Some((Class::Session, why))
+            }
+            Known::Is(Kind::Told) if typed && functions::is_told_a_type(name) => None,
+            // What is written like a call of one argument may be a cast (the manual, section 4.2.9).
+            Known::OtherCount | Known::No if args == 1 && !variadic && self.casts(parts) => None,
             Known::Is(kind) => kind
                 .harm()
                 .map(|(class, does)| (class, format!("calls {written}(), which {does}"))),
@@ -351,7 +378,7 @@ impl Catalog {
         if let Some(function) = cast {
             return Some(format!("may convert by {function}()"));
         }
-        if self.has(|major| names::data_type(parts, major)) {
+        if self.has_type(parts) {
             return None;
         }
         let written = names::written(parts);
@@ -383,6 +410,22 @@ impl Catalog {
             }
         }
         (!known).then(|| format!("casts to unknown type {written}"))
+    }
+
+    /// Whether these are the parts of the name of a type whose casts are harmless everywhere.
+    fn has_type(&self, parts: &[String]) -> bool {
+        self.has(|major| names::data_type(parts, major))
+    }
+
+    /// Whether a call of this name that no function answers is a cast that does no harm.
+    fn casts(&self, parts: &[String]) -> bool {
+        let cast = parts.last().and_then(|name| self.casts_to.get(name));
+        cast.is_none() && self.has_type(parts)
+    }
+
+    /// Whether it is of this major or a newer one.
+    pub(crate) fn is_at_least(&self, oldest: Major) -> bool {
+        self.has(|major| major >= oldest)
     }
 
     /// Whether these are the parts of a known sampling method's name.

@@ -6,7 +6,7 @@ use pg_query::protobuf::{DiscardMode, SelectStmt, VariableSetKind, VariableSetSt
 
 use crate::catalog::On;
 use crate::set_config;
-use crate::{Class, Forgets, Leaves, Mention, Relation, Statement};
+use crate::{Class, Leaves, Mention, Relation, Statement};
 
 /// Settings that can be read from `pg_settings` and put on another connection as they are (ruling 11): sorted.
 pub const TRACKED_SETTINGS: [&str; 48] = [
@@ -72,54 +72,39 @@ pub(crate) fn leaves(
     text: &str,
     statement: Statement,
 ) -> Statement {
-    let (leaves, forgets) = match node {
-        Some(NodeEnum::VariableSetStmt(set)) => (setting(set, statement.class), None),
-        Some(NodeEnum::VariableShowStmt(_) | NodeEnum::ClosePortalStmt(_)) => {
-            (Leaves::Nothing, None)
-        }
-        Some(NodeEnum::DeallocateStmt(it)) => {
-            let named = (!it.name.is_empty()).then(|| it.name.clone());
-            (
-                Leaves::Nothing,
-                Some(named.map_or(Forgets::All, Forgets::Statement)),
-            )
-        }
+    let leaves = match node {
+        Some(NodeEnum::VariableSetStmt(set)) => setting(set, statement.class),
+        Some(
+            NodeEnum::VariableShowStmt(_)
+            | NodeEnum::ClosePortalStmt(_)
+            | NodeEnum::DeallocateStmt(_),
+        ) => Leaves::Nothing,
+        Some(NodeEnum::PrepareStmt(_)) => Leaves::State,
         Some(NodeEnum::DiscardStmt(it))
             if DiscardMode::try_from(it.target) == Ok(DiscardMode::DiscardAll) =>
         {
-            (Leaves::Discarded, None)
+            Leaves::Discarded
         }
-        Some(NodeEnum::ListenStmt(_) | NodeEnum::LoadStmt(_)) => (Leaves::State, None),
-        Some(NodeEnum::DeclareCursorStmt(_)) if statement.class == Class::Admin => {
-            (Leaves::State, None)
-        }
+        Some(NodeEnum::ListenStmt(_) | NodeEnum::LoadStmt(_)) => Leaves::State,
+        Some(NodeEnum::DeclareCursorStmt(_)) if statement.class == Class::Admin => Leaves::State,
         // About the session, and yet nothing stays in it.
-        Some(NodeEnum::DiscardStmt(_) | NodeEnum::UnlistenStmt(_)) => (Leaves::Residue, None),
-        Some(NodeEnum::SelectStmt(select)) if sets_tracked(select, &statement) => {
-            (Leaves::Settings, None)
+        Some(NodeEnum::DiscardStmt(_) | NodeEnum::UnlistenStmt(_)) => Leaves::Residue,
+        Some(NodeEnum::SelectStmt(select)) if sets_tracked(select, &statement) => Leaves::Settings,
+        _ => by_class(on, text, &statement),
+    };
+    let prepared = match (statement.prepared, node) {
+        (Some(Mention::Makes { name, inside }), Some(NodeEnum::PrepareStmt(it))) => {
+            let inner = it.query.as_ref().and_then(|query| query.node.as_ref());
+            let inside = Box::new(self::leaves(on, inner, text, *inside));
+            Some(Mention::Makes { name, inside })
         }
-        _ => (by_class(on, text, &statement), None),
+        (prepared, _) => prepared,
     };
     Statement {
         leaves,
-        forgets,
-        prepared: prepared(node),
+        prepared,
         copies_in: matches!(node, Some(NodeEnum::CopyStmt(copy)) if copy.is_from && !copy.is_program),
         ..statement
-    }
-}
-
-/// The prepared statement that it names.
-fn prepared(node: Option<&NodeEnum>) -> Option<Mention> {
-    match node? {
-        NodeEnum::ExecuteStmt(it) => Some(Mention::Runs(it.name.clone())),
-        NodeEnum::PrepareStmt(it) => Some(Mention::Changes(it.name.clone())),
-        NodeEnum::DeallocateStmt(it) => {
-            (!it.name.is_empty()).then(|| Mention::Changes(it.name.clone()))
-        }
-        NodeEnum::ExplainStmt(it) => prepared(it.query.as_ref()?.node.as_ref()),
-        NodeEnum::CreateTableAsStmt(it) => prepared(it.query.as_ref()?.node.as_ref()),
-        _ => None,
     }
 }
 
@@ -130,6 +115,9 @@ fn by_class(on: On<'_>, text: &str, statement: &Statement) -> Leaves {
         .any(|it| stays_in_session(&it.name))
     {
         return Leaves::State;
+    }
+    if statement.wants_fence() {
+        return Leaves::Nothing;
     }
     // Its rule calls set_config.
     let settings = |it: &Relation| {

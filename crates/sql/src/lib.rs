@@ -21,6 +21,7 @@ mod catalog;
 mod class;
 mod columns;
 mod found;
+mod frames;
 mod leaves;
 mod lists;
 mod look;
@@ -50,4 +51,4 @@ pub use parse::{read, read_for, unread};
 pub use reader::{
     CACHE_BYTES_MAX, CACHED_TEXT_BYTES_MAX, HERE_BYTES_MAX, QUEUE_MAX, Reader, WAIT_MAX,
 };
-pub use reading::{Control, Forgets, Isolation, Leaves, Mention, Pid, Reading, Signal, Statement};
+pub use reading::{Control, Isolation, Leaves, Mention, Pid, Reading, Signal, Statement};

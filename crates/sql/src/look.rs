@@ -1,14 +1,15 @@
 //! What one statement's tree holds: its class, relations and functions. Judges every struct of the tree by the lists; it
 //! never stops at the first finding, so that a ticket can name everything.
 
-use pg_query::protobuf::{AExprKind, LockClauseStrength, SqlValueFunctionOp, SubLinkType};
+use pg_query::protobuf::LockClauseStrength;
 use serde::Serialize;
 
 use crate::behind::Behind;
-use crate::catalog::On;
+use crate::catalog::{Arguments, On};
 use crate::columns::Seen;
 use crate::found::Found;
-use crate::lists::{kinds, names};
+use crate::frames::{Call, Frame, Frames};
+use crate::lists::{functions, kinds, names};
 use crate::scope::Scopes;
 use crate::visit::{self, Eye};
 use crate::{Class, Function, Relation};
@@ -36,7 +37,7 @@ pub(crate) struct Look<'a> {
     writes: Vec<Relation>,
     functions: Vec<Function>,
     manner: Manner,
-    frames: Vec<Frame>,
+    frames: Frames,
     /// Name parts of the structs being walked, innermost last.
     parts: Vec<String>,
     /// Schema and name of the RangeVar being walked.
@@ -46,6 +47,10 @@ pub(crate) struct Look<'a> {
     /// The alias of the RangeVar being walked, and whether the column reference being walked has a star.
     alias: String,
     star: bool,
+    /// There is something in it that a cast may stand behind.
+    converts: bool,
+    /// There is something in it that looks for a cast that nobody wrote.
+    looks_for_casts: bool,
 }
 
 /// A relation read, unless its name turns out to be a common table expression's.
@@ -53,25 +58,6 @@ pub(crate) struct Look<'a> {
 struct Named {
     relation: Relation,
     place: Option<usize>,
-}
-
-/// A struct being walked.
-#[derive(Debug)]
-struct Frame {
-    kind: &'static str,
-    field: &'static str,
-    /// Where its name parts begin.
-    parts: usize,
-    call: Call,
-}
-
-/// What a FuncCall adds up to.
-#[derive(Debug, Default, Clone, Copy)]
-struct Call {
-    args: usize,
-    ordered: usize,
-    within_group: bool,
-    variadic: bool,
 }
 
 impl<'a> Look<'a> {
@@ -84,13 +70,15 @@ impl<'a> Look<'a> {
             writes: Vec::new(),
             functions: Vec::new(),
             manner: Manner::Strict,
-            frames: Vec::new(),
+            frames: Frames::default(),
             parts: Vec::new(),
             relation: (String::new(), String::new()),
             scopes: Scopes::default(),
             seen: Seen::default(),
             alias: String::new(),
             star: false,
+            converts: false,
+            looks_for_casts: false,
         }
     }
 
@@ -126,9 +114,9 @@ impl<'a> Look<'a> {
                 self.functions.push(function);
             }
         }
-        if !reads.is_empty()
-            && let Some(cast) = on.hidden_cast()
-        {
+        let cast = self.looks_for_casts.then(|| on.unwritten_cast()).flatten();
+        let hidden = || self.converts.then(|| on.hidden_cast()).flatten();
+        if let Some(cast) = cast.or_else(hidden) {
             self.raise(Class::Opaque, || format!("may convert by {cast}()"));
         }
         Found {
@@ -169,24 +157,6 @@ impl<'a> Look<'a> {
         self.parts.get(frame.parts..).unwrap_or_default().to_vec()
     }
 
-    /// `unnest(a, b)` in FROM, and only there, is the server's own `unnest(a), unnest(b)`.
-    fn unnests_each(&self, parts: &[String]) -> bool {
-        let in_from = matches!(
-            self.frames.as_slice(),
-            [.., from, outer, list, inner]
-                if (from.kind, from.field) == ("RangeFunction", "functions")
-                    && [outer.kind, list.kind, inner.kind] == ["Node", "List", "Node"]
-        );
-        in_from && parts == ["unnest"]
-    }
-
-    /// Whether the innermost struct is of this kind, and at this field.
-    fn is_in(&self, kind: &str, field: &str) -> bool {
-        self.frames
-            .last()
-            .is_some_and(|it| (it.kind, it.field) == (kind, field))
-    }
-
     fn function(&mut self, parts: &[String], call: Call) {
         let args = call.args + if call.within_group { call.ordered } else { 0 };
         let Some((name, schema)) = parts.split_last() else {
@@ -201,10 +171,18 @@ impl<'a> Look<'a> {
             args,
         };
         if self.manner != Manner::Stores
-            && let Some((class, why)) = self.on.call(parts, args, call.variadic)
+            && let Some((class, why)) = self.on.call(
+                parts,
+                Arguments {
+                    count: args,
+                    variadic: call.variadic,
+                    typed: call.typed,
+                },
+            )
         {
             self.raise(class, || why);
         }
+        self.looks_for_casts |= functions::looks_for_casts(name);
         if !self.functions.contains(&function) {
             self.functions.push(function);
         }
@@ -217,11 +195,7 @@ impl<'a> Look<'a> {
             schema: (!schema.is_empty()).then_some(schema),
             name,
         };
-        let mut owners = self.frames.iter().rev();
-        let owner = owners
-            .find(|frame| frame.kind != "Node")
-            .map(|frame| (frame.kind, frame.field));
-        match owner {
+        match self.frames.owner() {
             // FOR UPDATE OF names an alias of FROM's.
             Some(("LockingClause", _)) => {}
             Some(
@@ -252,7 +226,7 @@ impl<'a> Look<'a> {
         match frame.kind {
             "FuncCall" => {
                 let parts = self.named_by(frame);
-                let calls = if self.unnests_each(&parts) {
+                let calls = if self.frames.unnests_each(&parts) {
                     Call {
                         args: 1,
                         ..frame.call
@@ -264,6 +238,7 @@ impl<'a> Look<'a> {
             }
             "AExpr" | "SubLink" | "SortBy" => {
                 let parts = self.named_by(frame);
+                self.looks_for_casts |= parts.last().is_some_and(|name| name == "||");
                 let nameless = parts.is_empty() && frame.kind != "AExpr";
                 if !nameless && let Some(why) = self.on.operator(&parts) {
                     self.unknown(|| why);
@@ -313,6 +288,11 @@ impl<'a> Look<'a> {
 
 impl Eye for Look<'_> {
     fn enter(&mut self, kind: &'static str) {
+        if let Some(major) = kinds::since(kind)
+            && !self.on.is_at_least(major)
+        {
+            self.unknown(|| format!("holds a {kind}, which servers before {major} do not have"));
+        }
         match kinds::class(kind) {
             Some(Class::Read) => {}
             Some(class) if kind == "LockingClause" => self.raise(class, || LOCKS.to_owned()),
@@ -333,10 +313,15 @@ impl Eye for Look<'_> {
                 _ => {}
             }
         }
+        self.converts |= !kinds::is_plain(kind);
+        self.looks_for_casts |= kinds::looks_for_casts(kind);
+        if kind == "AConst" {
+            self.frames.typed_constant();
+        }
         match kind {
             "AStar" => self.star = true,
             // Columns that have other names here.
-            "Node" if self.is_in("Alias", "colnames") => self.seen.give_up(),
+            "Node" if self.frames.is_in("Alias", "colnames") => self.seen.give_up(),
             "SelectStmt" | "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt" => {
                 self.scopes.statement();
             }
@@ -436,23 +421,12 @@ impl Eye for Look<'_> {
         let Some(frame) = self.frames.last() else {
             return;
         };
-        let known = match (frame.kind, frame.field) {
-            ("AExpr", "kind") => {
-                AExprKind::try_from(number).is_ok_and(|kind| kind != AExprKind::Undefined)
-            }
-            ("SubLink", "sub_link_type") => {
-                SubLinkType::try_from(number).is_ok_and(|kind| kind != SubLinkType::Undefined)
-            }
-            ("SqlValueFunction", "op") => SqlValueFunctionOp::try_from(number)
-                .is_ok_and(|op| op != SqlValueFunctionOp::SqlvalueFunctionOpUndefined),
-            ("LockingClause", "strength") => {
-                if self.why.as_deref() == Some(LOCKS) {
-                    self.why = Some(format!("{LOCKS} ({})", strength(number)));
-                }
-                true
-            }
-            _ => true,
-        };
+        if (frame.kind, frame.field) == ("LockingClause", "strength")
+            && self.why.as_deref() == Some(LOCKS)
+        {
+            self.why = Some(format!("{LOCKS} ({})", strength(number)));
+        }
+        let known = kinds::knows(frame.kind, frame.field, number);
         if !known {
             self.raise(Class::Opaque, || {
                 "holds an expression of an unknown kind".to_owned()

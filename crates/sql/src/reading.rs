@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::lists::functions;
 use crate::{Class, Columns, Function, Relation};
 
 /// One SQL text, read.
@@ -47,29 +48,25 @@ impl Reading {
 
     /// About how many bytes it holds, for the cache's bound.
     pub(crate) fn weight(&self) -> usize {
-        let relation = |r: &Relation| {
-            size_of::<Relation>() + r.name.len() + r.schema.as_deref().map_or(0, str::len)
-        };
-        let function = |f: &Function| {
-            size_of::<Function>() + f.name.len() + f.schema.as_deref().map_or(0, str::len)
-        };
-        let statement = |s: &Statement| {
-            size_of::<Statement>()
-                + s.why.len()
-                + s.reads
-                    .iter()
-                    .chain(&s.writes)
-                    .chain(&s.behind)
-                    .map(relation)
-                    .sum::<usize>()
-                + s.functions.iter().map(function).sum::<usize>()
-                + s.columns.weight()
-                + s.setting.as_deref().map_or(0, str::len)
-        };
         size_of::<Reading>()
             + self.why_opaque.as_deref().map_or(0, str::len)
             + self.second.as_deref().map_or(0, str::len)
-            + self.statements.iter().map(statement).sum::<usize>()
+            + self.statements.iter().map(Statement::weight).sum::<usize>()
+    }
+
+    /// The same where what stands behind the names that it EXECUTEs is known: `inside` has the text of one, read. A text that
+    /// makes or forgets prepared statements itself stays as it is.
+    pub fn with_inside<'r>(&self, inside: impl Fn(&str) -> Option<&'r Reading>) -> Reading {
+        let mut known = self.clone();
+        for statement in &mut known.statements {
+            let Some(Mention::Runs { name, plain: true }) = &statement.prepared else {
+                continue;
+            };
+            if let Some(running) = inside(name).and_then(|inside| statement.running(name, inside)) {
+                *statement = running;
+            }
+        }
+        known
     }
 }
 
@@ -103,9 +100,7 @@ pub struct Statement {
     pub setting: Option<String>,
     /// What it leaves behind in the session that runs it.
     pub leaves: Leaves,
-    /// The prepared statements that it forgets, if it is a DEALLOCATE.
-    pub forgets: Option<Forgets>,
-    /// The prepared statement that it names: PREPARE, EXECUTE, DEALLOCATE.
+    /// What it does with prepared statements: PREPARE, EXECUTE, DEALLOCATE.
     pub prepared: Option<Mention>,
     /// Asks its client for data: COPY FROM STDIN, whatever else is in it.
     pub copies_in: bool,
@@ -148,31 +143,35 @@ pub enum Leaves {
     State,
 }
 
-/// How a statement names a prepared one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// What a statement does with a prepared one.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mention {
-    /// It runs it: EXECUTE, and what holds one.
-    Runs(String),
-    /// It makes it or forgets it: PREPARE, DEALLOCATE.
-    Changes(String),
+    /// EXECUTE: it runs it.
+    Runs {
+        /// Its name.
+        name: String,
+        /// The arguments that it is given are harmless by themselves.
+        plain: bool,
+    },
+    /// PREPARE: it makes it.
+    Makes {
+        /// Its name.
+        name: String,
+        /// What running it is.
+        inside: Box<Statement>,
+    },
+    /// DEALLOCATE: it forgets this one, or all of them.
+    Forgets(Option<String>),
 }
 
 impl Mention {
-    /// The name.
-    pub fn name(&self) -> &str {
+    /// The name, if there is one.
+    pub fn name(&self) -> Option<&str> {
         match self {
-            Mention::Runs(name) | Mention::Changes(name) => name,
+            Mention::Runs { name, .. } | Mention::Makes { name, .. } => Some(name),
+            Mention::Forgets(name) => name.as_deref(),
         }
     }
-}
-
-/// What a DEALLOCATE names.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Forgets {
-    /// One statement, by its name.
-    Statement(String),
-    /// All of them.
-    All,
 }
 
 impl Statement {
@@ -191,11 +190,77 @@ impl Statement {
             ends_transaction: false,
             setting: None,
             leaves: Leaves::State,
-            forgets: None,
             prepared: None,
             copies_in: false,
             signal: None,
         }
+    }
+
+    fn weight(&self) -> usize {
+        let relation = |r: &Relation| {
+            size_of::<Relation>() + r.name.len() + r.schema.as_deref().map_or(0, str::len)
+        };
+        let function = |f: &Function| {
+            size_of::<Function>() + f.name.len() + f.schema.as_deref().map_or(0, str::len)
+        };
+        let relations = self.reads.iter().chain(&self.writes).chain(&self.behind);
+        let inside = match &self.prepared {
+            Some(Mention::Makes { inside, .. }) => inside.weight(),
+            _ => 0,
+        };
+        let named = self.prepared.as_ref().and_then(Mention::name);
+        size_of::<Statement>()
+            + self.why.len()
+            + relations.map(relation).sum::<usize>()
+            + self.functions.iter().map(function).sum::<usize>()
+            + self.columns.weight()
+            + self.setting.as_deref().map_or(0, str::len)
+            + named.map_or(0, str::len)
+            + inside
+    }
+
+    /// What this EXECUTE is, if a text that was read so stands behind the name: a PREPARE, or what a Parse of the protocol
+    /// brought. Nothing where that is more than one statement, or none that an EXECUTE is as good as.
+    fn running(&self, name: &str, text: &Reading) -> Option<Statement> {
+        let [prepared] = text.statements.as_slice() else {
+            return None;
+        };
+        let inside = match &prepared.prepared {
+            Some(Mention::Makes { inside, .. }) => inside,
+            Some(_) => return None,
+            None => prepared,
+        };
+        let like_it = matches!(inside.class, Class::Read | Class::Write);
+        if !text.single() || !like_it || inside.control.is_some() || inside.setting.is_some() {
+            return None;
+        }
+        let mut functions = inside.functions.clone();
+        let own = self.functions.iter();
+        functions.extend(own.filter(|it| !inside.functions.contains(it)).cloned());
+        Some(Statement {
+            why: format!("runs prepared statement {name}, which {}", inside.why),
+            range: self.range.clone(),
+            prepared: self.prepared.clone(),
+            signal: None,
+            functions,
+            ..inside.clone()
+        })
+    }
+
+    /// Whether it must run where the server refuses writes, if nobody signs for it: what is read may hide a write behind it
+    /// (a view, an operator; hazards V15).
+    pub fn wants_fence(&self) -> bool {
+        let query = |it: &Function| functions::takes_a_number(&it.name);
+        match self.class {
+            Class::Read | Class::CopyOut => true,
+            Class::Session => self.functions.iter().any(query),
+            _ => false,
+        }
+    }
+
+    /// Whether it forgets prepared statements.
+    pub fn forgets(&self) -> bool {
+        matches!(self.prepared, Some(Mention::Forgets(_)))
     }
 }
 

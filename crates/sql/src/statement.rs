@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    CopyStmt, CreateTableAsStmt, DeclareCursorStmt, FetchStmt, Node, PrepareStmt, RangeVar,
+    CopyStmt, CreateTableAsStmt, DeclareCursorStmt, ExecuteStmt, FetchStmt, Node, PrepareStmt,
+    RangeVar,
 };
 
 use crate::catalog::On;
@@ -14,7 +15,7 @@ use crate::set_config;
 use crate::settings::{self, Judged};
 use crate::signal::signal;
 use crate::utility::{self, Utility};
-use crate::{Class, Function, Relation, Statement};
+use crate::{Class, Function, Mention, Relation, Statement};
 
 /// `CURSOR_OPT_HOLD` of parsenodes.h.
 const CURSOR_WITH_HOLD: i32 = 0x20;
@@ -51,15 +52,14 @@ pub(crate) fn judge(on: On<'_>, node: Option<&NodeEnum>, range: Range<usize>) ->
         NodeEnum::FetchStmt(it) => fetch(it, range),
         NodeEnum::LockStmt(lock) if lock.mode == ACCESS_SHARE => lock_as_reads_do(on, node, range),
         NodeEnum::ClosePortalStmt(_) => plain(Class::Session, "closes a cursor", range),
-        NodeEnum::DeallocateStmt(_) => plain(Class::Session, "forgets a prepared statement", range),
+        NodeEnum::DeallocateStmt(it) => Statement {
+            prepared: Some(Mention::Forgets(
+                (!it.name.is_empty()).then(|| it.name.clone()),
+            )),
+            ..plain(Class::Session, "forgets a prepared statement", range)
+        },
         NodeEnum::PrepareStmt(prepare) => prepared(on, prepare, range),
-        NodeEnum::ExecuteStmt(execute) => {
-            let why = format!(
-                "runs prepared statement {}, whose text is not here",
-                execute.name
-            );
-            seen(on, node, plain(Class::Opaque, why, range))
-        }
+        NodeEnum::ExecuteStmt(it) => execute(on, it, range),
         NodeEnum::DoStmt(_) => plain(Class::Opaque, "runs a code block (DO)", range),
         NodeEnum::CallStmt(_) => {
             let called = seen(on, node, plain(Class::Opaque, "calls a procedure", range));
@@ -194,7 +194,19 @@ fn create_as(on: On<'_>, create: &CreateTableAsStmt, range: Range<usize>) -> Sta
         .part(&create.into, Manner::Runs)
         .part(&create.query, Manner::Strict)
         .done();
-    found.into_statement(Statement::new(Class::Ddl, range), |found| {
+    let prepared = match inside(create.query.as_deref()) {
+        // It is no EXECUTE of what stands behind the name alone.
+        Some(NodeEnum::ExecuteStmt(it)) => Some(Mention::Runs {
+            name: it.name.clone(),
+            plain: false,
+        }),
+        _ => None,
+    };
+    let statement = Statement {
+        prepared,
+        ..Statement::new(Class::Ddl, range)
+    };
+    found.into_statement(statement, |found| {
         format!("creates {}", listed(&found.writes))
     })
 }
@@ -212,16 +224,36 @@ fn declare_cursor(on: On<'_>, declare: &DeclareCursorStmt, range: Range<usize>) 
     inner
 }
 
-/// PREPARE: judged by a person, who sees what its inside names.
+/// PREPARE is what its inside is, and of a read a setting of the session. An argument of a type is a cast to it.
 fn prepared(on: On<'_>, prepare: &PrepareStmt, range: Range<usize>) -> Statement {
-    let inner = judge(on, inside(prepare.query.as_deref()), range);
-    let why = format!("prepares a statement that {}", inner.why);
+    let mut inner = judge(on, inside(prepare.query.as_deref()), range);
+    let types = Look::new(on).part(&prepare.argtypes, Manner::Strict).done();
+    if types.class > inner.class {
+        inner.class = types.class;
+        inner.why = types.why.unwrap_or(inner.why);
+    }
     Statement {
-        class: Class::Opaque,
-        why,
-        outside_transaction: false,
-        control: None,
+        class: inner.class.max(Class::Session),
+        why: format!("prepares a statement that {}", inner.why),
+        signal: None,
+        prepared: Some(Mention::Makes {
+            name: prepare.name.clone(),
+            inside: Box::new(inner.clone()),
+        }),
         ..inner
+    }
+}
+
+/// EXECUTE: its arguments are here, what it runs is not.
+fn execute(on: On<'_>, execute: &ExecuteStmt, range: Range<usize>) -> Statement {
+    let found = Look::new(on).part(&execute.params, Manner::Strict).done();
+    let plain = found.class == Class::Read;
+    let name = execute.name.clone();
+    let why = format!("runs prepared statement {name}, whose text is not here");
+    let statement = found.into_statement(Statement::new(Class::Opaque, range), |_| why);
+    Statement {
+        prepared: Some(Mention::Runs { name, plain }),
+        ..statement
     }
 }
 

@@ -406,7 +406,20 @@ const TABLE: &[(Class, &str)] = &[
     (Opaque, "EXECUTE x"),
     (Opaque, "EXPLAIN EXECUTE x"),
     (Opaque, "CREATE TABLE x AS EXECUTE y"),
-    (Opaque, "PREPARE x AS SELECT 1"),
+    (Session, "PREPARE x AS SELECT 1"),
+    (
+        Session,
+        "PREPARE x(int, text) AS SELECT * FROM t WHERE a = $1",
+    ),
+    (Opaque, "PREPARE x(my_domain) AS SELECT $1"),
+    (Write, "PREPARE x AS DELETE FROM t"),
+    (Opaque, "PREPARE x AS SELECT billing.run()"),
+    (Session, "SELECT txid_current()"),
+    (
+        Session,
+        "SELECT CASE WHEN pg_is_in_recovery() THEN null ELSE txid_current() END",
+    ),
+    (Write, "SELECT txid_current(), nextval('s')"),
     (Opaque, "SELECT billing.run()"),
     (Opaque, "SELECT public.lower('x')"),
     (Opaque, "SELECT unnest(ARRAY[1], ARRAY[2])"),
@@ -428,7 +441,19 @@ const TABLE: &[(Class, &str)] = &[
         Opaque,
         "SELECT * FROM JSON_TABLE('[]', '$' COLUMNS (a int PATH '$'))",
     ),
-    (Opaque, "SELECT xmlelement(name a)"),
+    (
+        Read,
+        "SELECT xmlelement(name a), xmlserialize(content '<a/>' AS text), '<a/>' IS DOCUMENT",
+    ),
+    (
+        Read,
+        "SELECT * FROM xmltable('/a' PASSING '<a/>' COLUMNS b int PATH 'b')",
+    ),
+    (
+        Opaque,
+        "SELECT * FROM xmltable('/a' PASSING '<a/>' COLUMNS b unknown_domain PATH 'b')",
+    ),
+    (Opaque, "SELECT xmlforest(nobodys() AS a)"),
     (Opaque, "SELEC 1"),
 ];
 

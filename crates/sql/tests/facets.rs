@@ -174,7 +174,7 @@ fn reasons_in_words() {
         ("SELECT 1 ### 2", "uses unknown operator ###"),
         (
             "SELECT '1' IS JSON",
-            "holds a JsonIsPredicate, which is on no list",
+            "holds a JsonIsPredicate, which servers before 16 do not have",
         ),
         ("SELECT * INTO x FROM t", "creates x"),
         ("COPY a TO STDOUT", "reads a (COPY TO STDOUT)"),

@@ -91,7 +91,7 @@ const HIDING: &[(&str, Class)] = &[
     ("ALTER SYSTEM RESET ALL", Class::Admin),
     ("CHECKPOINT", Class::Admin),
     ("EXPLAIN DELETE FROM t", Class::Write),
-    ("PREPARE x AS DELETE FROM t", Class::Opaque),
+    ("PREPARE x AS DELETE FROM t", Class::Write),
     ("DECLARE c CURSOR FOR SELECT billing.run()", Class::Opaque),
     ("DECLARE c CURSOR FOR SELECT nextval('s')", Class::Write),
     ("PREPARE TRANSACTION 'x'", Class::Admin),
@@ -143,7 +143,7 @@ const FUNCTIONS: [(Class, &str, &str); 5] = [
         Class::Write,
         "which writes",
         "lo_create(0) lo_creat(0) lo_put(1,0,'') lo_from_bytea(0,'') lo_unlink(1) lo_open(1,2) lowrite(1,'') \
-        txid_current() pg_current_xact_id() nextval('s') setval('s',1)",
+        nextval('s') setval('s',1)",
     ),
     (
         Class::Write,

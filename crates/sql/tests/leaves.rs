@@ -1,6 +1,6 @@
 //! What statements leave in the session (hazards R23: anything unknown stays with it).
 
-use sql::{Forgets, Leaves};
+use sql::{Leaves, Mention};
 
 use Leaves::{Discarded, Local, Nothing, Residue, Settings, State};
 
@@ -98,12 +98,12 @@ fn what_a_statement_leaves() {
 
 #[test]
 fn deallocate_says_what_it_forgets() {
-    let forgets = |text| sql::read(text).statements[0].forgets.clone();
+    let forgets = |text| sql::read(text).statements[0].prepared.clone();
     assert_eq!(
         forgets("DEALLOCATE PREPARE \"S 1\""),
-        Some(Forgets::Statement("S 1".into()))
+        Some(Mention::Forgets(Some("S 1".into())))
     );
-    assert_eq!(forgets("DEALLOCATE ALL"), Some(Forgets::All));
+    assert_eq!(forgets("DEALLOCATE ALL"), Some(Mention::Forgets(None)));
     assert_eq!(forgets("SELECT 1"), None);
 }
 

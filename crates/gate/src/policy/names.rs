@@ -102,9 +102,7 @@ pub(crate) fn keeps_path(statement: &Statement) -> bool {
         (Class::Session | Class::Admin, Some(name)) => {
             !["search_path", "role", "session_authorization"].contains(&name)
         }
-        (Class::Session, None) => {
-            statement.forgets.is_some() || statement.leaves == Leaves::Nothing
-        }
+        (Class::Session, None) => statement.forgets() || statement.leaves == Leaves::Nothing,
         (Class::Admin | Class::Opaque, _) => false,
         _ => true,
     }

@@ -9,7 +9,7 @@ use gate::apart::alone;
 use gate::cargo::Begin;
 use gate::work::Values;
 use gate::{Step, Work};
-use sql::{Control, Forgets, Pid, Reading, Signal};
+use sql::{Control, Mention, Pid, Reading, Signal};
 use wire::backend::{Column, encode};
 
 use crate::fault::Fault;
@@ -124,16 +124,18 @@ pub(crate) fn deallocate(
     let [statement] = reading.statements.as_slice() else {
         return None;
     };
-    let forgets = statement.forgets.as_ref()?;
+    let Some(Mention::Forgets(forgotten)) = &statement.prepared else {
+        return None;
+    };
     if talk.alone() || talk.segment.is_some() {
         return None;
     }
-    Some(match forgets {
-        Forgets::All => {
+    Some(match forgotten {
+        None => {
             talk.names.clear();
             Ok(Answer::Tag("DEALLOCATE ALL"))
         }
-        Forgets::Statement(name) => match talk.names.close(name).filter(|_| !name.is_empty()) {
+        Some(name) => match talk.names.close(name).filter(|_| !name.is_empty()) {
             Some(_) => Ok(Answer::Tag("DEALLOCATE")),
             None => Err(Fault::no_statement(name)),
         },

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gate::apart::alone;
 use gate::cargo::Begin;
 use gate::{Apart, Clearance, Request, Step, Ticket, Work};
-use sql::{Class, Control, Reading, Statement};
+use sql::{Class, Control, Mention, Reading, Statement};
 
 use crate::effect::Effect;
 use crate::fault::Fault;
@@ -39,9 +39,18 @@ struct Stop {
 #[derive(Debug)]
 enum Phase {
     Reading(Work),
+    /// What stands behind the names that it EXECUTEs.
+    Inside(Box<Inside>),
     Judging(Arc<Request>),
     /// Whether the process that it signals is a session of the same person.
     Signalling(Box<Signalling>),
+}
+
+#[derive(Debug)]
+struct Inside {
+    work: Work,
+    readings: Vec<Arc<Reading>>,
+    names: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -90,6 +99,7 @@ impl Asking {
     pub(crate) fn bytes(&self) -> usize {
         match &self.phase {
             Phase::Reading(work) => work.bytes(),
+            Phase::Inside(it) => it.work.bytes(),
             Phase::Judging(request) => request.work.bytes(),
             Phase::Signalling(it) => it.work.bytes(),
         }
@@ -100,6 +110,16 @@ impl Asking {
             (Input::Readings(readings), Phase::Reading(work)) => {
                 self.phase = Phase::Reading(Work::Batch(Vec::new()));
                 self.read(work, readings, talk, io)
+            }
+            (Input::Readings(insides), Phase::Inside(it)) => {
+                self.phase = Phase::Reading(Work::Batch(Vec::new()));
+                let Inside {
+                    work,
+                    readings,
+                    names,
+                } = *it;
+                let known = with_insides(&readings, &names, &insides);
+                self.understood(work, known, talk, io)
             }
             (Input::Signalled(sent), Phase::Signalling(it)) => {
                 self.phase = Phase::Reading(Work::Batch(Vec::new()));
@@ -120,6 +140,36 @@ impl Asking {
 
     fn read(
         mut self,
+        work: Work,
+        readings: Vec<Arc<Reading>>,
+        talk: &mut Talk,
+        io: &mut Io,
+    ) -> Next {
+        if let Some(why) = talk.told.reads_otherwise() {
+            let texts = work.texts();
+            let unread = texts.iter().map(|text| Arc::new(sql::unread(text, why)));
+            return self.understood(work, unread.collect(), talk, io);
+        }
+        let behind = executed(&readings).into_iter().filter_map(|name| {
+            let prepared = talk.names.behind(name)?;
+            Some((name.to_owned(), prepared.text.clone()))
+        });
+        let (names, texts): (Vec<_>, Vec<_>) = behind.unzip();
+        if names.is_empty() {
+            return self.understood(work, readings, talk, io);
+        }
+        io.effect(Effect::Read(texts));
+        self.phase = Phase::Inside(Box::new(Inside {
+            work,
+            readings,
+            names,
+        }));
+        Next::Stay(self)
+    }
+
+    /// All that can be known of the texts is known.
+    fn understood(
+        mut self,
         mut work: Work,
         mut readings: Vec<Arc<Reading>>,
         talk: &mut Talk,
@@ -127,11 +177,6 @@ impl Asking {
     ) -> Next {
         if self.stop.gone || self.stop.lost {
             return close(self.stop, talk, io);
-        }
-        if let Some(why) = talk.told.reads_otherwise() {
-            let texts = work.texts();
-            let unread = texts.iter().map(|text| Arc::new(sql::unread(text, why)));
-            readings = unread.collect();
         }
         if let Some(((begin, tag), rest)) = leading_begin(&mut work, &readings, talk) {
             talk.transaction = Transaction::Virtual(begin);
@@ -283,6 +328,34 @@ fn close(stop: Stop, talk: &mut Talk, io: &mut Io) -> Next {
         io.error(&Fault::upstream_lost());
     }
     Next::Close(hang_up(talk, io))
+}
+
+/// The names that texts EXECUTE; none where one of them makes or forgets such names itself, and what a name means in the
+/// middle nobody has said yet.
+fn executed(readings: &[Arc<Reading>]) -> Vec<&str> {
+    let statements = readings.iter().flat_map(|reading| &reading.statements);
+    let mentions: Vec<&Mention> = statements.filter_map(|it| it.prepared.as_ref()).collect();
+    let names = mentions.iter().map(|it| match it {
+        Mention::Runs { name, plain: true } => Some(name.as_str()),
+        Mention::Runs { .. } | Mention::Makes { .. } | Mention::Forgets(_) => None,
+    });
+    names.collect::<Option<Vec<_>>>().unwrap_or_default()
+}
+
+/// The readings where it is known what stands behind each of these names.
+fn with_insides(
+    readings: &[Arc<Reading>],
+    names: &[String],
+    insides: &[Arc<Reading>],
+) -> Vec<Arc<Reading>> {
+    let inside = |name: &str| {
+        let place = names.iter().position(|it| it == name)?;
+        insides.get(place).map(Arc::as_ref)
+    };
+    let known = readings
+        .iter()
+        .map(|reading| Arc::new(reading.with_inside(inside)));
+    known.collect()
 }
 
 /// The transaction control in the texts, if they hold nothing else.

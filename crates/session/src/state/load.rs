@@ -37,7 +37,7 @@ pub(crate) fn send(
     {
         talk.transaction.work();
     }
-    talk.free_names(&request);
+    talk.names.release(&request);
     note_sent(&released, number, talk);
     let right = released.right();
     talk.portals.released(Open {

@@ -1,7 +1,7 @@
 //! The driver of a scripted session: it carries effects out, one answer at a time. What the design
 //! promises of any order of events is asserted here, always.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -14,6 +14,7 @@ use session::{
     Account, Admission, ConsoleCommand, Disposition, Effect, Fault, Input, Leased, PoolMode,
     Settlement, TableReply, Verdict,
 };
+use sql::Reading;
 use wire::backend::encode;
 use wire::fields::{Fields, Severity};
 use wire::scram::Verifier;
@@ -363,7 +364,17 @@ impl World {
         assert!(!self.intents.is_empty(), "no intent");
         let mut statements = request.statements();
         for text in request.work.texts() {
-            for statement in &sql::read(&text).statements {
+            let behind = |name: &str| {
+                let prepared = request.named.iter().find(|it| it.name == *name)?;
+                Some(sql::read(&prepared.text))
+            };
+            let text_read = sql::read(&text);
+            let names = text_read.statements.iter();
+            let names = names.filter_map(|it| it.prepared.as_ref()?.name());
+            let insides: HashMap<&str, Reading> = names
+                .filter_map(|name| Some((name, behind(name)?)))
+                .collect();
+            for statement in &text_read.with_inside(|name| insides.get(name)).statements {
                 assert_eq!(statements.next(), Some(statement), "{text}");
             }
             self.released.insert(text.to_string());

@@ -87,6 +87,30 @@ pub(crate) fn known_everywhere(parts: &[String], args: usize, variadic: bool) ->
     on_each.into_iter().max().unwrap_or(Known::No)
 }
 
+/// Whether a function of [`Kind::Told`] does nothing but cast to the type of its first argument, or to those of its fields.
+pub(crate) fn is_told_a_type(name: &str) -> bool {
+    matches!(
+        name,
+        "json_populate_record"
+            | "json_populate_recordset"
+            | "jsonb_populate_record"
+            | "jsonb_populate_record_valid"
+            | "jsonb_populate_recordset"
+    )
+}
+
+/// Whether a function of [`Kind::Writes`] does nothing but give the transaction a number, as it may where it is READ ONLY.
+/// DataGrip asks for one at every introspection.
+pub(crate) fn takes_a_number(name: &str) -> bool {
+    matches!(name, "pg_current_xact_id" | "txid_current")
+}
+
+/// Whether a built-in function of this name casts what it is given where no text says so: `to_json` and its like look for a
+/// cast to json, even an explicit one; `quote_literal` and `quote_nullable` have one to text in their bodies.
+pub(crate) fn looks_for_casts(name: &str) -> bool {
+    name.contains("json") || matches!(name, "quote_literal" | "quote_nullable")
+}
+
 /// Whether `a.NAME` and `(a).NAME` may be a call of a function that a read may not call: attribute notation calls any function
 /// of one argument (the manual, section 8.16.5). A user's own function cannot be told from a column here; what it may do is
 /// for the server's fence.

@@ -1,7 +1,9 @@
-//! The kinds of syntax tree nodes that reads and writes are made of. It never lists a kind whose meaning depends on the
-//! server's major (SQL/JSON nodes are function calls before 16 and 17): those stay opaque.
+//! The kinds of syntax tree nodes that reads and writes are made of. It never takes a kind for what it is on a server that is
+//! older than its syntax: there SQL/JSON is a call of whatever function has that name.
 
-use crate::Class;
+use pg_query::protobuf::{AExprKind, JsonExprOp, SqlValueFunctionOp, SubLinkType, XmlExprOp};
+
+use crate::{Class, Major};
 
 /// What the mere presence of this kind of node makes of a statement; none for kinds that are on no list.
 pub(crate) fn class(kind: &str) -> Option<Class> {
@@ -15,12 +17,72 @@ pub(crate) fn class(kind: &str) -> Option<Class> {
         // Expressions.
         | "AExpr" | "BoolExpr" | "NullTest" | "BooleanTest" | "SubLink" | "CaseExpr" | "CaseWhen" | "CoalesceExpr"
         | "MinMaxExpr" | "SqlValueFunction" | "FuncCall" | "NamedArgExpr" | "TypeCast" | "TypeName" | "CollateClause"
-        | "AIndices" | "AIndirection" | "AArrayExpr" | "RowExpr" => Some(Class::Read),
+        | "AIndices" | "AIndirection" | "AArrayExpr" | "RowExpr"
+        // XML.
+        | "XmlExpr" | "XmlSerialize" | "RangeTableFunc" | "RangeTableFuncCol"
+        // SQL/JSON.
+        | "JsonFormat" | "JsonReturning" | "JsonValueExpr" | "JsonOutput" | "JsonKeyValue" | "JsonObjectConstructor"
+        | "JsonArrayConstructor" | "JsonArrayQueryConstructor" | "JsonAggConstructor" | "JsonObjectAgg" | "JsonArrayAgg"
+        | "JsonIsPredicate" | "JsonArgument" | "JsonBehavior" | "JsonFuncExpr" | "JsonParseExpr" | "JsonScalarExpr"
+        | "JsonSerializeExpr" | "JsonTable" | "JsonTableColumn" | "JsonTablePathSpec" => Some(Class::Read),
         "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt" | "OnConflictClause" | "InferClause" | "IndexElem"
         | "MultiAssignRef" | "SetToDefault" | "CurrentOfExpr" | "MergeWhenClause" | "ReturningClause"
         | "ReturningOption" | "LockingClause" => Some(Class::Write),
         "IntoClause" => Some(Class::Ddl),
         _ => None,
+    }
+}
+
+/// Whether a statement of nothing but this kind converts nothing: constants alone.
+pub(crate) fn is_plain(kind: &str) -> bool {
+    matches!(
+        kind,
+        "Node" | "SelectStmt" | "ResTarget" | "AConst" | "Integer" | "Float" | "Boolean" | "String"
+    )
+}
+
+/// Whether this kind makes JSON of whatever it is given: see [`super::functions::looks_for_casts`].
+pub(crate) fn looks_for_casts(kind: &str) -> bool {
+    kind.starts_with("Json")
+}
+
+/// The first major that reads this kind where the grammar does; none for kinds that every known major has.
+pub(crate) fn since(kind: &str) -> Option<Major> {
+    match kind {
+        "JsonFormat"
+        | "JsonReturning"
+        | "JsonValueExpr"
+        | "JsonOutput"
+        | "JsonKeyValue"
+        | "JsonObjectConstructor"
+        | "JsonArrayConstructor"
+        | "JsonArrayQueryConstructor"
+        | "JsonAggConstructor"
+        | "JsonObjectAgg"
+        | "JsonArrayAgg"
+        | "JsonIsPredicate" => Major::new(16),
+        "JsonArgument" | "JsonBehavior" | "JsonFuncExpr" | "JsonParseExpr" | "JsonScalarExpr"
+        | "JsonSerializeExpr" | "JsonTable" | "JsonTableColumn" | "JsonTablePathSpec" => {
+            Major::new(17)
+        }
+        _ => None,
+    }
+}
+
+/// Whether a number in this place is a value of the enum that belongs there. What is no enum may be anything.
+pub(crate) fn knows(kind: &str, field: &str, number: i32) -> bool {
+    match (kind, field) {
+        ("AExpr", "kind") => AExprKind::try_from(number).is_ok_and(|it| it != AExprKind::Undefined),
+        ("SubLink", "sub_link_type") => {
+            SubLinkType::try_from(number).is_ok_and(|it| it != SubLinkType::Undefined)
+        }
+        ("SqlValueFunction", "op") => SqlValueFunctionOp::try_from(number)
+            .is_ok_and(|it| it != SqlValueFunctionOp::SqlvalueFunctionOpUndefined),
+        ("XmlExpr", "op") => XmlExprOp::try_from(number).is_ok_and(|it| it != XmlExprOp::Undefined),
+        ("JsonFuncExpr", "op") => {
+            JsonExprOp::try_from(number).is_ok_and(|it| it != JsonExprOp::Undefined)
+        }
+        _ => true,
     }
 }
 
@@ -42,6 +104,10 @@ mod tests {
         "DELETE FROM t WHERE a = 1",
         "MERGE INTO t USING s ON true WHEN MATCHED THEN DELETE",
         "SELECT 1 INTO x",
+        "SELECT xmlelement(NAME a, 1), xmlserialize(content b AS text) FROM t, XMLTABLE('/a' PASSING b COLUMNS c int PATH 'd')",
+        "SELECT JSON_OBJECT('a': b FORMAT JSON), JSON_ARRAY(1 RETURNING jsonb), JSON_ARRAY(SELECT 1), JSON_OBJECTAGG('a': b), JSON_ARRAYAGG(b)",
+        "SELECT b IS JSON, JSON(b), JSON_SCALAR(b), JSON_SERIALIZE(b), JSON_VALUE(b, '$.a' PASSING 1 AS x DEFAULT 2 ON EMPTY)",
+        "SELECT * FROM JSON_TABLE('{}', '$' COLUMNS (a int PATH '$.a', NESTED PATH '$.b' AS p COLUMNS (c text)))",
     ];
 
     #[derive(Default)]
@@ -69,7 +135,7 @@ mod tests {
         }
         // The list is the words in quotes of `class`, above.
         let source = include_str!("kinds.rs")
-            .split("#[cfg(test)]")
+            .split("/// Whether a statement")
             .next()
             .unwrap();
         let listed: BTreeSet<&str> = source.split('"').skip(1).step_by(2).collect();
