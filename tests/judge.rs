@@ -82,6 +82,8 @@ struct Judge<'a> {
     /// The catalog may have changed.
     stale: bool,
     seen: HashSet<String>,
+    /// What people would have had to sign for opened a cursor in this session: FETCH goes on with what was signed.
+    signed_cursors: bool,
     /// Each that parses and is not too long, once: what mutants are made of.
     texts: Vec<String>,
     tally: Tally,
@@ -98,6 +100,7 @@ impl<'a> Judge<'a> {
             catalog: Catalog::unknown(major(server)),
             stale: true,
             seen: HashSet::new(),
+            signed_cursors: false,
             texts: Vec::new(),
             tally: Tally::default(),
         }
@@ -118,7 +121,9 @@ impl<'a> Judge<'a> {
         if self.session.is_lost() {
             self.session = Session::login(self.server, &sent.user, &sent.database);
         }
+        self.signed_cursors &= self.session.in_transaction();
         let looked = match class {
+            Some(Class::Read) if self.signed_cursors && fetches(&sent.text) => false,
             Some(Class::Read) => self.measure(sent, &reading),
             Some(Class::Opaque | Class::Write) if self.can_be_wrapped(&reading) => {
                 self.measure(sent, &reading)
@@ -127,6 +132,7 @@ impl<'a> Judge<'a> {
         };
         if !looked {
             self.session.say(&sent.text);
+            self.signed_cursors |= class > Some(Class::CopyOut);
         }
         let harmless = [
             Class::Read,
@@ -235,6 +241,11 @@ impl<'a> Judge<'a> {
             Err(error) => self.tally.strange(&error.to_string()),
         }
     }
+}
+
+fn fetches(text: &str) -> bool {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    ["fetch", "move"].contains(&first.to_lowercase().as_str())
 }
 
 fn major(server: &Postgres) -> Option<Major> {

@@ -4,7 +4,8 @@ use harness::raw::{self, Frame, Raw};
 use harness::sandbox::Postgres;
 use harness::{DEADLINE, Login};
 
-/// What a session can hold or change, as PostgreSQL lists it.
+/// What a session can hold or change, as PostgreSQL lists it. A cursor without HOLD goes with its transaction, like what is
+/// open in any other way.
 const STATE: &str = "SELECT pg_catalog.pg_current_wal_insert_lsn(), \
      coalesce(pg_catalog.pg_current_xact_id_if_assigned()::text, ''), \
      (SELECT pg_catalog.md5(pg_catalog.string_agg(name || '=' || setting, ',' ORDER BY name)) \
@@ -14,7 +15,7 @@ const STATE: &str = "SELECT pg_catalog.pg_current_wal_insert_lsn(), \
        AND pid = pg_catalog.pg_backend_pid()), \
      (SELECT pg_catalog.count(*) FROM pg_catalog.pg_listening_channels()), \
      (SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements), \
-     (SELECT pg_catalog.count(*) FROM pg_catalog.pg_cursors), \
+     (SELECT pg_catalog.count(*) FROM pg_catalog.pg_cursors WHERE is_holdable), \
      (SELECT pg_catalog.count(*) FROM pg_catalog.pg_depend \
        WHERE refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass \
          AND refobjid = pg_catalog.pg_my_temp_schema())";
@@ -26,7 +27,7 @@ const LEAVES: [&str; 7] = [
     "advisory locks",
     "channels",
     "prepared statements",
-    "cursors",
+    "cursors WITH HOLD",
     "temporary objects",
 ];
 
