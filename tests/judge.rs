@@ -134,13 +134,8 @@ impl<'a> Judge<'a> {
             self.session.say(&sent.text);
             self.signed_cursors |= class > Some(Class::CopyOut);
         }
-        let harmless = [
-            Class::Read,
-            Class::Session,
-            Class::Transaction,
-            Class::CopyOut,
-        ];
-        self.stale |= !class.is_none_or(|class| harmless.contains(&class));
+        let changes = [Class::Ddl, Class::Admin, Class::Opaque];
+        self.stale |= class.is_some_and(|class| changes.contains(&class));
     }
 
     fn can_be_wrapped(&self, reading: &Reading) -> bool {

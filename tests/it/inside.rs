@@ -70,9 +70,8 @@ fn an_execute_is_what_it_runs() {
             "holds a ExecuteStmt",
         ),
     ] {
-        let said = match asked_or_denied(&stage, &mut alice, run) {
-            Some(said) => said,
-            None => panic!("{run} passed"),
+        let Some(said) = asked_or_denied(&stage, &mut alice, run) else {
+            panic!("{run} passed")
         };
         assert!(said.contains(part), "{run}: {said}");
     }

@@ -8,10 +8,18 @@ use harness::stage::{Setup, Stage, eventually, table};
 /// Everything passes: it is the pool that is looked at.
 const ALL: &str = "[[rule]]\nname = 'all'\nverdict = 'allow'\n";
 
+/// An update of `t` may leave anything behind: only its trigger knows. What comes into `counted` counts.
+const MORE_TABLES: &str = "; \
+    create function nothing() returns trigger language plpgsql as $$ begin return new; end $$; \
+    create trigger watched before update on t for each row execute function nothing(); \
+    create table plain (id int primary key, at timestamptz default now()); \
+    create table counted (id serial, n int check (n > 0))";
+
 fn stage(tenant: &str) -> Stage {
     Stage::with(|setup| {
         tenant.clone_into(&mut setup.tenant);
         ALL.clone_into(&mut setup.rules);
+        setup.tables.push_str(MORE_TABLES);
     })
 }
 
@@ -130,6 +138,40 @@ fn what_was_written_on_goes_back_reset_to_the_same_person() {
     let other = writer(&mut bob);
     assert_ne!(other, first);
     assert_eq!(writer(&mut bob), other);
+}
+
+/// DESIGN ruling 12: a connection goes back as it is if the catalog shows that nothing can be left on it, without what it
+/// knows of sequences if only they counted, and reset if anything else stands behind what was written.
+#[test]
+fn what_provably_left_nothing_is_not_reset() {
+    let stage = stage("pool_size = 1");
+    let (mut alice, mut bob) = (stage.raw("alice"), stage.raw("bob"));
+    let backend = ask(
+        &mut alice,
+        "insert into plain values (1) returning pg_backend_pid()",
+    );
+    let last = || {
+        let asked = "select query from pg_stat_activity where state = 'idle' and pid = ";
+        stage.database.sql(&format!("{asked} {backend}"))
+    };
+    for sql in [
+        "insert into plain values (2) returning pg_backend_pid()",
+        "update plain set at = now() where id = 1 returning pg_backend_pid()",
+        "delete from plain where id = 2 returning pg_backend_pid()",
+    ] {
+        assert_eq!(ask(&mut bob, sql), backend, "{sql}");
+        eventually(sql, || last() == sql);
+    }
+    let sql = "insert into counted (n) values (1) returning pg_backend_pid()";
+    assert_eq!(ask(&mut bob, sql), backend);
+    eventually(sql, || last() == "DISCARD SEQUENCES");
+    let unknown = alice.query("select lastval()");
+    let refused = unknown.iter().find(|it| it.tag == b'E').unwrap();
+    assert_eq!(refused.sqlstate(), "55000");
+    assert_eq!(writer(&mut alice), backend);
+    eventually("it is verified", || {
+        last().contains("pg_prepared_statements")
+    });
 }
 
 #[test]

@@ -119,6 +119,8 @@ pub enum Own {
     LookClose,
     /// Query: throws away what the session holds (hazards R24).
     Discard,
+    /// Throw away what the session knows of sequences.
+    DiscardSequences,
     /// Queries in a READ ONLY transaction of their own: what the database's catalog holds that PostgreSQL did
     /// not bring, as `sql::Catalog` wants to be told. With no search_path but pg_catalog, so that nobody else's
     /// names decide what it asks (hazards R16), and the texts of views are qualified.
@@ -163,10 +165,25 @@ UNION ALL SELECT 'type', own.nspname, t.typname, t.typtype::text, concat_ws(' AN
       UNION SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE t.oid IN (r.rngtypid, r.rngmultitypid)) within \
       WHERE t.typtype = 'd' OR within.type >= 16384)) \
   FROM pg_catalog.pg_type t JOIN own ON own.oid = t.typnamespace WHERE t.typelem = 0 OR t.typlen > 0 \
-UNION ALL SELECT 'relation', own.nspname, c.relname, c.relkind::text, CASE c.relkind \
+UNION ALL SELECT 'relation', own.nspname, c.relname, CASE \
+    WHEN c.relkind IN ('v', 'f') THEN c.relkind::text \
+    WHEN c.relhasrules OR EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal) \
+      OR EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.confrelid = c.oid AND k.contype = 'f' \
+        AND (k.confdeltype NOT IN ('a', 'r') OR k.confupdtype NOT IN ('a', 'r'))) THEN 'runs' \
+    WHEN EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attidentity <> '') THEN 'counts' \
+    ELSE '' END, CASE c.relkind \
     WHEN 'v' THEN pg_get_viewdef(c.oid) WHEN 'f' THEN (SELECT w.fdwname FROM pg_catalog.pg_foreign_table f \
       JOIN pg_catalog.pg_foreign_server s ON s.oid = f.ftserver \
-      JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw WHERE f.ftrelid = c.oid) ELSE '' END \
+      JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw WHERE f.ftrelid = c.oid) ELSE concat_ws(', ', \
+      (SELECT string_agg(pg_get_expr(d.adbin, c.oid), ', ') FROM pg_catalog.pg_attrdef d WHERE d.adrelid = c.oid), \
+      (SELECT string_agg(pg_get_expr(k.conbin, c.oid), ', ') FROM pg_catalog.pg_constraint k \
+        WHERE k.conrelid = c.oid AND k.contype = 'c'), \
+      (SELECT string_agg(concat_ws(', ', pg_get_expr(i.indexprs, c.oid), pg_get_expr(i.indpred, c.oid)), ', ') \
+        FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)), \
+      (SELECT string_agg(concat_ws(', ', pg_get_expr(y.polqual, c.oid), pg_get_expr(y.polwithcheck, c.oid)), ', ') \
+        FROM pg_catalog.pg_policy y WHERE y.polrelid = c.oid), \
+      (SELECT string_agg('NULL::' || format_type(a.atttypid, -1), ', ') FROM pg_catalog.pg_attribute a \
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= 16384)) END \
   FROM pg_catalog.pg_class c JOIN own ON own.oid = c.relnamespace WHERE c.relkind IN ('r', 'v', 'm', 'f', 'p') \
 UNION ALL SELECT 'child', pn.nspname, p.relname, cn.nspname, c.relname FROM pg_catalog.pg_inherits i \
   JOIN pg_catalog.pg_class p ON p.oid = i.inhparent JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace \
@@ -216,6 +233,7 @@ impl Own {
                 "SET LOCAL statement_timeout = '5s'",
             ]),
             Self::Discard => of(&["DISCARD ALL"]),
+            Self::DiscardSequences => of(&["DISCARD SEQUENCES"]),
             Self::Catalog => of(&[
                 "BEGIN READ ONLY",
                 "SET LOCAL search_path = ''",
@@ -246,6 +264,7 @@ impl Own {
                 | Self::Restore(_)
                 | Self::Probe
                 | Self::Discard
+                | Self::DiscardSequences
                 | Self::Catalog
                 | Self::Verify
         )

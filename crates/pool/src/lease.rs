@@ -12,7 +12,7 @@ use crate::cancel::CancelTarget;
 use crate::dial::Dial;
 use crate::idle::Borrower;
 use crate::options::Options;
-use crate::reset::reset;
+use crate::reset::{forget_sequences, reset};
 use crate::server::Connection;
 use crate::upstream::Upstream;
 
@@ -100,13 +100,21 @@ impl<D: Dial> Lease<D> {
         let quiet = upstream.unsent() == 0 && upstream.inbox.is_empty();
         match disposition {
             Disposition::Clean if quiet && !spoiled => home.put_back(connection),
-            Disposition::Reset if quiet && !spoiled => {
+            Disposition::Sequences | Disposition::Reset if quiet && !spoiled => {
                 let resetting = Count::of(&home.tally().resetting);
                 tokio::task::spawn_local(async move {
-                    match reset(&mut connection.upstream).await {
+                    let upstream = &mut connection.upstream;
+                    let done = if disposition == Disposition::Reset {
+                        reset(upstream).await
+                    } else {
+                        forget_sequences(upstream).await
+                    };
+                    match done {
                         Ok(()) => {
-                            connection.owner = borrower;
-                            connection.renew();
+                            if disposition == Disposition::Reset {
+                                connection.owner = borrower;
+                                connection.renew();
+                            }
                             drop(resetting);
                             home.put_back(connection);
                         }
@@ -117,7 +125,10 @@ impl<D: Dial> Lease<D> {
                     }
                 });
             }
-            Disposition::Clean | Disposition::Reset | Disposition::Close => {
+            Disposition::Clean
+            | Disposition::Sequences
+            | Disposition::Reset
+            | Disposition::Close => {
                 connection.dismiss_later();
             }
         }

@@ -48,6 +48,23 @@ where
     done.unwrap_or(Err(Unclean::Timeout))
 }
 
+/// Throws away what the session knows of sequences, and nothing else of it.
+pub(crate) async fn forget_sequences<S>(upstream: &mut Upstream<S>) -> Result<(), Unclean>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let forget = async {
+        upstream.load(&[Cargo::Own(Own::DiscardSequences)])?;
+        poll_fn(|cx| upstream.poll_flush(cx)).await?;
+        completed(&next(upstream).await?, "DISCARD SEQUENCES")?;
+        ready(&next(upstream).await?)?;
+        nothing_more(upstream)
+    };
+    #[expect(clippy::disallowed_methods, reason = "a reset is a slow state")]
+    let done = tokio::time::timeout(RESET, forget).await;
+    done.unwrap_or(Err(Unclean::Timeout))
+}
+
 async fn discard_and_verify<S>(upstream: &mut Upstream<S>) -> Result<(), Unclean>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -62,7 +79,12 @@ where
     nothing_left(&row)?;
     completed(&next(upstream).await?, "SELECT 1")?;
     ready(&next(upstream).await?)?;
-    match upstream.inbox().first() {
+    nothing_more(upstream)
+}
+
+/// The server has said nothing that it was not asked.
+fn nothing_more<S>(upstream: &mut Upstream<S>) -> Result<(), Unclean> {
+    match upstream.inbox.first() {
         None => Ok(()),
         Some(unasked) => Err(Unclean::Unexpected(*unasked)),
     }

@@ -80,6 +80,7 @@ impl State {
         self.unread |= unread;
         match strongest {
             Leaves::Nothing => {}
+            Leaves::Sequences => self.soil(Disposition::Sequences),
             Leaves::Local => self.local = Some(chained(self.local, request.digest())),
             Leaves::Settings => {
                 self.local = Some(chained(self.local, request.digest()));

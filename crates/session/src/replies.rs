@@ -180,7 +180,7 @@ impl Replies {
 
     fn owe_own(&mut self, own: &Own) {
         match own {
-            Own::Begin(_) | Own::Rollback | Own::Discard | Own::Verify => {
+            Own::Begin(_) | Own::Rollback | Own::Discard | Own::DiscardSequences | Own::Verify => {
                 self.push(Owed::Query(Whose::Gate));
             }
             // The gate asks it for itself; a session never does.

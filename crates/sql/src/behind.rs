@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalog::{On, RelationKind};
+use crate::catalog::On;
+use crate::own::RelationKind;
 use crate::{Class, Function, Relation};
 
 /// What was found behind them.
@@ -35,7 +36,7 @@ impl Behind {
     fn look(&mut self, on: On<'_>, relation: &Relation) {
         for kind in on.behind(relation) {
             match kind {
-                RelationKind::Table => {}
+                RelationKind::Table(_) => {}
                 RelationKind::Foreign(wrapper) if wrapper == "postgres_fdw" => {}
                 RelationKind::Foreign(wrapper) => {
                     self.raise(

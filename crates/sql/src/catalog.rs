@@ -13,6 +13,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::columns::{Columns, Seen};
 use crate::lists::functions::{self, Kind, Known};
 use crate::lists::names;
+use crate::own::{
+    Casts, Harm, RelationKind, Runs, UserFunction, UserOperator, UserRelation, UserType, harm,
+    worst,
+};
 use crate::{Class, Major, Reading, Relation};
 
 /// One database, as far as it is known. Every one that is made is another: see [`Catalog::id`].
@@ -95,15 +99,6 @@ impl Deref for On<'_> {
     }
 }
 
-/// Whether something of the user's may run where only reads may.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Harm {
-    /// It may.
-    None,
-    /// It may not, for this reason: a phrase that follows its name.
-    Because(&'static str),
-}
-
 /// What a call is given, as far as a text tells.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arguments {
@@ -112,59 +107,6 @@ pub(crate) struct Arguments {
     pub(crate) variadic: bool,
     /// The first is a constant that is cast to a type.
     pub(crate) typed: bool,
-}
-
-#[derive(Debug)]
-struct UserFunction {
-    schema: String,
-    args_min: usize,
-    /// None: variadic.
-    args_max: Option<usize>,
-    harm: Harm,
-}
-
-#[derive(Debug)]
-struct UserOperator {
-    schema: String,
-    harm: Harm,
-}
-
-/// A type that is not PostgreSQL's own.
-#[derive(Debug)]
-struct UserType {
-    schema: String,
-    /// What a cast to it may run.
-    casts: Casts,
-}
-
-#[derive(Debug)]
-enum Casts {
-    /// Nothing but the type's own input.
-    Plain,
-    /// What this condition runs.
-    Checks(String),
-    /// Nobody knows.
-    Unknown,
-}
-
-/// A relation that is not PostgreSQL's own.
-#[derive(Debug)]
-struct UserRelation {
-    schema: String,
-    kind: RelationKind,
-}
-
-/// What stands behind a relation's name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum RelationKind {
-    /// Rows of its own, or of its partitions.
-    Table,
-    /// A query.
-    View(String),
-    /// Something that this wrapper of foreign data answers.
-    Foreign(String),
-    /// Rows of this one, too: a partition, or a child.
-    Parent(Relation),
 }
 
 /// A row that says nothing known.
@@ -198,7 +140,9 @@ impl Catalog {
     /// | `operator` | -; `volatility language definer` of its function |
     /// | `type` | `typtype`; what a cast to it runs, as a condition: a domain's CHECKs, casts to what a row or a range is made of |
     /// | `cast` | `castcontext typname` of its target; `volatility language definer` of its function |
-    /// | `relation` | `relkind`; the query of a view, the wrapper of a foreign table |
+    /// | `relation` | `v`; the query of a view |
+    /// | `relation` | `f`; the wrapper of a foreign table |
+    /// | `relation` | what writing a table runs: `runs` (anything), `counts` (it has an identity column) or nothing; the expressions that it evaluates |
     /// | `child` | schema and name of what has rows of it |
     pub fn of_rows<'a>(
         major: Option<Major>,
@@ -272,7 +216,12 @@ impl Catalog {
                     }),
                     (_, "v") => RelationKind::View(second.to_owned()),
                     (_, "f") => RelationKind::Foreign(second.to_owned()),
-                    _ => RelationKind::Table,
+                    (_, "runs") => RelationKind::Table(Runs::Anything),
+                    (_, "counts" | "") => RelationKind::Table(Runs::Expressions {
+                        list: second.to_owned(),
+                        counts: first == "counts",
+                    }),
+                    _ => return None,
                 };
                 let relation = UserRelation { schema, kind };
                 self.relations.entry(key).or_default().push(relation);
@@ -477,22 +426,4 @@ impl Catalog {
         let named = self.functions.get(name)?.iter().filter(fits);
         worst(named.map(|it| (format!("{}.{name}", it.schema), it.harm.clone())))
     }
-}
-
-/// `volatility language definer`, as in `s plpgsql f`.
-fn harm(facts: &str) -> Option<Harm> {
-    let mut words = facts.split(' ');
-    let (volatility, language, definer) = (words.next()?, words.next()?, words.next()?);
-    Some(match (volatility, language, definer) {
-        ("v", ..) => Harm::Because("is volatile"),
-        (_, _, "t") => Harm::Because("runs with its owner's rights"),
-        ("i" | "s", "sql" | "plpgsql", "f") | ("i", "c" | "internal", "f") => Harm::None,
-        ("s", "c" | "internal", "f") => Harm::Because("is in C and not immutable"),
-        ("i" | "s", _, "f") => Harm::Because("is in a language that may do anything"),
-        _ => return None,
-    })
-}
-
-fn worst(all: impl Iterator<Item = (String, Harm)>) -> Option<(String, Harm)> {
-    all.reduce(|worst, next| if worst.1 == Harm::None { next } else { worst })
 }

@@ -6,6 +6,7 @@ use pg_query::protobuf::{DiscardMode, SelectStmt, VariableSetKind, VariableSetSt
 
 use crate::catalog::On;
 use crate::set_config;
+use crate::writing;
 use crate::{Class, Leaves, Mention, Relation, Statement};
 
 /// Settings that can be read from `pg_settings` and put on another connection as they are (ruling 11): sorted.
@@ -79,17 +80,26 @@ pub(crate) fn leaves(
             | NodeEnum::ClosePortalStmt(_)
             | NodeEnum::DeallocateStmt(_),
         ) => Leaves::Nothing,
-        Some(NodeEnum::PrepareStmt(_)) => Leaves::State,
         Some(NodeEnum::DiscardStmt(it))
             if DiscardMode::try_from(it.target) == Ok(DiscardMode::DiscardAll) =>
         {
             Leaves::Discarded
         }
-        Some(NodeEnum::ListenStmt(_) | NodeEnum::LoadStmt(_)) => Leaves::State,
+        Some(NodeEnum::ListenStmt(_) | NodeEnum::LoadStmt(_) | NodeEnum::PrepareStmt(_)) => {
+            Leaves::State
+        }
         Some(NodeEnum::DeclareCursorStmt(_)) if statement.class == Class::Admin => Leaves::State,
         // About the session, and yet nothing stays in it.
         Some(NodeEnum::DiscardStmt(_) | NodeEnum::UnlistenStmt(_)) => Leaves::Residue,
         Some(NodeEnum::SelectStmt(select)) if sets_tracked(select, &statement) => Leaves::Settings,
+        Some(
+            NodeEnum::SelectStmt(_)
+            | NodeEnum::InsertStmt(_)
+            | NodeEnum::UpdateStmt(_)
+            | NodeEnum::DeleteStmt(_)
+            | NodeEnum::MergeStmt(_)
+            | NodeEnum::CopyStmt(_),
+        ) if matches!(statement.class, Class::Write | Class::CopyIn) => rows(on, text, &statement),
         _ => by_class(on, text, &statement),
     };
     let prepared = match (statement.prepared, node) {
@@ -106,6 +116,21 @@ pub(crate) fn leaves(
         copies_in: matches!(node, Some(NodeEnum::CopyStmt(copy)) if copy.is_from && !copy.is_program),
         ..statement
     }
+}
+
+/// Rows are written, and nothing else: what stands behind their tables, and what the statement calls itself, says what is left.
+fn rows(on: On<'_>, text: &str, statement: &Statement) -> Leaves {
+    let by_class = by_class(on, text, statement);
+    if by_class != Leaves::Residue || !calls_only_known(on, statement) {
+        return by_class;
+    }
+    let counts = |it: &crate::Function| matches!(it.name.as_str(), "nextval" | "setval");
+    let own = if statement.functions.iter().any(counts) {
+        Leaves::Sequences
+    } else {
+        Leaves::Nothing
+    };
+    own.max(writing::leaves(on, statement.writes.iter()))
 }
 
 fn by_class(on: On<'_>, text: &str, statement: &Statement) -> Leaves {
@@ -133,11 +158,13 @@ fn by_class(on: On<'_>, text: &str, statement: &Statement) -> Leaves {
         // kept: it goes with the reset.
         Class::Ddl if !mentions_temporary(text, statement) => Leaves::Residue,
         // A function of this class may do anything to the session; the commands are known.
-        Class::Admin if !statement.functions.is_empty() && !calls_only_known(on, statement) => {
-            Leaves::State
-        }
+        Class::Admin if !calls_only_known(on, statement) => Leaves::State,
         Class::Maintenance | Class::Write | Class::CopyIn | Class::Admin => Leaves::Residue,
-        Class::Opaque | Class::Session if calls_only_known(on, statement) => Leaves::Residue,
+        Class::Opaque | Class::Session
+            if !statement.functions.is_empty() && calls_only_known(on, statement) =>
+        {
+            Leaves::Residue
+        }
         Class::Session | Class::Ddl | Class::Opaque => Leaves::State,
     }
 }
@@ -162,7 +189,7 @@ fn calls_only_known(on: On<'_>, statement: &Statement) -> bool {
         parts.push(it.name.clone());
         on.is_known_call(&parts, it.args) || LEAVE_NOTHING.contains(&it.name.as_str())
     };
-    !statement.functions.is_empty() && statement.functions.iter().all(harmless)
+    statement.functions.iter().all(harmless)
 }
 
 /// A SELECT of set_config, as drivers spell SET, of a tracked setting. What else is in it is harmless only if that made it the

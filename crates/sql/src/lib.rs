@@ -27,6 +27,7 @@ mod lists;
 mod look;
 mod major;
 mod named;
+mod own;
 mod parse;
 mod plain;
 mod reader;
@@ -39,6 +40,7 @@ mod signal;
 mod statement;
 mod utility;
 mod visit;
+mod writing;
 
 pub use caps::{OPERATOR_RUN_MAX, READ_BYTES_MAX};
 pub use catalog::{Catalog, UnknownRow};

@@ -56,6 +56,7 @@ impl Reading {
 
     /// The same where what stands behind the names that it EXECUTEs is known: `inside` has the text of one, read. A text that
     /// makes or forgets prepared statements itself stays as it is.
+    #[must_use]
     pub fn with_inside<'r>(&self, inside: impl Fn(&str) -> Option<&'r Reading>) -> Reading {
         let mut known = self.clone();
         for statement in &mut known.statements {
@@ -131,6 +132,8 @@ pub enum Pid {
 pub enum Leaves {
     /// Nothing.
     Nothing,
+    /// What `lastval` and `currval` say.
+    Sequences,
     /// A setting, up to the end of the transaction.
     Local,
     /// Settings that can be seen in `pg_settings` and put on another connection.

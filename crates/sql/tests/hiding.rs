@@ -148,7 +148,7 @@ const FUNCTIONS: [(Class, &str, &str); 5] = [
     (
         Class::Write,
         "which uses or changes the state of the session",
-        "currval('s') lastval() setseed(1) pg_notify('a','b') pg_advisory_lock(1) pg_stat_clear_snapshot()",
+        "setseed(1) pg_notify('a','b') pg_advisory_lock(1) pg_stat_clear_snapshot()",
     ),
     // Extensions', and those that not every major has.
     (

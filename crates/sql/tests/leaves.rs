@@ -2,7 +2,7 @@
 
 use sql::{Leaves, Mention};
 
-use Leaves::{Discarded, Local, Nothing, Residue, Settings, State};
+use Leaves::{Discarded, Local, Nothing, Residue, Sequences, Settings, State};
 
 const LEAVES: &[(&str, Leaves)] = &[
     ("SELECT 1", Nothing),
@@ -77,7 +77,9 @@ const LEAVES: &[(&str, Leaves)] = &[
     ("SELECT pg_sleep(1)", Residue),
     ("SELECT pg_advisory_unlock_all()", Residue),
     ("SELECT pg_cancel_backend(1)", Residue),
-    ("SELECT currval('s')", Residue),
+    ("SELECT currval('s')", Nothing),
+    ("SELECT nextval('s')", Sequences),
+    ("SELECT pg_notify('a', 'b')", Nothing),
     ("SELECT setseed(1)", State),
     ("SELECT query_to_xml('select 1', true, true, '')", State),
     ("SELECT pg_read_file('x')", State),

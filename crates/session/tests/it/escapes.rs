@@ -77,9 +77,10 @@ fn an_execute_is_signed_with_what_it_runs() {
         let shown: Vec<_> = ticket.asked.iter().map(|it| it.text.clone()).collect();
         (*digest, shown)
     };
-    let (read, shown) = ask("SELECT 1");
-    assert_eq!(shown, ["PREPARE \"foo\" AS SELECT 1", "EXECUTE foo"]);
-    assert_ne!(read, ask(WRITE).0);
+    let (one, shown) = ask("DELETE FROM t WHERE id = 1");
+    let prepared = "PREPARE \"foo\" AS DELETE FROM t WHERE id = 1";
+    assert_eq!(shown, [prepared, "EXECUTE foo"]);
+    assert_ne!(one, ask("DELETE FROM t WHERE id = 2").0);
 }
 
 /// While backslashes mean something to the server, nobody here can say what a text is.

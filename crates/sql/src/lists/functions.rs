@@ -274,7 +274,7 @@ mod tests {
     fn harmless_is_not_parallel_unsafe() {
         assert_eq!(
             lettered(3, 'u', &[Kind::Pure, Kind::Catalog]),
-            "current_schema current_schemas information_schema._pg_index_position pg_current_xact_id_if_assigned pg_get_sequence_data pg_sequence_last_value \
+            "current_schema current_schemas currval information_schema._pg_index_position lastval pg_current_xact_id_if_assigned pg_get_sequence_data pg_sequence_last_value \
              txid_current_if_assigned"
         );
     }

@@ -1,0 +1,210 @@
+//! What a database's own catalog shows behind a type, a cast or a table: what runs there without being written down (DESIGN
+//! ruling 12; parser.md, rules of use 3).
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "clippy.toml lets tests panic, but does not count their helpers"
+)]
+
+use sql::{Catalog, Class, Leaves, Major, read, read_for};
+
+fn catalog(rows: &[[&str; 5]]) -> Catalog {
+    Catalog::of_rows(Major::new(15), rows.iter().copied()).unwrap()
+}
+
+/// Casts that no text spells: `to_json` and its like look for one to json, `quote_literal` and `||` have one to text inside. A
+/// new hiding place: even an explicit cast of the user's runs there.
+#[test]
+fn casts_that_nobody_writes_are_found() {
+    const LOOKS: [&str; 4] = [
+        "SELECT to_json('sad'::mood)",
+        "SELECT quote_literal('sad'::mood)",
+        "SELECT 'sad'::mood || 'der'",
+        "SELECT row_to_json(t) FROM t",
+    ];
+    for (context, target, hides, hides_anywhere) in [
+        ("e", "json", true, false),
+        ("e", "text", true, false),
+        ("e", "point", false, false),
+        ("i", "json", true, true),
+        ("i", "point", true, true),
+        ("a", "point", true, true),
+    ] {
+        let facts = format!("{context} {target}");
+        let row = ["cast", "public", "mood_as", &facts, "v plpgsql f"];
+        let catalog = catalog(&[row, ["type", "public", "mood", "e", ""]]);
+        let expected = |text: &&str| match *text {
+            "SELECT 1, 'a'" => false,
+            "SELECT * FROM t" | "SELECT lower('A')" => hides_anywhere,
+            _ => hides,
+        };
+        let others = ["SELECT 1, 'a'", "SELECT * FROM t", "SELECT lower('A')"];
+        for text in LOOKS.iter().chain(&others) {
+            let reading = read_for(text, &catalog);
+            let opaque = reading.class() == Some(Class::Opaque);
+            assert_eq!(
+                opaque,
+                expected(text),
+                "{text}, a cast to {target} ({context})"
+            );
+            if opaque {
+                assert_eq!(reading.statements[0].why, "may convert by public.mood_as()");
+            }
+        }
+    }
+}
+
+/// Text, and what it leaves behind the tables of the test.
+const WRITES: &[(&str, Leaves)] = &[
+    ("INSERT INTO plain VALUES (1) RETURNING a", Leaves::Nothing),
+    ("INSERT INTO other.plain VALUES (1)", Leaves::Residue),
+    (
+        "UPDATE plain SET a = upper(b) WHERE c IN (SELECT d FROM kept)",
+        Leaves::Nothing,
+    ),
+    ("DELETE FROM public.plain USING serial", Leaves::Nothing),
+    (
+        "MERGE INTO plain USING watched w ON true WHEN MATCHED THEN DELETE",
+        Leaves::Nothing,
+    ),
+    (
+        "WITH x AS (DELETE FROM plain RETURNING *) SELECT * FROM x",
+        Leaves::Nothing,
+    ),
+    ("SELECT * FROM plain FOR UPDATE", Leaves::Nothing),
+    ("COPY plain FROM STDIN", Leaves::Nothing),
+    ("INSERT INTO kept VALUES (1)", Leaves::Nothing),
+    ("INSERT INTO serial VALUES (DEFAULT)", Leaves::Sequences),
+    ("INSERT INTO identity DEFAULT VALUES", Leaves::Sequences),
+    ("COPY identity FROM STDIN", Leaves::Sequences),
+    ("SELECT nextval('s')", Leaves::Sequences),
+    ("INSERT INTO plain SELECT nextval('s')", Leaves::Sequences),
+    ("INSERT INTO watched VALUES (1)", Leaves::Residue),
+    (
+        "WITH x AS (DELETE FROM watched) DELETE FROM plain",
+        Leaves::Residue,
+    ),
+    ("INSERT INTO own VALUES (1)", Leaves::Residue),
+    ("INSERT INTO sets VALUES (1)", Leaves::Residue),
+    ("INSERT INTO broken VALUES (1)", Leaves::Residue),
+    ("INSERT INTO seen VALUES (1)", Leaves::Residue),
+    ("INSERT INTO nobodys VALUES (1)", Leaves::Residue),
+    ("INSERT INTO parts VALUES (1)", Leaves::Sequences),
+    ("INSERT INTO part_1 VALUES (1)", Leaves::Nothing),
+    (
+        "INSERT INTO plain SELECT pg_advisory_lock(1)",
+        Leaves::State,
+    ),
+    ("INSERT INTO plain SELECT setseed(1)", Leaves::State),
+    ("TRUNCATE plain", Leaves::Residue),
+    ("LOCK plain", Leaves::Residue),
+];
+
+/// DESIGN ruling 12: what a write leaves is known where all that stands behind its tables is.
+#[test]
+fn a_write_leaves_what_its_tables_run() {
+    let table = |name, runs, list| ["relation", "public", name, runs, list];
+    let catalog = catalog(&[
+        ["function", "public", "run", "0 0", "v plpgsql f"],
+        ["function", "public", "pure", "1 1", "i sql f"],
+        table("plain", "", ""),
+        table(
+            "kept",
+            "",
+            "now(), (amount > 0), lower(name), public.pure(1)",
+        ),
+        table("serial", "", "nextval('public.serial_id_seq'::regclass)"),
+        table("identity", "counts", ""),
+        table("watched", "runs", ""),
+        table("own", "", "public.run()"),
+        table("sets", "", "set_config('a.b', 'c', false)"),
+        table("broken", "", "(a b c"),
+        table("parts", "", ""),
+        ["child", "public", "parts", "public", "part_1"],
+        ["child", "public", "parts", "public", "part_2"],
+        table("part_1", "", ""),
+        table("part_2", "counts", ""),
+        [
+            "relation",
+            "public",
+            "seen",
+            "v",
+            "SELECT * FROM public.plain",
+        ],
+    ]);
+    for (text, leaves) in WRITES {
+        let reading = read_for(text, &catalog);
+        let statement = &reading.statements[0];
+        assert_eq!(statement.leaves, *leaves, "{text}: {}", statement.why);
+    }
+    let unknown = &read("INSERT INTO plain VALUES (1)").statements[0];
+    assert_eq!(unknown.leaves, Leaves::Residue);
+}
+
+/// A cast to a row or a range runs the CHECKs of what is in it, and so does filling a row from JSON.
+#[test]
+fn a_row_is_what_it_is_made_of() {
+    let inside = |name| ["type", "public", name, "c", "NULL::public.counted IS NULL"];
+    let catalog = catalog(&[
+        [
+            "type",
+            "public",
+            "counted",
+            "d",
+            "(nextval('s'::regclass) > 0)",
+        ],
+        ["type", "public", "plain", "c", ""],
+        inside("pair"),
+        [
+            "type",
+            "public",
+            "pairs",
+            "c",
+            "NULL::public.pair[] IS NULL",
+        ],
+        [
+            "type",
+            "public",
+            "span",
+            "r",
+            "NULL::public.counted IS NULL",
+        ],
+    ]);
+    for (text, class) in [
+        ("SELECT '(1)'::plain", Class::Read),
+        ("SELECT '(1)'::pair", Class::Opaque),
+        ("SELECT '{(1)}'::pair[]", Class::Opaque),
+        ("SELECT '({(1)})'::pairs", Class::Opaque),
+        ("SELECT '[1,2)'::span", Class::Opaque),
+        (
+            "SELECT * FROM json_populate_record(null::plain, '{}')",
+            Class::Read,
+        ),
+        (
+            "SELECT * FROM json_populate_recordset(null::pair, '[]')",
+            Class::Opaque,
+        ),
+        (
+            "SELECT * FROM jsonb_populate_recordset(null::record, '[]') AS x(a int)",
+            Class::Read,
+        ),
+        (
+            "SELECT * FROM json_to_record('{}') AS x(a counted)",
+            Class::Opaque,
+        ),
+        ("SELECT json_populate_record(t, '{}') FROM t", Class::Opaque),
+        (
+            "SELECT json_populate_record(base => null::plain, from_json => '{}')",
+            Class::Opaque,
+        ),
+        ("SELECT array_in('{}', 1, 1)", Class::Opaque),
+        ("SELECT tsquery('a & b'), date('today')", Class::Read),
+        ("SELECT counted(1)", Class::Opaque),
+        ("SELECT tsquery('a', 'b')", Class::Opaque),
+    ] {
+        let reading = read_for(text, &catalog);
+        let why = &reading.statements[0].why;
+        assert_eq!(reading.class(), Some(class), "{text}: {why}");
+    }
+}
