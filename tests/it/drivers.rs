@@ -54,7 +54,7 @@ fn psycopg_waits_and_goes_on() {
 
 /// A Python with psycopg 3.3, made once for this target directory; without it the test is skipped,
 /// and says so.
-fn psycopg() -> Option<PathBuf> {
+pub(crate) fn psycopg() -> Option<PathBuf> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap();
     // target/debug/deps/it-0123

@@ -212,7 +212,12 @@ pub fn asked(request: &Request) -> Vec<Asked> {
         parameters: Vec::new(),
     });
     let pieces = request.work.pieces().into_iter().map(show);
-    named.chain(pieces).collect()
+    let unbound = request.work.unbound();
+    let parsed = unbound.into_iter().map(|it| Asked {
+        text: it.text.to_string(),
+        parameters: Vec::new(),
+    });
+    named.chain(pieces).chain(parsed).collect()
 }
 
 impl Entry {
@@ -268,8 +273,16 @@ fn render(bytes: &[u8], format: i16) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) if format == 0 => text.to_owned(),
         _ => {
-            let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("\\x{}", hex.concat())
+            let mut hex = String::with_capacity(2 + 2 * bytes.len());
+            hex.push_str("\\x");
+            hex.extend(bytes.iter().flat_map(|byte| digits(*byte)));
+            hex
         }
     }
+}
+
+/// A byte as two digits.
+fn digits(byte: u8) -> [char; 2] {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
+    [digit(byte >> 4), digit(byte & 15)]
 }

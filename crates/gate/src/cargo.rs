@@ -113,6 +113,8 @@ pub enum Own {
     SavepointOpen,
     /// In a segment: ends that.
     SavepointClose,
+    /// In a segment: ends it, and takes back what was set in it.
+    SavepointUndo,
     /// In a segment: READ ONLY with short time-outs, around a look (hazards R71).
     LookOpen,
     /// In a segment: ends it.
@@ -140,7 +142,7 @@ const OWN_PORTAL: &str = "portcullis";
 const CATALOG: &str = "\
 WITH own AS (SELECT oid, nspname FROM pg_catalog.pg_namespace \
     WHERE nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')), \
-runs AS (SELECT p.*, concat_ws(' ', p.provolatile, l.lanname, left(p.prosecdef::text, 1)) AS how \
+runs AS (SELECT p.*, l.lanname, concat_ws(' ', p.provolatile, l.lanname, left(p.prosecdef::text, 1)) AS how \
     FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang) \
 SELECT 'function', own.nspname, r.proname, \
     concat_ws(' ', r.pronargs - r.pronargdefaults - (r.provariadic <> 0)::int, \
@@ -155,6 +157,8 @@ UNION ALL SELECT 'operator', own.nspname, o.oprname, '', r.how \
 UNION ALL SELECT 'cast', own.nspname, r.proname, concat_ws(' ', c.castcontext, t.typname), r.how \
   FROM pg_catalog.pg_cast c JOIN runs r ON r.oid = c.castfunc JOIN own ON own.oid = r.pronamespace \
   JOIN pg_catalog.pg_type t ON t.oid = c.casttarget \
+UNION ALL SELECT 'support', own.nspname, r.proname, '', r.how FROM pg_catalog.pg_amproc a \
+  JOIN runs r ON r.oid = a.amproc JOIN own ON own.oid = r.pronamespace WHERE r.lanname NOT IN ('c', 'internal') \
 UNION ALL SELECT 'type', own.nspname, t.typname, t.typtype::text, concat_ws(' AND ', (SELECT \
     string_agg('(' || pg_get_expr(k.conbin, 0) || ')', ' AND ') FROM pg_catalog.pg_constraint k \
     WHERE k.contypid = t.oid AND k.contype = 'c'), \
@@ -227,6 +231,10 @@ impl Own {
                 "SET LOCAL transaction_read_only = on",
             ]),
             Self::SavepointClose => of(&["RELEASE SAVEPOINT portcullis_fence"]),
+            Self::SavepointUndo => of(&[
+                "ROLLBACK TO SAVEPOINT portcullis_fence",
+                "RELEASE SAVEPOINT portcullis_fence",
+            ]),
             Self::LookOpen => of(&[
                 "BEGIN READ ONLY",
                 "SET LOCAL lock_timeout = '2s'",
@@ -249,7 +257,9 @@ impl Own {
     /// client's unnamed portal may be open, and it goes on.
     pub fn portal(&self) -> &'static str {
         match self {
-            Self::SavepointOpen | Self::SavepointClose | Self::Poison => OWN_PORTAL,
+            Self::SavepointOpen | Self::SavepointClose | Self::SavepointUndo | Self::Poison => {
+                OWN_PORTAL
+            }
             _ => "",
         }
     }

@@ -10,6 +10,9 @@ use crate::digest::{Digest, Gather};
 use crate::principal::Principal;
 use crate::work::{Piece, Prepared, Values, Work};
 
+/// `FirstNormalObjectId` of transam.h: what PostgreSQL brings has a smaller one.
+const FIRST_OWN_OID: u32 = 16_384;
+
 /// One question to the gate. It owns the very bytes that will go up if the answer is yes.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -21,7 +24,7 @@ pub struct Request {
     pub work: Work,
     /// Statements of the protocol that the work names in SQL (EXECUTE): what they are decides what runs.
     pub named: Vec<Arc<Prepared>>,
-    /// What each text of the work was read to mean, in the order of [`Work::pieces`].
+    /// What each text of the work was read to mean, in the order of [`Work::texts`].
     pub readings: Vec<Arc<Reading>>,
     /// Where the client comes from, for the people who decide.
     pub client: Arc<str>,
@@ -45,6 +48,16 @@ impl Request {
         self.readings
             .iter()
             .flat_map(|reading| reading.statements.iter())
+    }
+
+    /// Whether something of the user's may run in it that is not PostgreSQL's own, as far as the tenant's catalog tells. A
+    /// parameter of a type that is not built in runs that type's checks.
+    pub fn runs_own(&self) -> bool {
+        let typed = |piece: Piece<'_>| {
+            let types = piece.bound.map_or(&[][..], |(types, _)| types);
+            types.iter().any(|oid| *oid >= FIRST_OWN_OID)
+        };
+        self.statements().any(|it| it.own.is_some()) || self.work.pieces().into_iter().any(typed)
     }
 
     /// The size of what is asked: its texts and its values.

@@ -213,17 +213,34 @@ impl Work {
         }
     }
 
-    /// The texts that would run, in order.
+    /// What is only parsed beside what runs. A literal in it may run something all the same: the CHECK of a domain in an array or a
+    /// row is evaluated as early as that.
+    pub fn unbound(&self) -> Vec<&Arc<Prepared>> {
+        let steps = self.steps();
+        let binds = |prepared: &Arc<Prepared>| {
+            steps.iter().any(
+                |step| matches!(step, Step::Bind { statement, .. } if Arc::ptr_eq(statement, prepared)),
+            )
+        };
+        let parsed = steps.iter().filter_map(|step| match step {
+            Step::Parse(prepared) => Some(prepared),
+            _ => None,
+        });
+        let runs = self::binds(steps);
+        parsed.filter(|it| runs && !binds(it)).collect()
+    }
+
+    /// The texts that would run, in order, and then those that are only parsed.
     pub fn texts(&self) -> Vec<ByteString> {
-        self.pieces()
-            .iter()
-            .map(|piece| piece.text.clone())
-            .collect()
+        let pieces = self.pieces();
+        let run = pieces.iter().map(|piece| piece.text.clone());
+        let parsed = self.unbound();
+        run.chain(parsed.iter().map(|it| it.text.clone())).collect()
     }
 
     /// Adds everything that decides what runs: texts, types, formats, values, and which of them is
-    /// executed when and how far. Portals count by what was bound to them; their names, and what is
-    /// only described, do not.
+    /// executed when and how far, and what is parsed beside it. Portals count by what was bound to
+    /// them; their names, and what is only described, do not.
     pub(crate) fn gather(&self, into: &mut Gather) {
         match self {
             Self::Query(text) => {
@@ -235,6 +252,10 @@ impl Work {
                 let mut portals = Vec::new();
                 for step in steps {
                     gather_step(step, &mut portals, into);
+                }
+                for prepared in self.unbound() {
+                    into.number(4);
+                    prepared.gather(into);
                 }
             }
         }

@@ -184,6 +184,15 @@ fn what_runs_is_what_is_bound() {
     let looked = Work::Batch(vec![Step::Parse(statement)]);
     assert!(looked.pieces().is_empty() && looked.texts().is_empty());
     assert_eq!(Asks::batch(&["SELECT 1", "SELECT 2"]).work.texts().len(), 2);
+    let Work::Batch(mut steps) = Asks::batch(&["SELECT 1"]).work else {
+        panic!("a batch");
+    };
+    let alone = Work::Batch(steps.clone());
+    steps.push(Step::Parse(prepared("p", "SELECT '{1}'::checked[]", &[])));
+    let beside = Work::Batch(steps);
+    assert_eq!(beside.texts(), ["SELECT 1", "SELECT '{1}'::checked[]"]);
+    let of = |work| Asks::work(work).request().digest();
+    assert_ne!(of(alone), of(beside));
 }
 
 #[test]

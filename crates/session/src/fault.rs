@@ -211,6 +211,19 @@ impl Fault {
         .hint("Send a Sync in between.")
     }
 
+    /// A Parse in a segment in which no fence stands and none can be put up.
+    pub fn look_in_segment() -> Self {
+        Self::new(
+            Blame::Client,
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "a statement cannot be parsed behind another one that has run in the same segment",
+        )
+        .detail(
+            "Parsing evaluates literals, and no READ ONLY transaction can be put around that here.",
+        )
+        .hint("Send a Sync in between.")
+    }
+
     /// A statement in a transaction that failed.
     pub fn failed_transaction() -> Self {
         let message =

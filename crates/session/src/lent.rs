@@ -78,6 +78,9 @@ impl State {
             }
         }
         self.unread |= unread;
+        if strongest < Leaves::Residue && request.runs_own() {
+            self.soil(Disposition::Reset);
+        }
         match strongest {
             Leaves::Nothing => {}
             Leaves::Sequences => self.soil(Disposition::Sequences),
@@ -101,6 +104,12 @@ impl State {
                 }
             }
         }
+    }
+
+    /// A read that could not be taken back may have changed settings, up to the end of the transaction.
+    pub(crate) fn unsettle(&mut self, request: &Request) {
+        self.local = Some(chained(self.local, request.digest()));
+        self.soil(Disposition::Reset);
     }
 
     /// What changed settings is kept by the connection from now on.

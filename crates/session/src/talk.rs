@@ -92,6 +92,8 @@ pub struct Peer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Segment {
     pub(crate) fence: Fence,
+    /// What is in the fence must outlive it: a portal, a lock; or nothing can have been set in it.
+    pub(crate) keeps: bool,
     /// An error came: the server skips up to the Sync.
     pub(crate) failed: bool,
 }
@@ -269,11 +271,24 @@ impl Talk {
                 cargo.push(Cargo::Look(Look::Parse(Arc::clone(statement), slot)));
             }
         }
-        if !cargo.is_empty() {
-            cargo.push(Cargo::Sync);
-            self.parses();
+        if cargo.is_empty() {
+            return cargo;
         }
-        cargo
+        // What a literal holds may run something as early as this, and nobody was asked.
+        let (open, close) = match (
+            self.transaction.has_upstream(),
+            self.transaction.has_failed(),
+        ) {
+            (true, true) => (None, None),
+            (true, false) => (Some(Own::SavepointOpen), Some(Own::SavepointUndo)),
+            (false, _) => (Some(Own::LookOpen), Some(Own::LookClose)),
+        };
+        let mut fenced: Vec<Cargo> = open.map(Cargo::Own).into_iter().collect();
+        fenced.append(&mut cargo);
+        fenced.extend(close.map(Cargo::Own));
+        fenced.push(Cargo::Sync);
+        self.parses();
+        fenced
     }
 
     /// Whether what was fetched returns what the client was told of it.

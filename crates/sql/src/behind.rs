@@ -5,13 +5,16 @@ use std::collections::BTreeSet;
 
 use crate::catalog::On;
 use crate::own::RelationKind;
-use crate::{Class, Function, Relation};
+use crate::writing;
+use crate::{Class, Function, Own, Relation};
 
 /// What was found behind them.
 #[derive(Debug)]
 pub(crate) struct Behind {
     pub(crate) relations: BTreeSet<Relation>,
     pub(crate) functions: Vec<Function>,
+    /// Behind which of them something of the user's may run.
+    pub(crate) own: Option<Own>,
     /// The strongest thing that reading them does.
     pub(crate) class: Class,
     /// Why, if that is more than a read.
@@ -24,6 +27,7 @@ impl Behind {
         let mut behind = Behind {
             relations: BTreeSet::new(),
             functions: Vec::new(),
+            own: None,
             class: Class::Read,
             why: None,
         };
@@ -36,8 +40,14 @@ impl Behind {
     fn look(&mut self, on: On<'_>, relation: &Relation) {
         for kind in on.behind(relation) {
             match kind {
-                RelationKind::Table(_) => {}
-                RelationKind::Foreign(wrapper) if wrapper == "postgres_fdw" => {}
+                RelationKind::Table(runs) => {
+                    if writing::runs_own(on, runs) {
+                        self.owns(Own::Here(relation.to_string()));
+                    }
+                }
+                RelationKind::Foreign(wrapper) if wrapper == "postgres_fdw" => {
+                    self.owns(Own::Far(relation.to_string()));
+                }
                 RelationKind::Foreign(wrapper) => {
                     self.raise(
                         Class::Opaque,
@@ -62,10 +72,15 @@ impl Behind {
             );
         };
         for it in reading.statements {
+            self.own = self.own.take().max(it.own);
             self.raise(it.class, format!("reads {view}, which {}", it.why));
             self.functions.extend(it.functions);
             self.relations.extend(it.reads.into_iter().chain(it.behind));
         }
+    }
+
+    fn owns(&mut self, own: Own) {
+        self.own = self.own.take().max(Some(own));
     }
 
     /// The first reason for the strongest class is kept.

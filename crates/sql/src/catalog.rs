@@ -34,6 +34,8 @@ pub struct Catalog {
     casts_to: HashMap<String, String>,
     /// One of those that PostgreSQL looks for where nobody writes it.
     unwritten_cast: Option<String>,
+    /// There are casts, harmless or not, or operator classes that call what is not in C.
+    has_hidden: bool,
 }
 
 /// A catalog, and how far behind the text that a client sent one looks.
@@ -129,6 +131,7 @@ impl Catalog {
             casts: Vec::new(),
             casts_to: HashMap::new(),
             unwritten_cast: None,
+            has_hidden: false,
         }
     }
 
@@ -140,6 +143,7 @@ impl Catalog {
     /// | `operator` | -; `volatility language definer` of its function |
     /// | `type` | `typtype`; what a cast to it runs, as a condition: a domain's CHECKs, casts to what a row or a range is made of |
     /// | `cast` | `castcontext typname` of its target; `volatility language definer` of its function |
+    /// | `support` | - (the name is that of a function that an operator class calls, and that is not in C) |
     /// | `relation` | `v`; the query of a view |
     /// | `relation` | `f`; the wrapper of a foreign table |
     /// | `relation` | what writing a table runs: `runs` (anything), `counts` (it has an identity column) or nothing; the expressions that it evaluates |
@@ -194,20 +198,8 @@ impl Catalog {
                     .or_default()
                     .push(UserType { schema, casts });
             }
-            "cast" => {
-                let (context, target) = first.split_once(' ')?;
-                let function = format!("{schema}.{name}");
-                match (harm(second)?, context) {
-                    (Harm::None, _) => {}
-                    (Harm::Because(_), "e") => {
-                        if matches!(target, "json" | "text") {
-                            self.unwritten_cast = Some(function.clone());
-                        }
-                        self.casts_to.insert(target.to_owned(), function);
-                    }
-                    (Harm::Because(_), _) => self.casts.push(function),
-                }
-            }
+            "cast" => self.tell_cast(format!("{schema}.{name}"), first, second)?,
+            "support" => self.has_hidden = true,
             "relation" | "child" => {
                 let kind = match (kind, first) {
                     ("child", _) => RelationKind::Parent(Relation {
@@ -227,6 +219,22 @@ impl Catalog {
                 self.relations.entry(key).or_default().push(relation);
             }
             _ => return None,
+        }
+        Some(())
+    }
+
+    fn tell_cast(&mut self, function: String, first: &str, second: &str) -> Option<()> {
+        let (context, target) = first.split_once(' ')?;
+        self.has_hidden = true;
+        match (harm(second)?, context) {
+            (Harm::None, _) => {}
+            (Harm::Because(_), "e") => {
+                if matches!(target, "json" | "text") {
+                    self.unwritten_cast = Some(function.clone());
+                }
+                self.casts_to.insert(target.to_owned(), function);
+            }
+            (Harm::Because(_), _) => self.casts.push(function),
         }
         Some(())
     }
@@ -301,6 +309,21 @@ impl Catalog {
         }
     }
 
+    /// Whether a user's function has this name.
+    pub(crate) fn has_function(&self, name: &str) -> bool {
+        self.functions.contains_key(name)
+    }
+
+    /// Whether a user's operator has this name.
+    pub(crate) fn has_operator(&self, name: &str) -> bool {
+        self.operators.contains_key(name)
+    }
+
+    /// Whether something of the user's may run where nothing names it: a cast, a comparison of an operator class.
+    pub(crate) fn has_hidden(&self) -> bool {
+        self.has_hidden
+    }
+
     /// Why an operator is not harmless.
     pub(crate) fn operator(&self, parts: &[String]) -> Option<String> {
         let (name, schema) = parts.split_last()?;
@@ -323,11 +346,10 @@ impl Catalog {
 
     /// Why a cast to a type is not harmless.
     pub(crate) fn data_type(&self, parts: &[String], on: On<'_>) -> Option<String> {
-        let cast = parts.last().and_then(|name| self.casts_to.get(name));
-        if let Some(function) = cast {
+        if let Some(function) = self.cast_to(parts) {
             return Some(format!("may convert by {function}()"));
         }
-        if self.has_type(parts) {
+        if self.has_type(parts) && !self.is_shadowed(parts) {
             return None;
         }
         let written = names::written(parts);
@@ -362,14 +384,29 @@ impl Catalog {
     }
 
     /// Whether these are the parts of the name of a type whose casts are harmless everywhere.
-    fn has_type(&self, parts: &[String]) -> bool {
+    pub(crate) fn has_type(&self, parts: &[String]) -> bool {
         self.has(|major| names::data_type(parts, major))
     }
 
     /// Whether a call of this name that no function answers is a cast that does no harm.
     fn casts(&self, parts: &[String]) -> bool {
-        let cast = parts.last().and_then(|name| self.casts_to.get(name));
-        cast.is_none() && self.has_type(parts)
+        self.cast_to(parts).is_none() && self.has_type(parts)
+    }
+
+    /// The function of a harmful cast to this type, or to what an array of it (`_int4`) is made of.
+    fn cast_to(&self, parts: &[String]) -> Option<&String> {
+        let name = parts.last()?;
+        let element = || self.casts_to.get(name.strip_prefix('_')?);
+        self.casts_to.get(name).or_else(element)
+    }
+
+    /// Whether a temporary type may stand in front of PostgreSQL's own: unqualified names of types are looked up there first.
+    fn is_shadowed(&self, parts: &[String]) -> bool {
+        let [name] = parts else { return false };
+        let temporary = |it: &UserType| it.schema.starts_with("pg_temp");
+        let named = self.types.get(name);
+        let named = named.or_else(|| self.types.get(name.strip_prefix('_')?));
+        named.is_some_and(|types| types.iter().any(temporary))
     }
 
     /// Whether it is of this major or a newer one.

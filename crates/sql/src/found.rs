@@ -1,6 +1,6 @@
 //! What a finished look found in a part of a statement. It never looks itself.
 
-use crate::{Class, Columns, Function, Relation, Statement};
+use crate::{Class, Columns, Function, Own, Relation, Statement};
 
 /// What a finished look found.
 #[derive(Debug)]
@@ -13,6 +13,7 @@ pub(crate) struct Found {
     pub(crate) behind: Vec<Relation>,
     pub(crate) columns: Columns,
     pub(crate) functions: Vec<Function>,
+    pub(crate) own: Option<Own>,
 }
 
 impl Found {
@@ -34,6 +35,7 @@ impl Found {
             statement.columns = self.columns;
         }
         statement.functions = self.functions;
+        statement.own = self.own;
         statement
     }
 }

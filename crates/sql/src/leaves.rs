@@ -142,7 +142,12 @@ fn by_class(on: On<'_>, text: &str, statement: &Statement) -> Leaves {
         return Leaves::State;
     }
     if statement.wants_fence() {
-        return Leaves::Nothing;
+        // An advisory lock outlives its fence, and so does whatever a function in C keeps.
+        return if statement.own.is_some() {
+            Leaves::Residue
+        } else {
+            Leaves::Nothing
+        };
     }
     // Its rule calls set_config.
     let settings = |it: &Relation| {

@@ -53,4 +53,6 @@ pub use parse::{read, read_for, unread};
 pub use reader::{
     CACHE_BYTES_MAX, CACHED_TEXT_BYTES_MAX, HERE_BYTES_MAX, QUEUE_MAX, Reader, WAIT_MAX,
 };
-pub use reading::{Control, Isolation, Leaves, Mention, Pid, Reading, Signal, Statement};
+pub use reading::{
+    Control, Isolation, Keeps, Leaves, Mention, Own, Pid, Reading, Signal, Statement,
+};

@@ -1,7 +1,6 @@
 //! What one statement's tree holds: its class, relations and functions. Judges every struct of the tree by the lists; it
 //! never stops at the first finding, so that a ticket can name everything.
 
-use pg_query::protobuf::LockClauseStrength;
 use serde::Serialize;
 
 use crate::behind::Behind;
@@ -12,7 +11,7 @@ use crate::frames::{Call, Frame, Frames};
 use crate::lists::{functions, kinds, names};
 use crate::scope::Scopes;
 use crate::visit::{self, Eye};
-use crate::{Class, Function, Relation};
+use crate::{Class, Function, Own, Relation};
 
 const LOCKS: &str = "locks rows";
 
@@ -51,6 +50,8 @@ pub(crate) struct Look<'a> {
     converts: bool,
     /// There is something in it that looks for a cast that nobody wrote.
     looks_for_casts: bool,
+    /// What is not PostgreSQL's own and may run something.
+    own: Option<Own>,
 }
 
 /// A relation read, unless its name turns out to be a common table expression's.
@@ -79,6 +80,7 @@ impl<'a> Look<'a> {
             star: false,
             converts: false,
             looks_for_casts: false,
+            own: None,
         }
     }
 
@@ -114,6 +116,15 @@ impl<'a> Look<'a> {
                 self.functions.push(function);
             }
         }
+        if let Some(view) = reads.iter().find(|it| names::reaches_beyond(it)) {
+            self.raise(Class::Admin, || {
+                format!("reads {view}, which reaches beyond the tables")
+            });
+        }
+        if self.converts && on.has_hidden() {
+            self.owns(|| "a cast or an operator class".to_owned());
+        }
+        self.own = self.own.take().max(behind.own);
         let cast = self.looks_for_casts.then(|| on.unwritten_cast()).flatten();
         let hidden = || self.converts.then(|| on.hidden_cast()).flatten();
         if let Some(cast) = cast.or_else(hidden) {
@@ -127,7 +138,12 @@ impl<'a> Look<'a> {
             columns: self.on.columns(&self.seen),
             behind: behind.relations.into_iter().collect(),
             functions: self.functions,
+            own: self.own,
         }
+    }
+
+    fn owns(&mut self, what: impl FnOnce() -> String) {
+        self.own.get_or_insert_with(|| Own::Here(what()));
     }
 
     /// Something of this class was found. The first reason for the strongest class is kept.
@@ -143,6 +159,17 @@ impl<'a> Look<'a> {
         if class > self.class {
             self.class = class;
             self.why = None;
+        }
+    }
+
+    /// Something compares by an operator which no text spells.
+    fn compare(&mut self, operator: &str) {
+        let parts = [operator.to_owned()];
+        if self.on.has_operator(operator) {
+            self.owns(|| operator.to_owned());
+            if let Some(why) = self.on.operator(&parts) {
+                self.unknown(|| why);
+            }
         }
     }
 
@@ -183,6 +210,9 @@ impl<'a> Look<'a> {
             self.raise(class, || why);
         }
         self.looks_for_casts |= functions::looks_for_casts(name);
+        if self.on.has_function(name) {
+            self.owns(|| names::written(parts));
+        }
         if !self.functions.contains(&function) {
             self.functions.push(function);
         }
@@ -222,6 +252,43 @@ impl<'a> Look<'a> {
         }
     }
 
+    fn operator(&mut self, frame: &Frame) {
+        let parts = self.named_by(frame);
+        if let Some(name) = parts.last() {
+            self.looks_for_casts |= name == "||";
+            if self.on.has_operator(name) {
+                self.owns(|| names::written(&parts));
+            }
+            for unwritten in names::stands_for(name) {
+                self.compare(unwritten);
+            }
+        }
+        let nameless = parts.is_empty() && frame.kind != "AExpr";
+        if !nameless && let Some(why) = self.on.operator(&parts) {
+            self.unknown(|| why);
+        }
+    }
+
+    fn column(&mut self, frame: &Frame) {
+        let parts = self.named_by(frame);
+        if frame.kind == "ColumnRef" {
+            self.seen.refer(&parts, std::mem::take(&mut self.star));
+        }
+        // Of `schema.table.name` only the last can be a function; alone it is a column.
+        let fields = match parts.as_slice() {
+            [_, .., last] if frame.kind == "ColumnRef" => std::slice::from_ref(last),
+            [..] if frame.kind == "ColumnRef" => &[],
+            fields => fields,
+        };
+        if let Some(field) = fields.iter().find(|it| self.on.has_function(it)) {
+            let field = field.clone();
+            self.owns(|| field);
+        }
+        if let Some(why) = fields.iter().find_map(|it| self.on.attribute(it)) {
+            self.unknown(|| why);
+        }
+    }
+
     fn judge(&mut self, frame: &Frame) {
         match frame.kind {
             "FuncCall" => {
@@ -236,16 +303,12 @@ impl<'a> Look<'a> {
                 };
                 self.function(&parts, calls);
             }
-            "AExpr" | "SubLink" | "SortBy" => {
-                let parts = self.named_by(frame);
-                self.looks_for_casts |= parts.last().is_some_and(|name| name == "||");
-                let nameless = parts.is_empty() && frame.kind != "AExpr";
-                if !nameless && let Some(why) = self.on.operator(&parts) {
-                    self.unknown(|| why);
-                }
-            }
+            "AExpr" | "SubLink" | "SortBy" => self.operator(frame),
             "TypeName" => {
                 let parts = self.named_by(frame);
+                if !self.on.has_type(&parts) {
+                    self.owns(|| names::written(&parts));
+                }
                 if let Some(why) = self.on.data_type(&parts, self.on) {
                     self.unknown(|| why);
                 }
@@ -258,21 +321,7 @@ impl<'a> Look<'a> {
                     });
                 }
             }
-            "ColumnRef" | "AIndirection" => {
-                let parts = self.named_by(frame);
-                if frame.kind == "ColumnRef" {
-                    self.seen.refer(&parts, std::mem::take(&mut self.star));
-                }
-                // Of `schema.table.name` only the last can be a function; alone it is a column.
-                let fields = match parts.as_slice() {
-                    [_, .., last] if frame.kind == "ColumnRef" => std::slice::from_ref(last),
-                    [..] if frame.kind == "ColumnRef" => &[],
-                    fields => fields,
-                };
-                if let Some(why) = fields.iter().find_map(|it| self.on.attribute(it)) {
-                    self.unknown(|| why);
-                }
-            }
+            "ColumnRef" | "AIndirection" => self.column(frame),
             "RangeVar" => self.relation(),
             "SelectStmt" | "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt"
             | "CommonTableExpr" => {
@@ -294,7 +343,9 @@ impl Eye for Look<'_> {
             self.unknown(|| format!("holds a {kind}, which servers before {major} do not have"));
         }
         match kinds::class(kind) {
-            Some(Class::Read) => {}
+            Some(Class::Read) => kinds::compares_by(kind)
+                .iter()
+                .for_each(|it| self.compare(it)),
             Some(class) if kind == "LockingClause" => self.raise(class, || LOCKS.to_owned()),
             Some(class) => self.raise_plainly(class),
             None => self.unknown(|| format!("holds a {kind}, which is on no list")),
@@ -424,7 +475,7 @@ impl Eye for Look<'_> {
         if (frame.kind, frame.field) == ("LockingClause", "strength")
             && self.why.as_deref() == Some(LOCKS)
         {
-            self.why = Some(format!("{LOCKS} ({})", strength(number)));
+            self.why = Some(format!("{LOCKS} ({})", kinds::strength(number)));
         }
         let known = kinds::knows(frame.kind, frame.field, number);
         if !known {
@@ -438,14 +489,5 @@ impl Eye for Look<'_> {
         if let Some(frame) = self.frames.pop() {
             self.judge(&frame);
         }
-    }
-}
-
-fn strength(number: i32) -> &'static str {
-    match LockClauseStrength::try_from(number) {
-        Ok(LockClauseStrength::LcsForkeyshare) => "FOR KEY SHARE",
-        Ok(LockClauseStrength::LcsForshare) => "FOR SHARE",
-        Ok(LockClauseStrength::LcsFornokeyupdate) => "FOR NO KEY UPDATE",
-        _ => "FOR UPDATE",
     }
 }

@@ -101,6 +101,10 @@ pub struct Statement {
     pub setting: Option<String>,
     /// What it leaves behind in the session that runs it.
     pub leaves: Leaves,
+    /// What runs in it that is not PostgreSQL's own, as far as the catalog is known.
+    pub own: Option<Own>,
+    /// What it is to hold up to the end of its transaction.
+    pub keeps: Option<Keeps>,
     /// What it does with prepared statements: PREPARE, EXECUTE, DEALLOCATE.
     pub prepared: Option<Mention>,
     /// Asks its client for data: COPY FROM STDIN, whatever else is in it.
@@ -144,6 +148,25 @@ pub enum Leaves {
     Discarded,
     /// Something that lives in the session and is meant to be used there (a temporary table, LISTEN), or nobody knows what.
     State,
+}
+
+/// What runs in a statement that is not PostgreSQL's own. The worst of it is greatest.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Own {
+    /// A function, an operator, a type, a cast or what stands behind a table. What it may leave in the session (a lock, a
+    /// setting, the role) no READ ONLY keeps it from.
+    Here(String),
+    /// Another server is asked, and knows nothing of READ ONLY here: what it did is undone only with the transaction here.
+    Far(String),
+}
+
+/// What is gone where a savepoint around a statement is rolled back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Keeps {
+    /// A cursor.
+    Cursor,
+    /// A lock that was asked for.
+    Lock,
 }
 
 /// What a statement does with a prepared one.
@@ -193,6 +216,8 @@ impl Statement {
             ends_transaction: false,
             setting: None,
             leaves: Leaves::State,
+            own: None,
+            keeps: None,
             prepared: None,
             copies_in: false,
             signal: None,
@@ -211,6 +236,10 @@ impl Statement {
             Some(Mention::Makes { inside, .. }) => inside.weight(),
             _ => 0,
         };
+        let own = match &self.own {
+            Some(Own::Here(name) | Own::Far(name)) => name.len(),
+            None => 0,
+        };
         let named = self.prepared.as_ref().and_then(Mention::name);
         size_of::<Statement>()
             + self.why.len()
@@ -218,6 +247,7 @@ impl Statement {
             + self.functions.iter().map(function).sum::<usize>()
             + self.columns.weight()
             + self.setting.as_deref().map_or(0, str::len)
+            + own
             + named.map_or(0, str::len)
             + inside
     }

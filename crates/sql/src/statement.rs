@@ -8,6 +8,7 @@ use pg_query::protobuf::{
     RangeVar,
 };
 
+use crate::behind::Behind;
 use crate::catalog::On;
 use crate::found::Found;
 use crate::look::{Look, Manner};
@@ -15,7 +16,7 @@ use crate::set_config;
 use crate::settings::{self, Judged};
 use crate::signal::signal;
 use crate::utility::{self, Utility};
-use crate::{Class, Function, Mention, Relation, Statement};
+use crate::{Class, Function, Keeps, Mention, Own, Relation, Statement};
 
 /// `CURSOR_OPT_HOLD` of parsenodes.h.
 const CURSOR_WITH_HOLD: i32 = 0x20;
@@ -129,6 +130,7 @@ fn frees_own_locks(found: &Found) -> bool {
     found.class == Class::Write
         && found.reads.is_empty()
         && found.writes.is_empty()
+        && found.own.is_none()
         && !found.functions.is_empty()
         && found.functions.iter().all(frees)
 }
@@ -145,7 +147,7 @@ fn set_by_function(on: On<'_>, node: &NodeEnum, range: &Range<usize>) -> Option<
     if judged.class != Class::Session
         || found
             .as_ref()
-            .is_some_and(|it| it.class != Class::Read || !it.reads.is_empty())
+            .is_some_and(|it| it.class != Class::Read || !it.reads.is_empty() || it.own.is_some())
     {
         return None;
     }
@@ -175,7 +177,11 @@ fn fetch(fetch: &FetchStmt, range: Range<usize>) -> Statement {
 fn lock_as_reads_do(on: On<'_>, node: &NodeEnum, range: Range<usize>) -> Statement {
     let mut found = Look::new(on).part(node, Manner::Runs).done();
     found.reads.append(&mut found.writes);
-    found.into_statement(Statement::new(Class::Read, range), |found| {
+    let statement = Statement {
+        keeps: Some(Keeps::Lock),
+        ..Statement::new(Class::Read, range)
+    };
+    found.into_statement(statement, |found| {
         format!("locks {} as a read does", listed(&found.reads))
     })
 }
@@ -221,7 +227,20 @@ fn declare_cursor(on: On<'_>, declare: &DeclareCursorStmt, range: Range<usize>) 
             ..inner
         };
     }
-    inner
+    // Each FETCH would be a transaction's work over there that no fence takes back.
+    if let Some(Own::Far(relation)) = &inner.own
+        && inner.class < Class::Opaque
+    {
+        return Statement {
+            class: Class::Opaque,
+            why: format!("declares a cursor over {relation}, which another server answers"),
+            ..inner
+        };
+    }
+    Statement {
+        keeps: Some(Keeps::Cursor),
+        ..inner
+    }
 }
 
 /// PREPARE is what its inside is, and of a read a setting of the session. An argument of a type is a cast to it.
@@ -303,6 +322,8 @@ fn copy(on: On<'_>, copy: &CopyStmt, range: Range<usize>) -> Statement {
     if let Some(named) = named
         && !side.contains(&named)
     {
+        let behind = Behind::of(on, std::iter::once(&named));
+        statement.own = statement.own.take().max(behind.own);
         side.insert(0, named);
     }
     statement

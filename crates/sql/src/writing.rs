@@ -16,6 +16,19 @@ pub(crate) fn leaves<'r>(on: On<'_>, relations: impl Iterator<Item = &'r Relatio
         .unwrap_or(Leaves::Nothing)
 }
 
+/// Whether looking at the rows of a table may run something of the user's: a policy, an index's expression. That a table has
+/// triggers says nothing of the rest.
+pub(crate) fn runs_own(on: On<'_>, runs: &Runs) -> bool {
+    match runs {
+        Runs::Anything => true,
+        Runs::Expressions { list, .. } if list.is_empty() => false,
+        Runs::Expressions { list, .. } => {
+            let reading = on.read(&format!("SELECT {list}"));
+            reading.is_none_or(|it| it.statements.iter().any(|it| it.own.is_some()))
+        }
+    }
+}
+
 fn of_one(on: On<'_>, relation: &Relation, depth: usize) -> Leaves {
     let kinds = on.behind(relation);
     if kinds.is_empty() || depth == 0 {

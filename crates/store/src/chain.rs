@@ -29,9 +29,28 @@ const SEAL_LEN: usize = SEAL.len() + 64 + 2;
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Hash([u8; 32]);
 
+impl Hash {
+    /// In lower case. By hand: two of them stand in every line, and a `write!` for each byte takes longer than to hash the line.
+    fn hex(&self) -> [u8; 64] {
+        let digit = |nibble: u8| {
+            if nibble < 10 {
+                b'0' + nibble
+            } else {
+                b'a' - 10 + nibble
+            }
+        };
+        let mut hex = [0; 64];
+        for (pair, byte) in hex.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
+            *pair = [digit(byte >> 4), digit(byte & 15)];
+        }
+        hex
+    }
+}
+
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        // Digits are UTF-8.
+        f.write_str(std::str::from_utf8(&self.hex()).unwrap_or_default())
     }
 }
 
@@ -90,7 +109,7 @@ impl Head {
         let hash = link(prev, body.as_bytes());
         into.extend_from_slice(body.as_bytes());
         into.extend_from_slice(SEAL.as_bytes());
-        into.extend_from_slice(hash.to_string().as_bytes());
+        into.extend_from_slice(&hash.hex());
         into.extend_from_slice(b"\"}\n");
         *self = Self { seq, hash };
     }

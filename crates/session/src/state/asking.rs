@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use gate::apart::alone;
 use gate::cargo::Begin;
+use gate::work::binds;
 use gate::{Apart, Clearance, Request, Step, Ticket, Work};
 use sql::{Class, Control, Mention, Reading, Statement};
 
@@ -182,7 +183,7 @@ impl Asking {
             talk.transaction = Transaction::Virtual(begin);
             say(&Answer::Tag(tag), &work, &mut self.shape, talk, io);
             readings.remove(0);
-            if readings.is_empty() {
+            if !binds(&rest) {
                 return Next::Proceed(rest, self.shape);
             }
             work = Work::Batch(rest);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use gate::cargo::More;
-use gate::{Authority, Cargo, Disposition, Form, Look, Own, Released, Request, Slot, Step, Work};
+use gate::{Authority, Cargo, Form, Look, Own, Released, Request, Slot, Step, Work};
 use sql::{Class, Control, Reading, Statement};
 
 use crate::effect::Effect;
@@ -27,10 +27,6 @@ pub(crate) fn send(
     let request = Arc::clone(released.request());
     let fence = fence_for(fenced, talk);
     talk.state.note(&request, talk.mode);
-    if fence == Fence::Savepoint {
-        // What a function changed inside the client's own transaction stays when that commits.
-        talk.state.soil(Disposition::Reset);
-    }
     if request
         .statements()
         .any(|it| it.class != Class::Transaction)
@@ -58,6 +54,14 @@ pub(crate) fn send(
     }
     let form = Talk::form(fence);
     let mut load = Load::new(talk);
+    if fence == Fence::Savepoint {
+        let keeps = keeps(&request);
+        if keeps && request.runs_own() {
+            // What it sets stays up to the end of the transaction.
+            talk.state.unsettle(&request);
+        }
+        load.keeps |= keeps;
+    }
     match (&request.work, form) {
         (Work::Query(_), Form::Query) => load.put(Cargo::Released(released, form)),
         (Work::Query(_), Form::Parse) => {
@@ -80,6 +84,31 @@ pub(crate) fn send(
         }
     }
     load.send(io)
+}
+
+/// Whether what runs in a savepoint must not be rolled back behind it: it opens something that is meant to stay, or holds
+/// nothing of the user's that could have set anything, and keeps the locks that reads keep.
+fn keeps(request: &Request) -> bool {
+    let opens = match &request.work {
+        Work::Query(_) => false,
+        Work::Batch(steps) => steps.iter().any(|step| match step {
+            Step::Bind { portal, .. } => !portal.is_empty() || !runs_out(steps),
+            _ => false,
+        }),
+    };
+    let far = |it: &Statement| matches!(it.own, Some(sql::Own::Far(_)));
+    let stays = opens || request.statements().any(|it| it.keeps.is_some());
+    !request.statements().any(far) && (stays || !request.runs_own())
+}
+
+/// Whether the unnamed portal is run to its end.
+fn runs_out(steps: &[Step]) -> bool {
+    let last = steps.iter().rev().find_map(|step| match step {
+        Step::Execute { portal, max_rows } if portal.is_empty() => Some(*max_rows <= 0),
+        Step::Bind { .. } => Some(false),
+        _ => None,
+    });
+    last.unwrap_or(false)
 }
 
 /// Whether the server may ask for COPY data, and then swallow what was sent behind it. What nobody
@@ -170,10 +199,12 @@ pub(crate) fn send_steps(steps: &[Step], shape: &Shape, talk: &mut Talk, io: &mu
             Step::Parse(_) | Step::DescribeStatement(_) | Step::CloseStatement(_)
         )
     };
-    let here = talk.transaction.has_upstream() || talk.segment.is_some();
+    let upstream = talk.transaction.has_upstream();
+    let here = upstream || talk.segment.is_some();
+    let fences = |step: &Step| refetches(step, talk) || parses(step);
     let fence = if !here && steps.iter().all(look) {
         Fence::Look
-    } else if talk.transaction.has_upstream() && steps.iter().any(|it| refetches(it, talk)) {
+    } else if upstream && !talk.transaction.has_failed() && steps.iter().any(fences) {
         Fence::Savepoint
     } else {
         talk.segment.map_or(Fence::None, |segment| segment.fence)
@@ -192,6 +223,17 @@ pub(crate) fn send_steps(steps: &[Step], shape: &Shape, talk: &mut Talk, io: &mu
     }
     load.close(fence, shape.syncs(), talk);
     load.send(io)
+}
+
+/// Whether a step has the server analyse a text, which evaluates the literals in it.
+fn parses(step: &Step) -> bool {
+    matches!(step, Step::Parse(_) | Step::DescribeStatement(_))
+}
+
+/// Whether looks, if there are any, find a fence or can be given one (DESIGN principle 7).
+pub(crate) fn can_be_looked_at(steps: &[Step], talk: &Talk) -> bool {
+    let bare = talk.segment.is_some_and(|it| it.fence == Fence::None);
+    !bare || talk.transaction.has_upstream() || !steps.iter().any(parses)
 }
 
 /// Whether a step fetches from a portal of an unsigned read, which must be fenced again.
@@ -257,6 +299,8 @@ struct Load {
     cargo: Vec<Cargo>,
     replies: Replies,
     open: Option<Fence>,
+    /// See [`Segment::keeps`].
+    keeps: bool,
 }
 
 impl Load {
@@ -266,6 +310,7 @@ impl Load {
             cargo: Vec::new(),
             replies: Replies::default(),
             open,
+            keeps: talk.segment.is_some_and(|segment| segment.keeps),
         }
     }
 
@@ -295,6 +340,7 @@ impl Load {
         self.open = Some(fence);
         talk.segment = Some(Segment {
             fence,
+            keeps: self.keeps,
             failed: false,
         });
     }
@@ -303,7 +349,8 @@ impl Load {
         match fence {
             Fence::None => {}
             Fence::Transaction => self.put(Cargo::Own(Own::FenceClose)),
-            Fence::Savepoint => self.put(Cargo::Own(Own::SavepointClose)),
+            Fence::Savepoint if self.keeps => self.put(Cargo::Own(Own::SavepointClose)),
+            Fence::Savepoint => self.put(Cargo::Own(Own::SavepointUndo)),
             Fence::Look => self.put(Cargo::Own(Own::LookClose)),
         }
     }
@@ -313,6 +360,7 @@ impl Load {
     fn close(&mut self, fence: Fence, sync: bool, talk: &mut Talk) {
         talk.segment = Some(Segment {
             fence,
+            keeps: self.keeps,
             failed: false,
         });
         if sync || fence == Fence::Look {

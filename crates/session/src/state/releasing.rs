@@ -19,7 +19,7 @@ use crate::mode::PoolMode;
 use crate::replies::{Relayed, Replies};
 use crate::shape::Shape;
 use crate::state::job::{Accounts, Refused, hang_up, refuse};
-use crate::state::load::{fits, send, send_steps};
+use crate::state::load::{can_be_looked_at, fits, send, send_steps};
 use crate::talk::{Io, Talk};
 use crate::transaction::Transaction;
 
@@ -303,6 +303,9 @@ impl Turn {
                 if !fits(clearance.fenced(), talk) || !what.suits(talk.lent.as_ref()) =>
             {
                 return self.stop(&Fault::mixed_segment(), talk, io);
+            }
+            What::Steps(steps) if !can_be_looked_at(steps, talk) => {
+                return self.stop(&Fault::look_in_segment(), talk, io);
             }
             _ => self.leave(false, io),
         }

@@ -1,7 +1,9 @@
 //! The kinds of syntax tree nodes that reads and writes are made of. It never takes a kind for what it is on a server that is
 //! older than its syntax: there SQL/JSON is a call of whatever function has that name.
 
-use pg_query::protobuf::{AExprKind, JsonExprOp, SqlValueFunctionOp, SubLinkType, XmlExprOp};
+use pg_query::protobuf::{
+    AExprKind, JsonExprOp, LockClauseStrength, SqlValueFunctionOp, SubLinkType, XmlExprOp,
+};
 
 use crate::{Class, Major};
 
@@ -41,6 +43,15 @@ pub(crate) fn is_plain(kind: &str) -> bool {
     )
 }
 
+/// Operators by which this kind of node may compare, though no text spells them: CASE with an argument, IN with a query, joins
+/// by names, CYCLE.
+pub(crate) fn compares_by(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "CaseExpr" | "SubLink" | "JoinExpr" | "CteCycleClause" => &["="],
+        _ => &[],
+    }
+}
+
 /// Whether this kind makes JSON of whatever it is given: see [`super::functions::looks_for_casts`].
 pub(crate) fn looks_for_casts(kind: &str) -> bool {
     kind.starts_with("Json")
@@ -66,6 +77,16 @@ pub(crate) fn since(kind: &str) -> Option<Major> {
             Major::new(17)
         }
         _ => None,
+    }
+}
+
+/// How rows are locked.
+pub(crate) fn strength(number: i32) -> &'static str {
+    match LockClauseStrength::try_from(number) {
+        Ok(LockClauseStrength::LcsForkeyshare) => "FOR KEY SHARE",
+        Ok(LockClauseStrength::LcsForshare) => "FOR SHARE",
+        Ok(LockClauseStrength::LcsFornokeyupdate) => "FOR NO KEY UPDATE",
+        _ => "FOR UPDATE",
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::lines::{Majors, lines};
-use crate::Major;
+use crate::{Major, Relation};
 
 const OPERATORS: &str = include_str!("../../data/operators.txt");
 const TYPES: &str = include_str!("../../data/types.txt");
@@ -34,10 +34,39 @@ pub(crate) fn operator(parts: &[String], major: Major) -> bool {
         || knows(&KNOWN_OPERATORS, parts, major)
 }
 
+/// The operators that a word in an operator's place stands for.
+pub(crate) fn stands_for(name: &str) -> &'static [&'static str] {
+    if OPERATOR_WORDS.contains(&name) {
+        &["<", "<=", ">", ">="]
+    } else {
+        &[]
+    }
+}
+
 /// Whether these are the parts of a built-in type's name, or of its array's (`_text`).
 pub(crate) fn data_type(parts: &[String], major: Major) -> bool {
     // Only rows that are there already, and NULL, can be cast to a row of no type.
     bare(parts) == Some("record") || knows(&KNOWN_TYPES, parts, major)
+}
+
+/// Views of PostgreSQL's own behind which a function stands that reaches beyond the tables.
+const BEYOND: [&str; 7] = [
+    "pg_backend_memory_contexts",
+    "pg_config",
+    "pg_file_settings",
+    "pg_hba_file_rules",
+    "pg_ident_file_mappings",
+    "pg_shmem_allocations",
+    "pg_shmem_allocations_numa",
+];
+
+/// Whether a relation is a view of PostgreSQL's own that shows files or memory.
+pub(crate) fn reaches_beyond(relation: &Relation) -> bool {
+    let built_in = relation
+        .schema
+        .as_deref()
+        .is_none_or(|it| it == "pg_catalog");
+    built_in && BEYOND.contains(&relation.name.as_str())
 }
 
 /// Whether these are the parts of a built-in sampling method's name.
