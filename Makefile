@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test versions canary fuzz functions regress judge clients introspection bench lint deny setup check
+.PHONY: help demo test versions canary fuzz functions regress judge clients introspection bench micro lint deny setup check
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,10 @@ bench: setup ## measure against a direct connection and pgbouncer (about ten min
 	@echo "==> building in release (first time: about ten minutes)"
 	cargo build --release -p portcullis -p portcullis-benches
 	target/release/bench
+
+micro: setup ## time the pieces one by one: frames, readings, policy, journal (about a minute; ONLY=policy)
+	@echo "==> building in release (first time: about ten minutes)"
+	cargo bench -p portcullis-benches --bench micro -- $(ONLY)
 
 lint: setup ## formatting, and clippy without a warning
 	cargo fmt --all --check

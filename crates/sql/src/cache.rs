@@ -41,7 +41,8 @@ impl Cache {
             return Some(Arc::clone(reading));
         }
         let (text, reading) = generations.forget_old(catalog, text)?;
-        generations.add(catalog, text, Arc::clone(&reading), self.bytes_max / 2);
+        let forgotten = generations.add(catalog, text, Arc::clone(&reading), self.bytes_max / 2);
+        unlocked(generations, forgotten);
         Some(reading)
     }
 
@@ -49,14 +50,11 @@ impl Cache {
         if weight(text, reading) > self.bytes_max / 8 {
             return;
         }
+        let (text, reading) = (Box::from(text), Arc::clone(reading));
         let mut generations = self.lock();
-        generations.forget_old(catalog, text);
-        generations.add(
-            catalog,
-            text.into(),
-            Arc::clone(reading),
-            self.bytes_max / 2,
-        );
+        let before = generations.forget_old(catalog, &text);
+        let forgotten = generations.add(catalog, text, reading, self.bytes_max / 2);
+        unlocked(generations, (before, forgotten));
     }
 
     fn lock(&self) -> MutexGuard<'_, Generations> {
@@ -66,8 +64,7 @@ impl Cache {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[cfg(test)]
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let generations = self.lock();
         generations.young_bytes + generations.old_bytes
     }
@@ -80,10 +77,19 @@ impl Generations {
         Some((text, reading))
     }
 
-    fn add(&mut self, catalog: u64, text: Box<str>, reading: Arc<Reading>, bytes_max: usize) {
+    /// Gives back the generation that made room, if one had to.
+    fn add(
+        &mut self,
+        catalog: u64,
+        text: Box<str>,
+        reading: Arc<Reading>,
+        bytes_max: usize,
+    ) -> Readings {
         let bytes = weight(&text, &reading);
+        let mut forgotten = Readings::new();
         if self.young_bytes.saturating_add(bytes) > bytes_max {
-            self.old = std::mem::take(&mut self.young);
+            let young = std::mem::take(&mut self.young);
+            forgotten = std::mem::replace(&mut self.old, young);
             self.old_bytes = std::mem::take(&mut self.young_bytes);
         }
         if self
@@ -95,7 +101,14 @@ impl Generations {
         {
             self.young_bytes += bytes;
         }
+        forgotten
     }
+}
+
+/// Drops what was forgotten behind the lock: a full generation is some thousand readings, which take milliseconds.
+fn unlocked<T>(generations: MutexGuard<'_, Generations>, forgotten: T) {
+    drop(generations);
+    drop(forgotten);
 }
 
 fn weight(text: &str, reading: &Reading) -> usize {

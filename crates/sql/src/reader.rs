@@ -83,6 +83,11 @@ impl Reader {
         }
     }
 
+    /// How many bytes are remembered, as the cache counts them.
+    pub fn bytes(&self) -> usize {
+        self.cache.bytes()
+    }
+
     /// Reads a text on one of the threads. Dropping the future gives up the place in the queue. A full queue and a dead
     /// thread give an opaque reading that says so, and that is not remembered.
     pub async fn read(&self, text: ByteString, catalog: Arc<Catalog>) -> Arc<Reading> {
