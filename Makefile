@@ -2,10 +2,10 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test versions canary fuzz functions regress judge clients introspection bench micro lint deny setup check
+.PHONY: help demo test versions canary fuzz functions regress judge clients introspection bench bench-compare micro lint deny setup check
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup ## play the story: a statement waits until somebody signs (ONCE=1 ends after it)
 	@echo "==> building the gate (first time: some minutes, mostly SQL grammar and TLS; later: seconds)"
@@ -51,10 +51,16 @@ introspection: setup ## record anew what real clients send to look around (ONLY=
 functions: setup ## write the tables of what PostgreSQL 14 to 18 have built in (crates/sql/data) anew
 	cargo run -q -p portcullis-tests --bin functions
 
-bench: setup ## measure against a direct connection and pgbouncer (about ten minutes)
-	@echo "==> building in release (first time: about ten minutes)"
+BENCH = $${CARGO_TARGET_DIR:-target}/release/bench
+
+bench: setup ## measure beside a direct connection and pgbouncer (CASES="select tls-simple"; CASES=list names them)
+	@echo "==> building in release (first time: about ten minutes); then all cases (about twenty minutes)"
 	cargo build --release -p portcullis -p portcullis-benches
-	target/release/bench
+	$(BENCH) $(CASES)
+
+bench-compare: setup ## how far the ratios of two runs differ: make bench-compare A B, two files of target/bench
+	@cargo build --release -q -p portcullis -p portcullis-benches
+	@$(BENCH) compare $(filter-out bench-compare,$(MAKECMDGOALS))
 
 micro: setup ## time the pieces one by one: frames, readings, policy, journal (about a minute; ONLY=policy)
 	@echo "==> building in release (first time: about ten minutes)"
