@@ -50,14 +50,17 @@ impl Request {
             .flat_map(|reading| reading.statements.iter())
     }
 
-    /// Whether something of the user's may run in it that is not PostgreSQL's own, as far as the tenant's catalog tells. A
+    /// Whether something of the user's may run in it that is not PostgreSQL's own, by the tenant's catalog, or nobody knows. A
     /// parameter of a type that is not built in runs that type's checks.
     pub fn runs_own(&self) -> bool {
         let typed = |piece: Piece<'_>| {
             let types = piece.bound.map_or(&[][..], |(types, _)| types);
             types.iter().any(|oid| *oid >= FIRST_OWN_OID)
         };
-        self.statements().any(|it| it.own.is_some()) || self.work.pieces().into_iter().any(typed)
+        let unknown = self.readings.iter().any(|it| !it.known);
+        unknown
+            || self.statements().any(|it| it.own.is_some())
+            || self.work.pieces().into_iter().any(typed)
     }
 
     /// The size of what is asked: its texts and its values.

@@ -103,6 +103,9 @@ pub(crate) struct Segment {
 pub(crate) enum Fence {
     /// Nothing: it was signed, or everything may pass.
     None,
+    /// Nothing but the connection, whose transactions are READ ONLY by default: nothing of the user's
+    /// runs that could change that.
+    Lane,
     /// A READ ONLY transaction of its own.
     Transaction,
     /// A savepoint and a local READ ONLY, within the client's transaction.
@@ -476,7 +479,7 @@ impl Talk {
     /// one statement, and behind which nothing is lost (hazards V28).
     pub(crate) fn form(fence: Fence) -> Form {
         match fence {
-            Fence::None => Form::Query,
+            Fence::None | Fence::Lane => Form::Query,
             Fence::Transaction | Fence::Savepoint | Fence::Look => Form::Parse,
         }
     }

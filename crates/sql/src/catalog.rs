@@ -244,6 +244,11 @@ impl Catalog {
         self.id
     }
 
+    /// Whether anything was read of it.
+    pub(crate) fn is_known(&self) -> bool {
+        self.id != 0
+    }
+
     /// The server's major, if it is known.
     pub fn major(&self) -> Option<Major> {
         self.major

@@ -66,7 +66,10 @@ fn read_on(text: &str, on: On<'_>) -> Reading {
     if let Some(why) = caps::refusal(text) {
         return Reading::refused(text.len(), why);
     }
-    guarded(text, |text| parsed(text, on))
+    Reading {
+        known: on.is_known(),
+        ..guarded(text, |text| parsed(text, on))
+    }
 }
 
 fn guarded(text: &str, parse: impl Fn(&str) -> Result<Vec<Statement>, String>) -> Reading {
@@ -75,6 +78,7 @@ fn guarded(text: &str, parse: impl Fn(&str) -> Result<Vec<Statement>, String>) -
             statements,
             why_opaque: None,
             second: None,
+            known: false,
         },
         Ok(Err(why)) => Reading::refused(text.len(), why),
         Err(_) => Reading::refused(text.len(), "made the parser panic".to_owned()),

@@ -16,6 +16,8 @@ pub struct Reading {
     pub why_opaque: Option<String>,
     /// What a second parser saw that is stronger, in words. Then every statement is [`Class::Opaque`].
     pub second: Option<String>,
+    /// Whether the database's own catalog was known: else [`Statement::own`] says nothing.
+    pub known: bool,
 }
 
 impl Reading {
@@ -43,6 +45,7 @@ impl Reading {
             statements: vec![statement],
             why_opaque: Some(why),
             second: None,
+            known: false,
         }
     }
 

@@ -2,6 +2,7 @@
 //! in the store. It never changes a line that it wrote, never goes on behind a line that does not
 //! verify, and never writes again after an error.
 
+mod inbox;
 mod sink;
 mod writer;
 
@@ -10,25 +11,19 @@ use std::io::{self, Seek as _, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use gate::tickets::StoreError;
 use gate::{Entry, Journal, JournalDown};
 use tokio::sync::oneshot;
 
+use self::inbox::{Inbox, Queued, Refused};
 pub use self::sink::Sink;
-use self::writer::{Anchor, Batch, Queued, Writer};
+use self::writer::{Anchor, Batch, Writer};
 use crate::clock::WallClock;
 use crate::layout::journal_file;
 use crate::sqlite::Sqlite;
 use crate::verify::{self, Tampered, Walk};
-
-/// How many entries may wait for the thread.
-const QUEUE_MAX: usize = 8192;
-/// How many bytes of entries may wait before another is refused.
-const QUEUE_BYTES_MAX: usize = 64 << 20;
 
 /// Why a journal was not opened. It was left as it is.
 #[derive(Debug, thiserror::Error)]
@@ -76,8 +71,7 @@ pub struct JournalFile(Arc<Shared>);
 
 struct Shared {
     dir: PathBuf,
-    queued: Arc<AtomicUsize>,
-    inbox: Option<SyncSender<Queued>>,
+    inbox: Arc<Inbox>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -114,14 +108,13 @@ impl JournalFile {
         }
         cut(dir, &mut file, &walk).map_err(fails(&path, "cut off a torn record"))?;
 
-        let queued = Arc::new(AtomicUsize::new(0));
+        let inbox = Arc::new(Inbox::default());
         let mut writer = Writer {
             sink: sink(file),
             clock: Box::new(clock),
             node: serde_json::Value::from(node).to_string(),
             tail: walk.tail,
             anchor: Anchor::new(store.clone(), node),
-            queued: Arc::clone(&queued),
             batch: Batch::default(),
         };
         let started = Entry::Started {
@@ -129,7 +122,7 @@ impl JournalFile {
         };
         let started = serde_json::to_string(&started).map_err(io::Error::from);
         writer.seal(&started.map_err(fails(&path, "write"))?);
-        let (inbox, outbox) = sync_channel(QUEUE_MAX);
+        let outbox = Arc::clone(&inbox);
         let (ready, first) = oneshot::channel();
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
@@ -139,13 +132,14 @@ impl JournalFile {
                 let goes_on = result.is_ok();
                 if ready.send(result).is_ok() && goes_on {
                     writer.run(&outbox);
+                } else {
+                    outbox.clear();
                 }
             })
             .map_err(fails(&path, "start its thread"))?;
         let shared = Shared {
             dir: dir.to_owned(),
-            queued,
-            inbox: Some(inbox),
+            inbox,
             thread: Some(thread),
         };
         let journal = Self(Arc::new(shared));
@@ -168,22 +162,9 @@ impl JournalFile {
         entry: &Entry,
         written: Option<oneshot::Sender<()>>,
     ) -> Result<(), JournalDown> {
-        let Shared {
-            queued,
-            inbox: Some(inbox),
-            ..
-        } = &*self.0
-        else {
-            return Err(JournalDown);
-        };
         let entry = serde_json::to_string(entry).map_err(|_| JournalDown)?;
-        let len = entry.len();
-        let before = queued.fetch_add(len, Ordering::Relaxed);
-        if before <= QUEUE_BYTES_MAX && inbox.try_send(Queued { entry, written }).is_ok() {
-            return Ok(());
-        }
-        queued.fetch_sub(len, Ordering::Relaxed);
-        Err(JournalDown)
+        let queued = Queued { entry, written };
+        self.0.inbox.put(queued).map_err(|Refused| JournalDown)
     }
 }
 
@@ -207,7 +188,7 @@ impl Journal for JournalFile {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.inbox = None;
+        self.inbox.close();
         if self
             .thread
             .take()

@@ -7,7 +7,7 @@ use gate::cargo::More;
 use gate::{Authority, Cargo, Form, Look, Own, Released, Request, Slot, Step, Work};
 use sql::{Class, Control, Reading, Statement};
 
-use crate::effect::Effect;
+use crate::effect::{Effect, Lane};
 use crate::names::Open;
 use crate::owed::Owed;
 use crate::replies::{Replies, close_complete};
@@ -25,7 +25,7 @@ pub(crate) fn send(
     io: &mut Io,
 ) -> Replies {
     let request = Arc::clone(released.request());
-    let fence = fence_for(fenced, talk);
+    let fence = fence_for(fenced.then_some(&*request), talk);
     talk.state.note(&request, talk.mode);
     if request
         .statements()
@@ -118,22 +118,36 @@ fn may_copy_in(request: &Request) -> bool {
     unread || request.statements().any(|it| it.copies_in)
 }
 
-/// The fence around a request, here and now.
-fn fence_for(fenced: bool, talk: &Talk) -> Fence {
-    match (fenced, talk.transaction.has_upstream()) {
-        (false, _) => Fence::None,
-        (true, true) => Fence::Savepoint,
-        (true, false) => Fence::Transaction,
+/// The fence around a request that wants one, here and now.
+fn fence_for(fenced: Option<&Request>, talk: &Talk) -> Fence {
+    let Some(request) = fenced else {
+        return Fence::None;
+    };
+    let lane = talk.lent.as_ref().is_some_and(|it| it.lane == Lane::Read);
+    let begun = talk
+        .segment
+        .is_some_and(|it| it.fence == Fence::Transaction);
+    if talk.transaction.has_upstream() {
+        Fence::Savepoint
+    } else if lane && !begun && !request.runs_own() {
+        Fence::Lane
+    } else {
+        Fence::Transaction
     }
 }
 
 /// Whether a request can go into the open segment. Around a read of its own stands a transaction of
-/// its own, which would take in what was sent before it, or end it.
-pub(crate) fn fits(fenced: bool, talk: &Talk) -> bool {
-    let fence = fence_for(fenced, talk);
-    let alone = |fence: Fence| matches!(fence, Fence::Transaction | Fence::Look);
-    talk.segment
-        .is_none_or(|open| open.fence == fence || !(alone(open.fence) || alone(fence)))
+/// its own, which would take in what was sent before it, or end it; where that was only read on the
+/// read lane, it may.
+pub(crate) fn fits(request: &Request, fenced: bool, talk: &Talk) -> bool {
+    let fence = fence_for(fenced.then_some(request), talk);
+    let alone = |fence: Fence| !matches!(fence, Fence::None | Fence::Savepoint);
+    let joins = |open: Fence| {
+        open == fence
+            || (open, fence) == (Fence::Lane, Fence::Transaction)
+            || !(alone(open) || alone(fence))
+    };
+    talk.segment.is_none_or(|open| joins(open.fence))
 }
 
 /// The statements in the order in which they are executed; one that is only bound is not.
@@ -332,7 +346,7 @@ impl Load {
             self.unfence(open);
         }
         match fence {
-            Fence::None => {}
+            Fence::None | Fence::Lane => {}
             Fence::Transaction => self.put(Cargo::Own(Own::FenceOpen)),
             Fence::Savepoint => self.put(Cargo::Own(Own::SavepointOpen)),
             Fence::Look => self.put(Cargo::Own(Own::LookOpen)),
@@ -347,7 +361,7 @@ impl Load {
 
     fn unfence(&mut self, fence: Fence) {
         match fence {
-            Fence::None => {}
+            Fence::None | Fence::Lane => {}
             Fence::Transaction => self.put(Cargo::Own(Own::FenceClose)),
             Fence::Savepoint if self.keeps => self.put(Cargo::Own(Own::SavepointClose)),
             Fence::Savepoint => self.put(Cargo::Own(Own::SavepointUndo)),

@@ -300,7 +300,8 @@ impl Turn {
         }
         match &what {
             What::Claim(clearance)
-                if !fits(clearance.fenced(), talk) || !what.suits(talk.lent.as_ref()) =>
+                if !fits(clearance.request(), clearance.fenced(), talk)
+                    || !what.suits(talk.lent.as_ref()) =>
             {
                 return self.stop(&Fault::mixed_segment(), talk, io);
             }

@@ -68,7 +68,7 @@ fn a_look_that_fails() {
 #[test]
 fn parse_bind_describe_flush_then_execute_sync() {
     let mut world = World::new();
-    world.client(&[p("", "SELECT 1"), b("", ""), dp(""), h()].concat());
+    world.client(&[p("", "SELECT theirs"), b("", ""), dp(""), h()].concat());
     assert_eq!(heard(&mut world), ["1", "2", "T"]);
     world.client(&[e("", 0), s()].concat());
     assert_eq!(heard(&mut world), ["D:0", "C:SELECT 1", "Z:I"]);

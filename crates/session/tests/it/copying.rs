@@ -105,7 +105,7 @@ fn what_is_left_of_a_copy_that_the_server_ended_is_dropped() {
 #[test]
 fn out_by_both_protocols() {
     let mut world = World::new();
-    world.client(&q("COPY t TO STDOUT"));
+    world.client(&q("COPY theirs TO STDOUT"));
     insta::assert_snapshot!(world.transcript());
     world.heard.clear();
     world.client(&[p("", "COPY t TO STDOUT"), b("", ""), e("", 0), s()].concat());

@@ -3,7 +3,7 @@
 use gate::{Event, State};
 use session::{Fault, Input, News};
 
-use crate::dialect::{q, s, x};
+use crate::dialect::{b, e, p, q, s, x};
 use crate::world::World;
 
 const WRITE: &str = "INSERT INTO t VALUES (1)";
@@ -20,11 +20,33 @@ fn held() -> World {
 #[test]
 fn an_allowed_read_is_fenced_and_its_tag_waits_for_the_end_of_the_fence() {
     let mut world = World::new();
-    world.client(&q("SELECT 1"));
+    world.client(&q("SELECT theirs"));
     insta::assert_snapshot!(world.transcript());
     assert_eq!(
         world.server.heard,
-        ["BEGIN READ ONLY", "SELECT 1", "ROLLBACK"]
+        ["BEGIN READ ONLY", "SELECT theirs", "ROLLBACK"]
+    );
+}
+
+/// DESIGN ruling 10: the read lane's sessions are READ ONLY by default, and where nothing of the user's runs nothing can change
+/// that.
+#[test]
+fn a_read_of_nothing_but_tables_is_fenced_by_its_lane() {
+    let mut world = World::new();
+    world.client(&q("SELECT 1"));
+    assert_eq!(world.server.heard, ["SELECT 1"]);
+    world.client(&[p("", "SELECT 2"), b("", ""), e("", 0), s()].concat());
+    assert_eq!(world.server.heard, ["SELECT 1", "SELECT 2"]);
+    assert!(world.log.iter().any(|it| it.contains("Checkout Read")));
+    // On the write lane nothing is READ ONLY by itself.
+    world.client(&q("BEGIN"));
+    world.client(&q("SELECT 3"));
+    assert!(
+        world
+            .server
+            .heard
+            .iter()
+            .any(|it| it.starts_with("SAVEPOINT"))
     );
 }
 
@@ -399,7 +421,7 @@ fn a_message_that_no_client_may_send_ends_the_session() {
 #[test]
 fn a_batch_has_a_bound_in_messages_and_in_bytes() {
     let mut world = World::new();
-    world.client(&crate::dialect::p("", "SELECT 1").repeat(201));
+    world.client(&p("", "SELECT 1").repeat(201));
     assert!(
         world.heard[0].starts_with("E:FATAL 54000 more than 200 messages"),
         "{:?}",
@@ -407,7 +429,7 @@ fn a_batch_has_a_bound_in_messages_and_in_bytes() {
     );
     let mut world = World::new();
     let long = format!("SELECT '{}'", "x".repeat(300_000));
-    world.client(&crate::dialect::p("", &long).repeat(4));
+    world.client(&p("", &long).repeat(4));
     assert!(
         world.heard[0].starts_with("E:FATAL 54000 more than 1048576 bytes"),
         "{:?}",

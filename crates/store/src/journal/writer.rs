@@ -3,28 +3,23 @@
 //! the first error it never writes again.
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::inbox::{Found, GATHER, Inbox, Queued};
 use super::sink::Sink;
 use crate::chain::Head;
 use crate::clock::{WallClock, monotonic};
 use crate::sqlite::Sqlite;
 
-/// Within this time after it was written a record is on disk, even if nobody waits for it.
-const SYNC_WITHIN: Duration = Duration::from_millis(100);
-/// One write takes no more than this and one entry.
+/// Within this time an entry is on disk, even if nobody waits for it.
+const LOST_AT_MOST: Duration = Duration::from_millis(100);
+/// Of that, what is left once it was gathered, and with something for the disk itself.
+const SYNC_WITHIN: Duration = LOST_AT_MOST.saturating_sub(GATHER.saturating_mul(4));
+/// What is kept of the buffer for a batch.
 const BATCH_BYTES: usize = 4 << 20;
-
-/// An entry in the queue, as JSON, and who waits for it.
-pub(super) struct Queued {
-    pub(super) entry: String,
-    pub(super) written: Option<oneshot::Sender<()>>,
-}
 
 /// What the thread owns.
 pub(super) struct Writer {
@@ -34,8 +29,6 @@ pub(super) struct Writer {
     pub(super) node: String,
     pub(super) tail: Head,
     pub(super) anchor: Anchor,
-    /// Bytes in the queue.
-    pub(super) queued: Arc<AtomicUsize>,
     pub(super) batch: Batch,
 }
 
@@ -50,15 +43,16 @@ pub(super) struct Batch {
 
 impl Writer {
     /// Works until every handle is gone or the disk fails; the queue's end says so to the handles.
-    pub(super) fn run(mut self, inbox: &Receiver<Queued>) {
+    pub(super) fn run(mut self, inbox: &Inbox) {
         let mut open = true;
         while open {
             open = self.take(inbox);
             if let Err(error) = self.put(!open) {
                 tracing::error!(%error, seq = self.tail.seq, "the journal is down");
-                return;
+                break;
             }
         }
+        inbox.clear();
     }
 
     /// Seals one entry at the end of what is to be written.
@@ -97,29 +91,18 @@ impl Writer {
         Ok(())
     }
 
-    /// Waits for an entry or for the time to sync, and takes all that is there. `false` when no
+    /// Waits for entries or for the time to sync, and takes all that are there. `false` when no
     /// more can come.
-    fn take(&mut self, inbox: &Receiver<Queued>) -> bool {
-        let first = match self.batch.unsynced {
-            None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(since) => inbox.recv_timeout(left(since)),
-        };
-        match first {
-            Ok(first) => self.add(first),
-            Err(RecvTimeoutError::Timeout) => return true,
-            Err(RecvTimeoutError::Disconnected) => return false,
-        }
-        while self.batch.lines.len() < BATCH_BYTES {
-            match inbox.try_recv() {
-                Ok(next) => self.add(next),
-                Err(_) => break,
-            }
+    fn take(&mut self, inbox: &Inbox) -> bool {
+        match inbox.take(self.batch.unsynced.map(left)) {
+            Found::Entries(entries) => entries.into_iter().for_each(|it| self.add(it)),
+            Found::Late => {}
+            Found::Closed => return false,
         }
         true
     }
 
     fn add(&mut self, queued: Queued) {
-        self.queued.fetch_sub(queued.entry.len(), Ordering::Relaxed);
         self.seal(&queued.entry);
         self.batch.waiting.extend(queued.written);
     }
