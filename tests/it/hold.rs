@@ -317,7 +317,9 @@ fn approved_and_unused(stage: &Stage, ticket: &str, sql: &str) {
     stage.database.sql("update t set note = 'old' where id = 1");
     stage.approve(ticket);
     assert_eq!(stage.state(ticket), "approved");
-    let sent = format!("select count(*) from pg_stat_activity where query = $q${sql}$q$");
+    let sent = format!(
+        "select count(*) from pg_stat_activity where datname = current_database() and query = $q${sql}$q$"
+    );
     assert_eq!(stage.database.sql(&sent), "0", "it reached the server");
     assert_eq!(stage.count(CHANGED), "0");
     let again = stage.psql("alice").query(sql).ok();

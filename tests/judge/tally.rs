@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sql::{Class, Reading};
+use sql::{Class, Reading, Second};
 
 use crate::corpus::Sent;
 use crate::session::Answer;
@@ -26,6 +26,9 @@ pub(crate) struct Tally {
     miscounted: Vec<String>,
     weighed: usize,
     second: Vec<String>,
+    agrees: usize,
+    unread: usize,
+    fewer: usize,
     strange: Vec<String>,
     mutants: usize,
     mutants_read: usize,
@@ -80,10 +83,15 @@ impl Tally {
 
     /// What the second parser makes of a text.
     pub(crate) fn second(&mut self, text: &str, reading: &Reading) {
-        let passes = reading.class().is_some_and(|class| class <= Class::CopyOut);
-        self.weighed += usize::from(passes || reading.second.is_some());
-        if let Some(seen) = &reading.second {
-            self.second.push(format!("{seen}: {}", line(text)));
+        let Some(opinion) = &reading.second else {
+            return;
+        };
+        self.weighed += 1;
+        match opinion {
+            Second::Agrees => self.agrees += 1,
+            Second::Unread => self.unread += 1,
+            Second::Fewer => self.fewer += 1,
+            Second::Stronger(seen) => self.second.push(format!("{seen}: {}", line(text))),
         }
     }
 
@@ -133,9 +141,12 @@ impl Tally {
             self.unparsed
         );
         println!(
-            "second opinions asked {}: {} held",
+            "second opinions asked {}: {} held, {} agreed, {} could not be read by it, in {} it saw fewer statements",
             self.weighed,
-            self.second.len()
+            self.second.len(),
+            self.agrees,
+            self.unread,
+            self.fewer
         );
         println!(
             "mutants {}: {} classed read, {} wrong",

@@ -55,6 +55,16 @@ pub enum Entry {
         /// Exactly what goes up.
         asked: Vec<Asked>,
     },
+    /// A client looks around: it reads catalogs, as nearly all do at every log-in, and nobody signed for
+    /// that. Who it is, and where, the session's log-in says; an outcome follows only if it is not `done`.
+    Looked {
+        /// The session.
+        session: u64,
+        /// The number of this intent within the session.
+        number: u64,
+        /// Exactly what goes up.
+        asked: Vec<Asked>,
+    },
     /// What came of an intent.
     Outcome {
         /// The session.
@@ -223,6 +233,15 @@ pub fn asked(request: &Request) -> Vec<Asked> {
 impl Entry {
     /// The intent to run `request` on the word of `authority`.
     pub fn intent(session: u64, number: u64, request: &Request, authority: &Authority) -> Self {
+        let unsigned = matches!(authority, Authority::Unsigned { .. });
+        if unsigned && request.looks_around() {
+            let asked = asked(request);
+            return Self::Looked {
+                session,
+                number,
+                asked,
+            };
+        }
         let (rule, ticket, claim) = match authority {
             Authority::Unsigned { rule } => (Some(Arc::clone(rule)), None, None),
             Authority::Signed { ticket, claim } => (None, Some(*ticket), Some(*claim)),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sql::{Reading, Statement};
+use sql::{Class, Reading, Relation, Statement};
 
 use crate::context::Context;
 use crate::digest::{Digest, Gather};
@@ -61,6 +61,18 @@ impl Request {
         unknown
             || self.statements().any(|it| it.own.is_some())
             || self.work.pieces().into_iter().any(typed)
+    }
+
+    /// Whether all of it only reads what PostgreSQL says of itself: its catalogs, or nothing at all.
+    pub fn looks_around(&self) -> bool {
+        let of_system = |it: &Relation| match it.schema.as_deref() {
+            Some(schema) => matches!(schema, "pg_catalog" | "information_schema"),
+            None => it.name.starts_with("pg_"),
+        };
+        let looks = |it: &Statement| {
+            it.class == Class::Read && it.reads.iter().chain(&it.behind).all(of_system)
+        };
+        !self.runs_own() && self.statements().all(looks)
     }
 
     /// The size of what is asked: its texts and its values.

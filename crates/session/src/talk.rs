@@ -123,6 +123,8 @@ pub(crate) struct Sent {
     pub(crate) spent: Option<Spent>,
     /// It may have ended the client's transaction.
     pub(crate) may_commit: bool,
+    /// It only looks around, unsigned: that it went well need not be said.
+    pub(crate) looks_around: bool,
     /// Transaction control in front of the first thing in it that does work.
     pub(crate) before: Vec<Control>,
     /// Transaction control behind that.
@@ -278,18 +280,25 @@ impl Talk {
             return cargo;
         }
         // What a literal holds may run something as early as this, and nobody was asked.
-        let (open, close) = match (
-            self.transaction.has_upstream(),
-            self.transaction.has_failed(),
-        ) {
-            (true, true) => (None, None),
-            (true, false) => (Some(Own::SavepointOpen), Some(Own::SavepointUndo)),
-            (false, _) => (Some(Own::LookOpen), Some(Own::LookClose)),
-        };
-        let mut fenced: Vec<Cargo> = open.map(Cargo::Own).into_iter().collect();
-        fenced.append(&mut cargo);
-        fenced.extend(close.map(Cargo::Own));
+        let upstream = self.transaction.has_upstream();
+        let mut fenced = Vec::new();
+        match (upstream, self.transaction.has_failed()) {
+            (true, true) => fenced.append(&mut cargo),
+            (true, false) => {
+                fenced.push(Cargo::Own(Own::SavepointOpen));
+                fenced.append(&mut cargo);
+                fenced.push(Cargo::Own(Own::SavepointUndo));
+            }
+            (false, _) => {
+                fenced.push(Cargo::Own(Own::LookOpen));
+                fenced.append(&mut cargo);
+            }
+        }
         fenced.push(Cargo::Sync);
+        if !upstream {
+            // Behind the Sync: also where a Parse has failed, and what is behind it was skipped.
+            fenced.push(Cargo::Own(Own::Rollback));
+        }
         self.parses();
         fenced
     }

@@ -14,8 +14,8 @@ pub struct Reading {
     /// one [`Class::Opaque`] statement. A statement that was parsed and is opaque by itself (DO, CALL, an unknown
     /// function) does not set this.
     pub why_opaque: Option<String>,
-    /// What a second parser saw that is stronger, in words. Then every statement is [`Class::Opaque`].
-    pub second: Option<String>,
+    /// What a second parser made of it, if it was asked.
+    pub second: Option<Second>,
     /// Whether the database's own catalog was known: else [`Statement::own`] says nothing.
     pub known: bool,
 }
@@ -51,9 +51,13 @@ impl Reading {
 
     /// About how many bytes it holds, for the cache's bound.
     pub(crate) fn weight(&self) -> usize {
+        let second = match &self.second {
+            Some(Second::Stronger(what)) => what.len(),
+            _ => 0,
+        };
         size_of::<Reading>()
             + self.why_opaque.as_deref().map_or(0, str::len)
-            + self.second.as_deref().map_or(0, str::len)
+            + second
             + self.statements.iter().map(Statement::weight).sum::<usize>()
     }
 
@@ -72,6 +76,19 @@ impl Reading {
         }
         known
     }
+}
+
+/// What a second parser made of a text that would pass. Only one of its opinions counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Second {
+    /// It sees as many statements, and nothing stronger.
+    Agrees,
+    /// It cannot read the text, and abstains.
+    Unread,
+    /// It sees fewer statements, and abstains.
+    Fewer,
+    /// It sees something stronger, in words: then every statement is [`Class::Opaque`].
+    Stronger(String),
 }
 
 /// One statement of a text.

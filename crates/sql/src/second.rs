@@ -7,7 +7,7 @@ use sqlparser::ast::{Query, SetExpr, Statement};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
-use crate::{Class, Reading};
+use crate::{Class, Reading, Second};
 
 /// Longer texts are not shown to it.
 const BYTES_MAX: usize = 16 * 1024;
@@ -23,33 +23,33 @@ pub(crate) fn weighed(text: &str, mut reading: Reading) -> Reading {
     if !passes || text.len() > BYTES_MAX {
         return reading;
     }
-    if let Some(seen) = opinion(text, reading.statements.len()) {
+    let opinion = opinion(text, reading.statements.len());
+    if let Second::Stronger(seen) = &opinion {
         for statement in &mut reading.statements {
             statement.why = format!("{}; a second parser sees {seen}", statement.why);
             statement.class = Class::Opaque;
         }
-        reading.second = Some(seen);
     }
+    reading.second = Some(opinion);
     reading
 }
 
-/// What it sees that is stronger than `statements` harmless ones.
-fn opinion(text: &str, statements: usize) -> Option<String> {
+/// What it makes of a text that holds so many harmless statements.
+fn opinion(text: &str, statements: usize) -> Second {
     let seen = panic::catch_unwind(|| {
-        let seen = Parser::new(&PostgreSqlDialect {})
-            .with_recursion_limit(DEPTH_MAX)
-            .try_with_sql(text)
-            .ok()?
-            .parse_statements()
-            .ok()?;
-        match seen.iter().find_map(stronger) {
-            Some(what) => Some(what.to_owned()),
-            None if seen.len() > statements => Some(format!("{} statements", seen.len())),
-            None => None,
-        }
+        let parser = Parser::new(&PostgreSqlDialect {}).with_recursion_limit(DEPTH_MAX);
+        parser.try_with_sql(text)?.parse_statements()
     });
     // A panic of its own says nothing of the text.
-    seen.ok().flatten()
+    let Ok(Ok(seen)) = seen else {
+        return Second::Unread;
+    };
+    match seen.iter().find_map(stronger) {
+        Some(what) => Second::Stronger(what.to_owned()),
+        None if seen.len() > statements => Second::Stronger(format!("{} statements", seen.len())),
+        None if seen.len() < statements => Second::Fewer,
+        None => Second::Agrees,
+    }
 }
 
 /// What this statement changes, if it does.
@@ -125,21 +125,27 @@ mod tests {
 
     #[test]
     fn it_sees_what_is_stronger_and_abstains_otherwise() {
+        let stronger = |what: &str| Second::Stronger(what.to_owned());
         for (text, statements, seen) in [
-            ("SELECT 1", 1, None),
-            ("SELECT 1; SELECT 2", 1, Some("2 statements")),
-            ("SELECT 1", 2, None),
-            ("SELECT 1; DELETE FROM t", 2, Some("a DELETE")),
-            ("SELECT * INTO x FROM t", 1, Some("a SELECT INTO")),
-            ("WITH d AS (DELETE FROM t) SELECT 1", 1, Some("a DELETE")),
-            ("EXPLAIN DELETE FROM t", 1, None),
-            ("EXPLAIN ANALYZE DELETE FROM t", 1, Some("a DELETE")),
-            ("COPY t TO STDOUT", 1, None),
-            ("SELECT (", 1, None),
-            ("COPY t FROM STDIN", 1, Some("a COPY FROM")),
+            ("SELECT 1", 1, Second::Agrees),
+            ("SELECT 1; SELECT 2", 1, stronger("2 statements")),
+            ("SELECT 1", 2, Second::Fewer),
+            ("SELECT 1; DELETE FROM t", 2, stronger("a DELETE")),
+            ("SELECT * INTO x FROM t", 1, stronger("a SELECT INTO")),
+            (
+                "WITH d AS (DELETE FROM t) SELECT 1",
+                1,
+                stronger("a DELETE"),
+            ),
+            ("EXPLAIN DELETE FROM t", 1, Second::Agrees),
+            ("EXPLAIN ANALYZE DELETE FROM t", 1, stronger("a DELETE")),
+            ("COPY t TO STDOUT", 1, Second::Agrees),
+            ("SELECT (", 1, Second::Unread),
+            ("COPY t FROM STDIN", 1, stronger("a COPY FROM")),
         ] {
-            assert_eq!(opinion(text, statements).as_deref(), seen, "{text}");
+            assert_eq!(opinion(text, statements), seen, "{text}");
         }
-        assert_eq!(opinion(&format!("SELECT {}1", "(".repeat(8_000)), 1), None);
+        let deep = format!("SELECT {}1", "(".repeat(8_000));
+        assert_eq!(opinion(&deep, 1), Second::Unread);
     }
 }

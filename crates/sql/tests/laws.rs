@@ -7,7 +7,7 @@
 )]
 
 use proptest::prelude::*;
-use sql::{Class, Reading};
+use sql::{Class, Reading, Second};
 
 fn lawful(text: &str) -> Result<Reading, TestCaseError> {
     let reading = sql::read(text);
@@ -30,7 +30,7 @@ fn lawful(text: &str) -> Result<Reading, TestCaseError> {
         prop_assert_eq!(reading.statements.len(), 1);
         prop_assert_eq!(reading.class(), Some(Class::Opaque));
     }
-    if reading.second.is_some() {
+    if matches!(reading.second, Some(Second::Stronger(_))) {
         prop_assert!(
             reading
                 .statements
@@ -73,7 +73,7 @@ proptest! {
         if first.why_opaque.is_none() && second.why_opaque.is_none() && !a.contains("ATOMIC") {
             prop_assert_eq!(both.statements.len(), first.statements.len() + second.statements.len());
             // A second parser is shown what would pass, and each text is another one to it.
-            let asked = [&first, &second, &both].iter().any(|it| it.second.is_some());
+            let asked = [&first, &second, &both].iter().any(|it| matches!(it.second, Some(Second::Stronger(_))));
             prop_assert!(asked || both.class() == first.class().max(second.class()));
         }
     }

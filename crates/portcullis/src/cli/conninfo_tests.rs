@@ -199,3 +199,22 @@ fn a_password_is_not_in_debug() {
     .unwrap();
     assert!(!format!("{target:?}").contains("secret"));
 }
+
+/// Before a server of PostgreSQL itself the database that a string names is the one; the console has one name.
+#[test]
+fn an_upstream_is_the_database_that_is_named() {
+    let environment = |name: &str| (name == "PGDATABASE").then(|| "other".to_owned());
+    for (string, database) in [
+        ("host=db user=u dbname=shop", "shop"),
+        ("postgresql://u@db/shop", "shop"),
+        ("host=db user=u", "other"),
+    ] {
+        let target = upstream(string, &environment).unwrap();
+        assert_eq!(target.database, database, "{string}");
+        let flags = Flags {
+            url: Some(string),
+            ..Flags::default()
+        };
+        assert_eq!(with(flags, &[]).unwrap().database, "portcullis", "{string}");
+    }
+}

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 const USED: &[&str] = &[
     "channel_binding",
     "connect_timeout",
+    "dbname",
     "host",
     "hostaddr",
     "passfile",
@@ -21,7 +22,6 @@ const USED: &[&str] = &[
 const IGNORED: &[&str] = &[
     "application_name",
     "client_encoding",
-    "dbname",
     "fallback_application_name",
     "gssdelegation",
     "gssencmode",

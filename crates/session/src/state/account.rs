@@ -85,9 +85,11 @@ pub(crate) fn ready(status: Status, heard: &Heard, talk: &mut Talk) -> Accounts 
         } else {
             End::Done
         };
-        tally
-            .accounts
-            .outcome(session, it.number, end, outcome.clone());
+        if !(it.looks_around && end == End::Done) {
+            tally
+                .accounts
+                .outcome(session, it.number, end, outcome.clone());
+        }
         match it.spent {
             Some(spent) if refused => tally.settle(&[spent], Event::Fail, outcome),
             Some(spent) if status == Status::Idle => tally.open.push((spent, outcome)),

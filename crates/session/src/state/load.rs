@@ -197,8 +197,9 @@ fn note_sent(released: &Released, number: u64, talk: &mut Talk) {
     let first = first.unwrap_or(usize::MAX);
     talk.sent.push(Sent {
         number,
-        spent,
         may_commit,
+        looks_around: spent.is_none() && request.looks_around(),
+        spent,
         before: controls(0, first),
         after: controls(first, usize::MAX),
         tags: Vec::new(),

@@ -318,9 +318,13 @@ impl World {
 
     fn note(&mut self, entry: &Entry) {
         self.outcome_once(entry);
-        if let Entry::Intent { number, ticket, .. } = entry {
-            assert_eq!(*ticket, None, "a signed intent is waited for");
-            self.intents.insert(*number);
+        match entry {
+            Entry::Intent { number, ticket, .. } => {
+                assert_eq!(*ticket, None, "a signed intent is waited for");
+                self.intents.insert(*number);
+            }
+            Entry::Looked { number, .. } => _ = self.intents.insert(*number),
+            _ => {}
         }
     }
 

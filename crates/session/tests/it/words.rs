@@ -82,6 +82,10 @@ fn entry_word(entry: &Entry) -> String {
             ),
             asked.iter().map(|it| it.text.as_str()).collect::<Vec<_>>()
         ),
+        Entry::Looked { number, asked, .. } => format!(
+            "looked {number} {:?}",
+            asked.iter().map(|it| it.text.as_str()).collect::<Vec<_>>()
+        ),
         Entry::Outcome {
             number,
             end,
