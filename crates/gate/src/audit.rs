@@ -55,8 +55,8 @@ pub enum Entry {
         /// Exactly what goes up.
         asked: Vec<Asked>,
     },
-    /// A client looks around: it reads catalogs, as nearly all do at every log-in, and nobody signed for
-    /// that. Who it is, and where, the session's log-in says; an outcome follows only if it is not `done`.
+    /// A client looks around: it reads catalogs and makes its settings, as nearly all do at every log-in, and
+    /// nobody signed for that. Who it is, and where, the session's log-in says; an outcome follows only if it is not `done`.
     Looked {
         /// The session.
         session: u64,

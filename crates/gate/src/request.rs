@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sql::{Class, Reading, Relation, Statement};
+use sql::{Class, Leaves, Reading, Relation, Statement};
 
 use crate::context::Context;
 use crate::digest::{Digest, Gather};
@@ -63,14 +63,17 @@ impl Request {
             || self.work.pieces().into_iter().any(typed)
     }
 
-    /// Whether all of it only reads what PostgreSQL says of itself: its catalogs, or nothing at all.
+    /// Whether all of it only reads what PostgreSQL says of itself, its catalogs or nothing at all, or makes the session's own
+    /// settings.
     pub fn looks_around(&self) -> bool {
         let of_system = |it: &Relation| match it.schema.as_deref() {
             Some(schema) => matches!(schema, "pg_catalog" | "information_schema"),
             None => it.name.starts_with("pg_"),
         };
-        let looks = |it: &Statement| {
-            it.class == Class::Read && it.reads.iter().chain(&it.behind).all(of_system)
+        let looks = |it: &Statement| match it.class {
+            Class::Read => it.reads.iter().chain(&it.behind).all(of_system),
+            Class::Session => it.setting.is_some() && it.leaves <= Leaves::Settings,
+            _ => false,
         };
         !self.runs_own() && self.statements().all(looks)
     }
