@@ -25,6 +25,7 @@ mod extended;
 mod fence;
 mod functions;
 mod fuzz;
+mod hiding;
 mod hold;
 mod inside;
 mod limits;

@@ -121,8 +121,8 @@ pub enum Own {
     LookClose,
     /// Query: throws away what the session holds (hazards R24).
     Discard,
-    /// Throw away what the session knows of sequences.
-    DiscardSequences,
+    /// Queries: frees advisory locks, and throws away what the session knows of sequences.
+    Tidy,
     /// Queries in a READ ONLY transaction of their own: what the database's catalog holds that PostgreSQL did
     /// not bring, as `sql::Catalog` wants to be told. With no search_path but pg_catalog, so that nobody else's
     /// names decide what it asks (hazards R16), and the texts of views are qualified.
@@ -241,7 +241,10 @@ impl Own {
                 "SET LOCAL statement_timeout = '5s'",
             ]),
             Self::Discard => of(&["DISCARD ALL"]),
-            Self::DiscardSequences => of(&["DISCARD SEQUENCES"]),
+            Self::Tidy => of(&[
+                "SELECT pg_catalog.pg_advisory_unlock_all()",
+                "DISCARD SEQUENCES",
+            ]),
             Self::Catalog => of(&[
                 "BEGIN READ ONLY",
                 "SET LOCAL search_path = ''",
@@ -276,7 +279,7 @@ impl Own {
                 | Self::Restore(_)
                 | Self::Probe
                 | Self::Discard
-                | Self::DiscardSequences
+                | Self::Tidy
                 | Self::Catalog
                 | Self::Verify
         )

@@ -7,8 +7,9 @@
 pub enum Disposition {
     /// What ran on it provably left no session state: the next session may have it.
     Clean,
-    /// The same, but for what `lastval` and `currval` say, which goes with a word.
-    Sequences,
+    /// The same, but for what `lastval` and `currval` say, and for advisory locks that a literal's check may have taken: both go
+    /// with a word.
+    Tidy,
     /// It may hold session state of its principal: reset and verified, it is theirs alone.
     Reset,
     /// It goes.

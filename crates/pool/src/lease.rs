@@ -12,7 +12,7 @@ use crate::cancel::CancelTarget;
 use crate::dial::Dial;
 use crate::idle::Borrower;
 use crate::options::Options;
-use crate::reset::{forget_sequences, reset};
+use crate::reset::{reset, tidy};
 use crate::server::Connection;
 use crate::upstream::Upstream;
 
@@ -100,14 +100,14 @@ impl<D: Dial> Lease<D> {
         let quiet = upstream.unsent() == 0 && upstream.inbox.is_empty();
         match disposition {
             Disposition::Clean if quiet && !spoiled => home.put_back(connection),
-            Disposition::Sequences | Disposition::Reset if quiet && !spoiled => {
+            Disposition::Tidy | Disposition::Reset if quiet && !spoiled => {
                 let resetting = Count::of(&home.tally().resetting);
                 tokio::task::spawn_local(async move {
                     let upstream = &mut connection.upstream;
                     let done = if disposition == Disposition::Reset {
                         reset(upstream).await
                     } else {
-                        forget_sequences(upstream).await
+                        tidy(upstream).await
                     };
                     match done {
                         Ok(()) => {
@@ -125,10 +125,7 @@ impl<D: Dial> Lease<D> {
                     }
                 });
             }
-            Disposition::Clean
-            | Disposition::Sequences
-            | Disposition::Reset
-            | Disposition::Close => {
+            Disposition::Clean | Disposition::Tidy | Disposition::Reset | Disposition::Close => {
                 connection.dismiss_later();
             }
         }

@@ -48,14 +48,18 @@ where
     done.unwrap_or(Err(Unclean::Timeout))
 }
 
-/// Throws away what the session knows of sequences, and nothing else of it.
-pub(crate) async fn forget_sequences<S>(upstream: &mut Upstream<S>) -> Result<(), Unclean>
+/// Frees advisory locks and throws away what the session knows of sequences, and nothing else of it.
+pub(crate) async fn tidy<S>(upstream: &mut Upstream<S>) -> Result<(), Unclean>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let forget = async {
-        upstream.load(&[Cargo::Own(Own::DiscardSequences)])?;
+        upstream.load(&[Cargo::Own(Own::Tidy)])?;
         poll_fn(|cx| upstream.poll_flush(cx)).await?;
+        expect(&next(upstream).await?, tag::ROW_DESCRIPTION)?;
+        expect(&next(upstream).await?, tag::DATA_ROW)?;
+        completed(&next(upstream).await?, "SELECT 1")?;
+        ready(&next(upstream).await?)?;
         completed(&next(upstream).await?, "DISCARD SEQUENCES")?;
         ready(&next(upstream).await?)?;
         nothing_more(upstream)

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use gate::{Digest, Disposition, Request, Settings, Surface};
-use sql::{Leaves, Mention, Statement};
+use sql::{Leaves, Mention, Own, Statement};
 
 use crate::effect::Lane;
 use crate::mode::PoolMode;
@@ -64,6 +64,10 @@ impl State {
         let mut unread = false;
         for statement in request.statements() {
             strongest = strongest.max(statement.leaves);
+            if matches!(statement.own, Some(Own::Far(_))) {
+                // What is kept over there goes with the connection, and with nothing less.
+                self.soil(Disposition::Close);
+            }
             let makes = matches!(statement.prepared, Some(Mention::Makes { .. }));
             unread |= statement.leaves == Leaves::State && !makes;
             if let Some(Mention::Forgets(name)) = &statement.prepared {
@@ -83,7 +87,7 @@ impl State {
         }
         match strongest {
             Leaves::Nothing => {}
-            Leaves::Sequences => self.soil(Disposition::Sequences),
+            Leaves::Sequences => self.soil(Disposition::Tidy),
             Leaves::Local => self.local = Some(chained(self.local, request.digest())),
             Leaves::Settings => {
                 self.local = Some(chained(self.local, request.digest()));

@@ -180,11 +180,11 @@ impl Replies {
 
     fn owe_own(&mut self, own: &Own) {
         match own {
-            Own::Begin(_) | Own::Rollback | Own::Discard | Own::DiscardSequences | Own::Verify => {
+            Own::Begin(_) | Own::Rollback | Own::Discard | Own::Verify => {
                 self.push(Owed::Query(Whose::Gate));
             }
-            // The gate asks it for itself; a session never does.
-            Own::Catalog => own
+            // The pool asks these for itself; a session never does.
+            Own::Catalog | Own::Tidy => own
                 .sql()
                 .iter()
                 .for_each(|_| self.push(Owed::Query(Whose::Gate))),

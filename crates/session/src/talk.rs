@@ -280,6 +280,7 @@ impl Talk {
             return cargo;
         }
         // What a literal holds may run something as early as this, and nobody was asked.
+        self.state.soil(Disposition::Tidy);
         let upstream = self.transaction.has_upstream();
         let mut fenced = Vec::new();
         match (upstream, self.transaction.has_failed()) {

@@ -180,8 +180,8 @@ fn allowed(name: &str, values: &[Node]) -> bool {
     }
 }
 
-/// Whether the built-in names still come first, and temporary ones behind others (hazards R95): a schema in front of pg_catalog
-/// could hide any function in it, and where pg_temp is all there is, `current_schema()` makes that schema.
+/// Whether the built-in names still come first, and temporary ones behind them (hazards R95): a schema in front of pg_catalog
+/// could hide any function in it, and where nothing that exists is in front of pg_temp, `current_schema()` makes that schema.
 fn leads_nowhere_else(schemas: impl Iterator<Item = String>) -> bool {
     let schemas: Vec<_> = schemas.collect();
     let last = schemas.len().saturating_sub(1);
@@ -190,7 +190,7 @@ fn leads_nowhere_else(schemas: impl Iterator<Item = String>) -> bool {
         .enumerate()
         .all(|(at, name)| match name.as_str() {
             "pg_catalog" => at == 0,
-            "pg_temp" => at == last && at > 0,
+            "pg_temp" => at == last && schemas.first().is_some_and(|first| first == "pg_catalog"),
             _ => true,
         })
 }

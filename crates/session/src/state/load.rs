@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use gate::cargo::More;
-use gate::{Authority, Cargo, Form, Look, Own, Released, Request, Slot, Step, Work};
+use gate::{Authority, Cargo, Disposition, Form, Look, Own, Released, Request, Slot, Step, Work};
 use sql::{Class, Control, Reading, Statement};
 
 use crate::effect::{Effect, Lane};
@@ -224,6 +224,9 @@ pub(crate) fn send_steps(steps: &[Step], shape: &Shape, talk: &mut Talk, io: &mu
     } else {
         talk.segment.map_or(Fence::None, |segment| segment.fence)
     };
+    if steps.iter().any(parses) {
+        talk.state.soil(Disposition::Tidy);
+    }
     let mut load = Load::new(talk);
     load.fence(fence, talk);
     let slots = talk.place(steps);

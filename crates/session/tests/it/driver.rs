@@ -294,7 +294,7 @@ impl World {
                 if !closes && !self.lies {
                     assert!(self.server.is_idle(), "a connection in use is no clean one");
                 }
-                if disposition == Disposition::Clean {
+                if disposition <= Disposition::Tidy {
                     let statements = std::mem::take(&mut self.server.statements);
                     self.idle.insert(self.lane, (surface, statements));
                 } else {
