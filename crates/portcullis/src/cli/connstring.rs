@@ -260,7 +260,10 @@ mod tests {
         for (text, said) in [
             ("postgres://", ""),
             ("postgresql://gate", "host=gate"),
-            ("postgres://bob@gate:7/acme", "host=gate port=7 user=bob"),
+            (
+                "postgres://bob@gate:7/acme",
+                "dbname=acme host=gate port=7 user=bob",
+            ),
             (
                 "postgres://bob:p%40ss%3aw@gate",
                 "host=gate password=p@ss:w user=bob",
@@ -268,20 +271,20 @@ mod tests {
             ("postgres://bob:@gate", "host=gate user=bob"),
             (
                 "postgres://[::1]:7/x?sslmode=verify-full",
-                "host=::1 port=7 sslmode=verify-full",
+                "dbname=x host=::1 port=7 sslmode=verify-full",
             ),
             (
                 "postgres:///x?host=/run/gate&port=7",
-                "host=/run/gate port=7",
+                "dbname=x host=/run/gate port=7",
             ),
             ("postgres://%2Frun%2Fgate:7", "host=/run/gate port=7"),
-            ("postgres://a:1,b:2/x", "host=a,b port=1,2"),
+            ("postgres://a:1,b:2/x", "dbname=x host=a,b port=1,2"),
             ("postgres://gate?ssl=true", "host=gate sslmode=require"),
             (
                 "postgres://gate?application_name=x&target_session_attrs=any",
                 "host=gate",
             ),
-            ("postgres://gate/x@y", "host=gate"),
+            ("postgres://gate/x@y", "dbname=x@y host=gate"),
             (
                 "postgres://gate?colour=red",
                 "! invalid URI query parameter: \"colour\"",
@@ -320,7 +323,7 @@ mod tests {
             ("  ", ""),
             (
                 "host=gate port = 7  user=bob dbname=acme",
-                "host=gate port=7 user=bob",
+                "dbname=acme host=gate port=7 user=bob",
             ),
             (
                 "host='gate' password='it",
