@@ -14,6 +14,7 @@ const OBJECTS: &str = "
     create domain counted as int check (nextval('counter') > 0);
     create function double(int) returns int language sql immutable as 'select $1 * 2';
     create function latest() returns int language plpgsql stable as $$ begin return (select max(id) from t); end $$;
+    create function anyhow(variadic int[] default '{}') returns int language sql stable as 'select 3';
     create function run() returns int language sql as 'select 1';
     create function owned() returns int language sql stable security definer as 'select 1';
     create function lower(varchar) returns text language sql volatile as $$ select 'mine' $$;
@@ -61,6 +62,7 @@ fn the_catalog_says_what_a_users_name_does() {
     let mut alice = stage.raw("alice");
     for sql in [
         "select double(2), latest(), total(id) from t",
+        "select anyhow(), anyhow(1, 2)",
         "select 'ok'::mood, array['sad']::mood[], 1::positive",
         "select pg_catalog.lower(note) from t",
         "select * from harmless",

@@ -145,7 +145,7 @@ WITH own AS (SELECT oid, nspname FROM pg_catalog.pg_namespace \
 runs AS (SELECT p.*, l.lanname, concat_ws(' ', p.provolatile, l.lanname, left(p.prosecdef::text, 1)) AS how \
     FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang) \
 SELECT 'function', own.nspname, r.proname, \
-    concat_ws(' ', r.pronargs - r.pronargdefaults - (r.provariadic <> 0)::int, \
+    concat_ws(' ', greatest(r.pronargs - r.pronargdefaults - (r.provariadic <> 0)::int, 0), \
         CASE WHEN r.provariadic = 0 THEN r.pronargs::text ELSE '*' END), coalesce(part.how, r.how) \
   FROM runs r JOIN own ON own.oid = r.pronamespace \
   LEFT JOIN pg_catalog.pg_aggregate a ON a.aggfnoid = r.oid \

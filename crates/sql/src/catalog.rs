@@ -29,13 +29,20 @@ pub struct Catalog {
     types: HashMap<String, Vec<UserType>>,
     relations: HashMap<String, Vec<UserRelation>>,
     /// Casts that nobody writes and that may do more than convert.
-    casts: Vec<String>,
+    casts: Vec<HiddenCast>,
     /// Those that somebody writes, by the type that they lead to.
     casts_to: HashMap<String, String>,
     /// One of those that PostgreSQL looks for where nobody writes it.
     unwritten_cast: Option<String>,
     /// There are casts, harmless or not, or operator classes that call what is not in C.
     has_hidden: bool,
+}
+
+/// A cast that is made where nobody writes it.
+#[derive(Debug)]
+struct HiddenCast {
+    function: String,
+    target: String,
 }
 
 /// A catalog, and how far behind the text that a client sent one looks.
@@ -65,9 +72,13 @@ impl<'a> On<'a> {
         (depth <= DEPTH_MAX).then(|| (self.read)(text, On { depth, ..self }))
     }
 
-    /// A cast that nobody writes and that may do more than convert, if there is one.
-    pub(crate) fn hidden_cast(self) -> Option<&'a str> {
-        self.catalog.casts.first().map(String::as_str)
+    /// A cast that nobody writes and that may do more than convert, if there is one. To a type of the user's nothing is
+    /// converted where nothing of the user's (`own`) is at work.
+    pub(crate) fn hidden_cast(self, own: bool) -> Option<&'a str> {
+        let catalog = self.catalog;
+        let applies = |it: &&HiddenCast| own || !catalog.types.contains_key(&it.target);
+        let found = catalog.casts.iter().find(applies);
+        found.map(|it| it.function.as_str())
     }
 
     /// A cast that nobody writes either, where something looks for it; if there is one.
@@ -234,7 +245,10 @@ impl Catalog {
                 }
                 self.casts_to.insert(target.to_owned(), function);
             }
-            (Harm::Because(_), _) => self.casts.push(function),
+            (Harm::Because(_), _) => self.casts.push(HiddenCast {
+                function,
+                target: target.to_owned(),
+            }),
         }
         Some(())
     }

@@ -121,12 +121,13 @@ impl<'a> Look<'a> {
                 format!("reads {view}, which reaches beyond the tables")
             });
         }
+        self.own = self.own.take().max(behind.own);
+        let own = self.own.is_some();
         if self.converts && on.has_hidden() {
             self.owns(|| "a cast or an operator class".to_owned());
         }
-        self.own = self.own.take().max(behind.own);
         let cast = self.looks_for_casts.then(|| on.unwritten_cast()).flatten();
-        let hidden = || self.converts.then(|| on.hidden_cast()).flatten();
+        let hidden = || self.converts.then(|| on.hidden_cast(own)).flatten();
         if let Some(cast) = cast.or_else(hidden) {
             self.raise(Class::Opaque, || format!("may convert by {cast}()"));
         }

@@ -55,6 +55,26 @@ fn casts_that_nobody_writes_are_found() {
     }
 }
 
+/// To a type of the user's only what is the user's converts: a table with such a column, a function, the type by name.
+#[test]
+fn a_cast_to_a_users_type_is_hidden_beside_what_is_the_users() {
+    let catalog = catalog(&[
+        ["cast", "public", "as_rank", "i rank", "v plpgsql f"],
+        ["type", "public", "rank", "e", ""],
+        ["function", "public", "above", "1 1", "i sql f"],
+        ["relation", "public", "plain", "", ""],
+        ["relation", "public", "ranked", "", "NULL::public.rank"],
+    ]);
+    for (text, class) in [
+        ("SELECT 1 + 1, lower('A') FROM plain", Class::Read),
+        ("SELECT id FROM ranked WHERE id = 1", Class::Opaque),
+        ("SELECT above(1)", Class::Opaque),
+        ("SELECT coalesce(1, NULL::rank)", Class::Opaque),
+    ] {
+        assert_eq!(read_for(text, &catalog).class(), Some(class), "{text}");
+    }
+}
+
 /// Text, and what it leaves behind the tables of the test.
 const WRITES: &[(&str, Leaves)] = &[
     ("INSERT INTO plain VALUES (1) RETURNING a", Leaves::Nothing),
