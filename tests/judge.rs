@@ -124,7 +124,11 @@ impl<'a> Judge<'a> {
     /// Runs what was sent, and looks at what it left.
     fn follow(&mut self, sent: &Sent) {
         let mut reading = sql::read_for(&sent.text, &self.catalog);
-        let matters = matches!(reading.class(), Some(Class::Read | Class::Opaque));
+        // Inside a transaction it is too late: somebody else does not see what that has made.
+        let matters = matches!(
+            reading.class(),
+            Some(Class::Read | Class::Opaque | Class::Transaction)
+        );
         if matters && self.stale && !self.session.in_transaction() {
             self.refresh();
             reading = sql::read_for(&sent.text, &self.catalog);
