@@ -167,3 +167,14 @@ fn a_read_in_a_transaction_leaves_no_setting_behind() {
     let path = client.query("show search_path");
     assert_eq!(path[1].columns()[0].as_deref(), Some("\"$user\", public"));
 }
+
+/// The read lane's default is a setting like others: where a session has its own, the fence is a transaction again.
+#[test]
+fn a_session_that_sets_the_lanes_default_is_fenced_all_the_same() {
+    let stage = stage();
+    let mut client = stage.raw("alice");
+    let set = "set default_transaction_read_only = off";
+    signed(&stage, &mut client, &query(set), b'Z');
+    let read = client.query("select current_setting('transaction_read_only')");
+    assert_eq!(read[1].columns()[0].as_deref(), Some("on"));
+}

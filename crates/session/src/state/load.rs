@@ -123,7 +123,9 @@ fn fence_for(fenced: Option<&Request>, talk: &Talk) -> Fence {
     let Some(request) = fenced else {
         return Fence::None;
     };
-    let lane = talk.lent.as_ref().is_some_and(|it| it.lane == Lane::Read);
+    // The session's own settings are put on the connection, this one too.
+    let undone = talk.settings.contains_key("default_transaction_read_only");
+    let lane = talk.lent.as_ref().is_some_and(|it| it.lane == Lane::Read) && !undone;
     let begun = talk
         .segment
         .is_some_and(|it| it.fence == Fence::Transaction);
