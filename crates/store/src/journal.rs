@@ -17,7 +17,7 @@ use gate::tickets::StoreError;
 use gate::{Entry, Journal, JournalDown};
 use tokio::sync::oneshot;
 
-use self::inbox::{Inbox, Queued, Refused};
+use self::inbox::{Inbox, Outbox, Queued, Refused};
 pub use self::sink::Sink;
 use self::writer::{Anchor, Batch, Writer};
 use crate::clock::WallClock;
@@ -122,7 +122,7 @@ impl JournalFile {
         };
         let started = serde_json::to_string(&started).map_err(io::Error::from);
         writer.seal(&started.map_err(fails(&path, "write"))?);
-        let outbox = Arc::clone(&inbox);
+        let outbox = Outbox(Arc::clone(&inbox));
         let (ready, first) = oneshot::channel();
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
@@ -130,10 +130,9 @@ impl JournalFile {
                 // On this thread, as its head may have to wait for room in the store's queue.
                 let result = writer.put(true);
                 let goes_on = result.is_ok();
+                let Outbox(inbox) = &outbox;
                 if ready.send(result).is_ok() && goes_on {
-                    writer.run(&outbox);
-                } else {
-                    outbox.clear();
+                    writer.run(inbox);
                 }
             })
             .map_err(fails(&path, "start its thread"))?;

@@ -2,7 +2,7 @@
 //! waits; the thread gathers what comes meanwhile, so that one wake-up, one write and one sync serve many. It never holds an
 //! entry longer than [`GATHER`] once the thread knows of it.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -41,6 +41,15 @@ struct Gathered {
 
 /// The inbox takes nothing now.
 pub(super) struct Refused;
+
+/// The thread's end. However the thread ends, by a panic too, nobody waits for it any longer.
+pub(super) struct Outbox(pub(super) Arc<Inbox>);
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.0.clear();
+    }
+}
 
 /// What the thread finds.
 pub(super) enum Found {
@@ -107,14 +116,14 @@ impl Inbox {
         Found::Entries(std::mem::take(&mut gathered.entries))
     }
 
-    /// Takes nothing more. What is there is still taken out, or dropped with [`Inbox::clear`].
+    /// Takes nothing more. What is there is still taken out, or dropped with the [`Outbox`].
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.wake.notify_one();
     }
 
     /// Takes nothing more, and tells those who wait that nothing is written any more.
-    pub(super) fn clear(&self) {
+    fn clear(&self) {
         let mut gathered = self.lock();
         gathered.closed = true;
         gathered.entries.clear();

@@ -49,10 +49,9 @@ impl Writer {
             open = self.take(inbox);
             if let Err(error) = self.put(!open) {
                 tracing::error!(%error, seq = self.tail.seq, "the journal is down");
-                break;
+                return;
             }
         }
-        inbox.clear();
     }
 
     /// Seals one entry at the end of what is to be written.
