@@ -44,3 +44,4 @@ mod try_it;
 mod unfenced;
 mod upstream;
 mod versions;
+mod workers;

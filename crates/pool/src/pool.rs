@@ -2,7 +2,6 @@
 //! nobody but the same principal once one of theirs was reset.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +12,11 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::connect::{ConnectError, Greeting, connect};
 use crate::dial::Dial;
+use crate::figures::{Figures, Waits};
 use crate::idle::{Borrower, Idle};
 use crate::lease::{Count, Home, Lease, Tally};
 use crate::options::Options;
+use crate::quota::Part;
 use crate::reset::farewell;
 use crate::server::{Connection, Grant, Lane, Place, Queued, Server, Waiter};
 use crate::storm::{Backoff, Patience};
@@ -50,23 +51,6 @@ pub struct Facts {
     pub system_identifier: Arc<str>,
 }
 
-/// What `SHOW POOLS` shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
-    /// Sessions that wait for a connection.
-    pub waiting: usize,
-    /// How long the first of them has waited.
-    pub max_wait: Duration,
-    /// Connections that are lent.
-    pub active: usize,
-    /// Connections that are not.
-    pub idle: usize,
-    /// Connections that are being reset.
-    pub resetting: usize,
-    /// Connections that log in.
-    pub logging_in: usize,
-}
-
 /// A pool of upstream connections.
 pub struct Pool<D: Dial> {
     dial: Rc<D>,
@@ -74,7 +58,7 @@ pub struct Pool<D: Dial> {
     lane: (TenantId, u64),
     server: Rc<Server<D>>,
     /// Connections that are open or about to be.
-    places: Rc<Cell<usize>>,
+    part: Rc<Part>,
     idle: RefCell<Idle<Connection<D>>>,
     tally: Tally,
     /// Logins that the server refused.
@@ -90,7 +74,7 @@ impl<D: Dial> Pool<D> {
         dial: &Rc<D>,
         options: Options,
         lane: (TenantId, u64),
-        seed: u64,
+        (seed, part): (u64, Part),
         server: &Rc<Server<D>>,
     ) -> Self {
         Self {
@@ -98,7 +82,7 @@ impl<D: Dial> Pool<D> {
             options: Rc::new(options),
             lane,
             server: Rc::clone(server),
-            places: Rc::default(),
+            part: Rc::new(part),
             idle: RefCell::default(),
             tally: Tally::default(),
             refusals: Backoff::new(seed),
@@ -398,7 +382,9 @@ impl<D: Dial> Pool<D> {
 impl<D: Dial> Home<D> for Pool<D> {
     fn put_back(&self, connection: Connection<D>) {
         let now = Instant::now();
-        if self.closed.get() || now >= connection.expires {
+        let (tenant, number) = &self.lane;
+        let gives_up = || self.server.yields(&self.part, tenant, *number);
+        if self.closed.get() || now >= connection.expires || gives_up() {
             return connection.dismiss_later();
         }
         let (owner, login) = (connection.owner.clone(), Arc::clone(&connection.login));
@@ -444,12 +430,8 @@ impl<D: Dial> Lane<D> for Pool<D> {
         self.idle.borrow().len()
     }
 
-    fn has_room(&self) -> bool {
-        self.places.get() < self.options.size.max(1)
-    }
-
-    fn places(&self) -> &Rc<Cell<usize>> {
-        &self.places
+    fn part(&self) -> &Rc<Part> {
+        &self.part
     }
 }
 
@@ -457,37 +439,5 @@ impl<D: Dial> Drop for Pool<D> {
     fn drop(&mut self) {
         // The server does not count what goes with the pool.
         drop(self.change_idle(std::mem::take));
-    }
-}
-
-/// Since when sessions wait.
-#[derive(Debug, Default)]
-struct Waits {
-    since: RefCell<BTreeMap<u64, Instant>>,
-    next: Cell<u64>,
-}
-
-impl Waits {
-    fn begin(&self) -> Wait<'_> {
-        self.next.set(self.next.get() + 1);
-        let number = self.next.get();
-        self.since.borrow_mut().insert(number, Instant::now());
-        Wait(self, number)
-    }
-
-    fn figures(&self) -> (usize, Duration) {
-        let since = self.since.borrow();
-        let first = since.first_key_value();
-        let longest = first.map_or(Duration::ZERO, |(_, since)| since.elapsed());
-        (since.len(), longest)
-    }
-}
-
-/// One session that waits.
-struct Wait<'a>(&'a Waits, u64);
-
-impl Drop for Wait<'_> {
-    fn drop(&mut self) {
-        self.0.since.borrow_mut().remove(&self.1);
     }
 }

@@ -1,6 +1,6 @@
 //! One server, as the pools that lead to it share it: the connections it has and how many it may
 //! get, whose turn it is, and how soon it may be asked for a login. It knows the pools only as
-//! lanes, and it never says anything to the server but farewell.
+//! lanes, other threads only by what they want, and it never says anything to the server but farewell.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::connect::ConnectError;
 use crate::dial::Dial;
 use crate::idle::Borrower;
+use crate::quota::Part;
 use crate::reset::farewell;
 use crate::storm::Logins;
 use crate::turns::{Seat, Turns};
@@ -40,14 +41,26 @@ impl Default for ServerLimits {
 
 /// One server.
 pub(crate) struct Server<D: Dial> {
-    connections_max: usize,
     /// Connections that are open or about to be.
-    open: Cell<usize>,
+    part: Part,
     /// Those of them that lie unused in a pool.
     pub(crate) idle: Cell<usize>,
     turns: RefCell<Turns<Waiter<D>>>,
+    /// Whoever is served now; what becomes free meanwhile is seen to by them.
+    serving: Cell<Serving>,
+    /// Lanes whose part of a quota is too small for those that wait.
+    wanting: RefCell<Vec<Rc<dyn Lane<D>>>>,
     lanes: RefCell<Vec<Weak<dyn Lane<D>>>>,
     pub(crate) logins: Logins,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Serving {
+    #[default]
+    Nobody,
+    Somebody,
+    /// And something became free meanwhile.
+    Again,
 }
 
 /// What leads to a server, as the server sees it: a pool.
@@ -64,11 +77,8 @@ pub(crate) trait Lane<D: Dial> {
     /// How many lie unused.
     fn idle_count(&self) -> usize;
 
-    /// Whether one more may be opened.
-    fn has_room(&self) -> bool;
-
     /// The count of connections that are open or about to be.
-    fn places(&self) -> &Rc<Cell<usize>>;
+    fn part(&self) -> &Rc<Part>;
 }
 
 /// Somebody who waits for a connection.
@@ -92,17 +102,15 @@ pub(crate) enum Grant<D: Dial> {
 }
 
 impl<D: Dial> Server<D> {
-    pub(crate) fn new(limits: ServerLimits, seed: u64) -> Self {
+    pub(crate) fn new(part: Part, logins_max: usize, seed: u64) -> Self {
         Self {
-            connections_max: match limits.connections_max {
-                0 => usize::MAX,
-                max => max,
-            },
-            open: Cell::new(0),
+            part,
             idle: Cell::new(0),
             turns: RefCell::default(),
+            serving: Cell::default(),
+            wanting: RefCell::default(),
             lanes: RefCell::default(),
-            logins: Logins::new(limits.logins_max, seed),
+            logins: Logins::new(logins_max, seed),
         }
     }
 
@@ -113,24 +121,72 @@ impl<D: Dial> Server<D> {
         lanes.push(lane);
     }
 
-    /// Whether a lane's first waiter can be served: there is something unused in its own pool, or
-    /// room in it and on the server, where what other tenants do not use counts as room.
-    fn can_serve(&self, lane: &dyn Lane<D>) -> bool {
-        let room = self.open.get() < self.connections_max || self.idle.get() > 0;
-        lane.idle_count() > 0 || (lane.has_room() && room)
-    }
-
     /// Serves everybody who can be, in turn. Called whenever something became free.
     pub(crate) fn serve(self: &Rc<Self>) {
+        if self.serving.replace(Serving::Again) != Serving::Nobody {
+            return;
+        }
         loop {
-            let next = self.turns.borrow_mut().next(|it| self.can_serve(&*it.lane));
-            let Some(waiter) = next else { return };
-            let grant = self.grant(&*waiter.lane, waiter.owner.as_ref());
-            // Who has stopped waiting left the queue. What cannot be given is given back.
-            if let Some(grant) = grant {
+            self.serving.set(Serving::Somebody);
+            let mut grant = None;
+            let next = self.turns.borrow_mut().next(|it| {
+                grant = self.grant(&*it.lane, it.owner.as_ref());
+                grant.is_some()
+            });
+            if let (Some(waiter), Some(grant)) = (next, grant) {
+                // Who has stopped waiting left the queue. What cannot be given is given back.
                 let _given = waiter.send.send(Ok(grant));
+            } else if self.serving.get() == Serving::Somebody && !self.want() {
+                break;
             }
         }
+        self.serving.set(Serving::Nobody);
+    }
+
+    /// Lets other threads know who waits here in vain. Whether to look again, as something may have been given up there before
+    /// they heard of it.
+    fn want(&self) -> bool {
+        let turns = self.turns.borrow();
+        let mut before = self.wanting.borrow_mut();
+        let room = self.part.has_room();
+        let (mut again, mut all) = (false, 0);
+        let now = turns.lanes().map(|(first, waiting)| {
+            let lane = Rc::clone(&first.lane);
+            let lane_room = lane.part().has_room();
+            again |= lane.part().want(if lane_room { 0 } else { waiting });
+            again |= room && lane_room;
+            all += if lane_room { waiting } else { 0 };
+            lane
+        });
+        let now: Vec<_> = now.collect();
+        for lane in before.iter() {
+            if !now.iter().any(|it| Rc::ptr_eq(it, lane)) {
+                lane.part().want(0);
+            }
+        }
+        *before = now;
+        self.part.want(if room { 0 } else { all }) || again
+    }
+
+    /// Serves who can be now that another thread gave something up, and gives up what lies unused here and is wanted there.
+    pub(crate) fn tend(self: &Rc<Self>) {
+        self.serve();
+        let lanes = self.alive();
+        let wanted = lanes.iter().filter(|lane| lane.part().yields(false));
+        let mut gone: Vec<_> = wanted.filter_map(|lane| lane.take_oldest()).collect();
+        if gone.is_empty() && self.part.yields(false) {
+            let oldest = self.longest_idle();
+            gone.extend(oldest.and_then(|lane| lane.take_oldest()));
+        }
+        for (upstream, place) in gone {
+            dismiss_later(upstream, place);
+        }
+    }
+
+    /// Whether a connection of this lane that comes back is given up for another thread.
+    pub(crate) fn yields(&self, lane: &Part, tenant: &TenantId, number: u64) -> bool {
+        let wanted = self.turns.borrow().waits(tenant, number);
+        lane.yields(wanted) || self.part.yields(!self.turns.borrow().is_empty())
     }
 
     /// The owner's own, else anybody's, else a new one, else a new one in the place of what nobody
@@ -139,28 +195,39 @@ impl<D: Dial> Server<D> {
         if let Some(grant) = lane.take_idle(owner) {
             return Some(grant);
         }
-        if lane.has_room() && self.open.get() < self.connections_max {
-            return Some(Grant::Open(Place::new(self, lane)));
+        let room = Room::of(lane.part());
+        if room.is_some() && self.part.take() {
+            let server = Rc::clone(self);
+            return room.map(|room| Grant::Open(Place { server, room }));
         }
-        let (upstream, place) = match lane.take_oldest() {
-            Some(own) => own,
-            None => self.longest_idle()?.take_oldest()?,
-        };
-        Some(Grant::Replace(upstream, place.moved_to(lane)))
+        if let Some((upstream, place)) = lane.take_oldest() {
+            return Some(Grant::Replace(upstream, place));
+        }
+        let room = room?;
+        let (upstream, place) = self.longest_idle()?.take_oldest()?;
+        Some(Grant::Replace(upstream, place.moved_to(room)))
     }
 
     /// The lane with the connection that has been unused longest.
     fn longest_idle(&self) -> Option<Rc<dyn Lane<D>>> {
-        let lanes = self.lanes.borrow();
-        let alive = lanes.iter().filter_map(Weak::upgrade);
-        let since = alive.filter_map(|lane| Some((lane.idle_since()?, lane)));
+        if self.idle.get() == 0 {
+            return None;
+        }
+        let since = self.alive().into_iter();
+        let since = since.filter_map(|lane| Some((lane.idle_since()?, lane)));
         since.min_by_key(|(since, _)| *since).map(|(_, lane)| lane)
+    }
+
+    fn alive(&self) -> Vec<Rc<dyn Lane<D>>> {
+        let lanes = self.lanes.borrow();
+        lanes.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// Nobody of this lane is served any more.
     pub(crate) fn forget(&self, lane: u64) {
         let gone = self.turns.borrow_mut().clear(lane);
         drop(gone);
+        self.want();
     }
 
     /// Tells all that wait in this lane why they would wait in vain.
@@ -169,6 +236,7 @@ impl<D: Dial> Server<D> {
         for waiter in all {
             let _told = waiter.send.send(Err(Arc::clone(why)));
         }
+        self.want();
     }
 }
 
@@ -197,43 +265,52 @@ impl<D: Dial> Queued<D> {
 impl<D: Dial> Drop for Queued<D> {
     fn drop(&mut self) {
         let left = self.server.turns.borrow_mut().leave(&self.seat);
-        drop(left);
+        if left.is_some() {
+            self.server.want();
+        }
     }
 }
 
 /// The right to one connection of a pool to a server. Dropped, it is somebody else's.
 pub(crate) struct Place<D: Dial> {
     server: Rc<Server<D>>,
-    /// The pool's count of its places.
-    count: Rc<Cell<usize>>,
+    room: Room,
 }
 
 impl<D: Dial> Place<D> {
-    fn new(server: &Rc<Server<D>>, lane: &dyn Lane<D>) -> Self {
-        server.open.set(server.open.get() + 1);
-        let count = Rc::clone(lane.places());
-        count.set(count.get() + 1);
-        Self {
-            server: Rc::clone(server),
-            count,
-        }
-    }
-
     /// The same place on the server, for another pool.
-    fn moved_to(mut self, lane: &dyn Lane<D>) -> Self {
-        self.count.set(self.count.get().saturating_sub(1));
-        self.count = Rc::clone(lane.places());
-        self.count.set(self.count.get() + 1);
+    fn moved_to(mut self, room: Room) -> Self {
+        self.room = room;
         self
     }
 }
 
 impl<D: Dial> Drop for Place<D> {
     fn drop(&mut self) {
-        self.count.set(self.count.get().saturating_sub(1));
-        let open = &self.server.open;
-        open.set(open.get().saturating_sub(1));
+        self.room.leave();
+        self.server.part.give();
         self.server.serve();
+    }
+}
+
+/// One connection's room in a pool.
+struct Room(Option<Rc<Part>>);
+
+impl Room {
+    fn of(part: &Rc<Part>) -> Option<Self> {
+        part.take().then(|| Self(Some(Rc::clone(part))))
+    }
+
+    fn leave(&mut self) {
+        if let Some(part) = self.0.take() {
+            part.give();
+        }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 
@@ -275,6 +352,13 @@ impl<D: Dial> Connection<D> {
 
     /// The same, behind the caller's back.
     pub(crate) fn dismiss_later(self) {
-        tokio::task::spawn_local(self.dismiss());
+        dismiss_later(self.upstream, self.place);
     }
+}
+
+fn dismiss_later<D: Dial>(upstream: Upstream<D::Socket>, place: Place<D>) {
+    tokio::task::spawn_local(async move {
+        farewell(upstream).await;
+        drop(place);
+    });
 }

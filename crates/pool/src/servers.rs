@@ -10,11 +10,13 @@ use gate::TenantId;
 use crate::dial::Dial;
 use crate::options::Options;
 use crate::pool::Pool;
+use crate::quota::{What, Worker};
 use crate::server::{Server, ServerLimits};
 
 /// The servers behind all pools of a daemon.
 pub struct Servers<D: Dial> {
     dial: Rc<D>,
+    worker: Worker,
     limits: ServerLimits,
     seed: Cell<u64>,
     known: RefCell<Known<D>>,
@@ -26,10 +28,12 @@ pub struct Servers<D: Dial> {
 type Known<D> = HashMap<(String, u16), Rc<Server<D>>>;
 
 impl<D: Dial> Servers<D> {
-    /// No server is known yet. `seed` is randomness, for what should not happen all at once.
-    pub fn new(dial: D, limits: ServerLimits, seed: u64) -> Rc<Self> {
+    /// No server is known yet. `limits` are those of all threads together; `seed` is randomness, for
+    /// what should not happen all at once.
+    pub fn new(dial: D, worker: Worker, limits: ServerLimits, seed: u64) -> Rc<Self> {
         Rc::new(Self {
             dial: Rc::new(dial),
+            worker,
             limits,
             seed: Cell::new(seed),
             known: RefCell::default(),
@@ -38,12 +42,15 @@ impl<D: Dial> Servers<D> {
         })
     }
 
-    /// A pool for one login of a tenant; nothing is connected yet.
-    pub fn pool(&self, tenant: &TenantId, options: Options) -> Rc<Pool<D>> {
+    /// A pool for one login of a tenant, which goes by `name` among the tenant's; nothing is connected
+    /// yet. The pools of that name on other threads share its size.
+    pub fn pool(&self, tenant: &TenantId, name: &'static str, options: Options) -> Rc<Pool<D>> {
         let server = self.server(&options);
         self.lanes.set(self.lanes.get() + 1);
         let lane = (tenant.clone(), self.lanes.get());
-        let pool = Pool::new(&self.dial, options, lane, self.next_seed(), &server);
+        let what = What::Pool(tenant.clone(), name);
+        let part = self.worker.part(what, options.size.max(1));
+        let pool = Pool::new(&self.dial, options, lane, (self.next_seed(), part), &server);
         let pool = Rc::new(pool);
         let mut pools = self.pools.borrow_mut();
         pools.retain(|it| it.strong_count() > 0);
@@ -61,6 +68,16 @@ impl<D: Dial> Servers<D> {
         }
     }
 
+    /// Waits until another thread gave something up that may be wanted here, or wants something, and sees
+    /// to it. Cancel safe.
+    pub async fn tend(&self) {
+        self.worker.called().await;
+        let known: Vec<_> = self.known.borrow().values().map(Rc::clone).collect();
+        for server in known {
+            server.tend();
+        }
+    }
+
     /// Closes every pool, as [`Pool::close`] does.
     pub async fn close(&self) {
         let pools = self.pools();
@@ -75,9 +92,17 @@ impl<D: Dial> Servers<D> {
     fn server(&self, options: &Options) -> Rc<Server<D>> {
         let place = (options.host.clone(), options.port);
         let mut known = self.known.borrow_mut();
-        let server = known
-            .entry(place)
-            .or_insert_with(|| Rc::new(Server::new(self.limits, self.next_seed())));
+        let server = known.entry(place).or_insert_with_key(|(host, port)| {
+            let part = self.worker.part(
+                What::Server(host.clone(), *port),
+                match self.limits.connections_max {
+                    0 => usize::MAX,
+                    max => max,
+                },
+            );
+            let logins_max = self.limits.logins_max.div_ceil(self.worker.size());
+            Rc::new(Server::new(part, logins_max, self.next_seed()))
+        });
         Rc::clone(server)
     }
 

@@ -82,10 +82,10 @@ impl<W> Turns<W> {
 
     /// Takes out the next one that can be served: the first of its lane, from the tenant whose turn
     /// was longest ago. `can` is asked about the first of a lane only.
-    pub(crate) fn next(&mut self, can: impl Fn(&W) -> bool) -> Option<W> {
+    pub(crate) fn next(&mut self, mut can: impl FnMut(&W) -> bool) -> Option<W> {
         let (at, lane_at) = self.tenants.iter().enumerate().find_map(|(at, party)| {
-            let served = |lane: &Lane<W>| lane.waiters.front().is_some_and(|(_, it)| can(it));
-            Some((at, party.lanes.iter().position(served)?))
+            let mut served = |lane: &Lane<W>| lane.waiters.front().is_some_and(|(_, it)| can(it));
+            Some((at, party.lanes.iter().position(&mut served)?))
         })?;
         let mut party = self.tenants.remove(at)?;
         let mut lane = party.lanes.remove(lane_at)?;
@@ -97,6 +97,23 @@ impl<W> Turns<W> {
             self.tenants.push_back(party);
         }
         Some(waiter)
+    }
+
+    /// Whether nobody waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tenants.is_empty()
+    }
+
+    /// The first of each lane in which somebody waits, and how many do.
+    pub(crate) fn lanes(&self) -> impl Iterator<Item = (&W, usize)> {
+        let lanes = self.tenants.iter().flat_map(|party| &party.lanes);
+        lanes.filter_map(|lane| Some((&lane.waiters.front()?.1, lane.waiters.len())))
+    }
+
+    /// Whether somebody waits in this lane of a tenant.
+    pub(crate) fn waits(&self, tenant: &TenantId, lane: u64) -> bool {
+        let mut parties = self.tenants.iter().filter(|it| it.tenant == *tenant);
+        parties.any(|party| party.lanes.iter().any(|it| it.id == lane))
     }
 
     /// Takes out everybody of a lane.

@@ -87,6 +87,7 @@ fn prepare(args: &TryArgs) -> Result<Prepared, String> {
         tls,
         state,
         node: "try".to_owned(),
+        workers: 1,
         limits: Limits::default(),
         edge: Edge::with_sessions(10_000),
         decide_within: Duration::from_hours(8),

@@ -44,6 +44,9 @@ use problem::Flaw;
 use reach::Asker;
 use reader::{Fields, Page};
 
+/// Threads beyond that would only wait for one another.
+const WORKERS_MAX: u32 = 256;
+
 /// What a gate is told to be.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -55,6 +58,8 @@ pub struct Config {
     pub state: PathBuf,
     /// The name of this gate in the journal.
     pub node: String,
+    /// Threads that drive sessions; at least one.
+    pub workers: usize,
     /// Limits and intervals of a session.
     pub limits: Limits,
     /// Limits of connections, and of what waits in memory for them.
@@ -202,6 +207,7 @@ fn read<'a>(page: &'a Page<'a>, root: &'a DeTable<'a>) -> Option<Config> {
         tls: tls?,
         state: state?,
         node: node(&top),
+        workers: workers(&top, &routes.tenants, servers),
         limits,
         edge,
         servers,
@@ -261,6 +267,26 @@ fn node(top: &Fields<'_>) -> String {
     } else {
         host.to_owned()
     }
+}
+
+/// Each worker has connections of its own: there must be one for each, wherever they lead.
+fn workers(top: &Fields<'_>, tenants: &[Tenant], servers: ServerLimits) -> usize {
+    let workers = top.number("workers", 1..=WORKERS_MAX);
+    let workers = workers.and_then(|it| usize::try_from(it).ok()).unwrap_or(1);
+    let small = tenants.iter().find(|it| it.write.size < workers);
+    let found = match (small, servers.connections_max) {
+        (Some(tenant), _) => {
+            let (name, size) = (&tenant.name, tenant.write.size);
+            format!("\"workers\" is {workers}, but \"pool_size\" of tenant \"{name}\" is {size}")
+        }
+        (None, max @ 1..) if max < workers => {
+            format!("\"workers\" is {workers}, but \"server_connections_max\" is {max}")
+        }
+        (None, _) => return workers,
+    };
+    let flaw = Flaw::found(found).expected("a connection for each worker");
+    top.page.flaw(&top.span_of("workers"), flaw);
+    workers
 }
 
 fn tickets(top: &Fields<'_>) -> (Duration, Duration) {

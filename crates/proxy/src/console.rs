@@ -1,13 +1,18 @@
 //! The console's answers. Every command passes the one authorisation function before it does
 //! anything; a table shows only what the asker may see (DESIGN principle 10).
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use gate::policy::Need;
 use gate::ticket::{Parameter, State, Ticket};
 use gate::tickets::{Filter, StoreError, Word};
-use gate::{Action, Group, Principal, TicketId, Tickets, authorize};
-use session::{ConsoleCommand, Fault, Lane, TableReply};
+use gate::{Action, Group, Principal, TenantId, TicketId, Tickets, authorize};
+use session::{ConsoleCommand, Fault, TableReply};
 
 use crate::gatekeeper::Gatekeeper;
+use crate::lanes::PoolView;
 use crate::registry::View;
 use crate::world::World;
 
@@ -31,7 +36,7 @@ pub(crate) async fn run<W: World>(
         ConsoleCommand::Withdraw(id) => withdraw(keeper, who, id).await,
         ConsoleCommand::ShowPools => {
             authorize(who, Action::Operate).map_err(|it| Fault::forbidden(&it))?;
-            Ok(show_pools(keeper))
+            Ok(show_pools(keeper).await)
         }
         ConsoleCommand::ShowSessions => {
             authorize(who, Action::Operate).map_err(|it| Fault::forbidden(&it))?;
@@ -223,41 +228,60 @@ const POOL_COLUMNS: [&str; 14] = [
     "lane",
 ];
 
-fn show_pools<W: World>(keeper: &Gatekeeper<W>) -> TableReply {
-    let views = keeper.registry.views();
-    let mut rows = Vec::new();
-    for (tenant, lanes) in keeper.pools() {
-        let sessions = views.iter().filter(|(_, it)| it.tenant == tenant.as_str());
-        let [read, write] = [Lane::Read, Lane::Write].map(|lane| lanes.pool(lane));
-        let waiting = read.figures().waiting + write.figures().waiting;
-        let active = sessions.count().saturating_sub(waiting);
-        for (pool, active, lane) in [(write, active, "write"), (read, 0, "read")] {
-            let (options, it) = (pool.options(), pool.figures());
-            let (wait, wait_us) = (it.max_wait.as_secs(), it.max_wait.subsec_micros());
-            let row = [
-                tenant.to_string(),
-                options.user.clone(),
-                active.to_string(),
-                it.waiting.to_string(),
-                it.active.to_string(),
-                it.idle.to_string(),
-                "0".to_owned(),
-                it.resetting.to_string(),
-                it.logging_in.to_string(),
-                wait.to_string(),
-                wait_us.to_string(),
-                lanes.mode.as_str().to_owned(),
-                options.size.to_string(),
-                lane.to_owned(),
-            ];
-            rows.push(row.map(Some).to_vec());
-        }
-    }
+async fn show_pools<W: World>(keeper: &Gatekeeper<W>) -> TableReply {
+    let sessions = keeper.registry.views();
+    let pools = together(keeper.crew.pools().await);
+    let waiting = |tenant: &TenantId| -> usize {
+        let its = pools.values().filter(|it| it.tenant == *tenant);
+        its.map(|it| it.figures.waiting).sum()
+    };
+    let row = |it: &PoolView| {
+        let own = sessions
+            .iter()
+            .filter(|(_, view)| view.tenant == it.tenant.as_str());
+        let active = match it.lane {
+            "write" => own.count().saturating_sub(waiting(&it.tenant)),
+            _ => 0,
+        };
+        let figures = it.figures;
+        let (wait, wait_us) = (figures.max_wait.as_secs(), figures.max_wait.subsec_micros());
+        let row = [
+            it.tenant.to_string(),
+            it.user.clone(),
+            active.to_string(),
+            figures.waiting.to_string(),
+            figures.active.to_string(),
+            figures.idle.to_string(),
+            "0".to_owned(),
+            figures.resetting.to_string(),
+            figures.logging_in.to_string(),
+            wait.to_string(),
+            wait_us.to_string(),
+            it.mode.as_str().to_owned(),
+            it.size.to_string(),
+            it.lane.to_owned(),
+        ];
+        row.map(Some).to_vec()
+    };
     TableReply {
         columns: POOL_COLUMNS.to_vec(),
-        rows,
+        rows: pools.values().map(row).collect(),
         tag: "SHOW".to_owned(),
     }
+}
+
+/// The pools of all threads by tenant, and each tenant's write lane first.
+fn together(views: Vec<PoolView>) -> BTreeMap<(TenantId, Reverse<&'static str>), PoolView> {
+    let mut pools: BTreeMap<_, PoolView> = BTreeMap::new();
+    for view in views {
+        match pools.entry((view.tenant.clone(), Reverse(view.lane))) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(view);
+            }
+            Entry::Occupied(mut known) => known.get_mut().figures += view.figures,
+        }
+    }
+    pools
 }
 
 fn show_sessions<W: World>(keeper: &Gatekeeper<W>) -> TableReply {

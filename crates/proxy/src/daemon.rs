@@ -4,21 +4,24 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use pool::TcpDial;
+use pool::{TcpDial, Worker};
 use sql::Reader;
 use store::{JournalFile, Sqlite, SystemClock};
 use tokio::net::TcpListener;
-use tokio::task::LocalSet;
+use tokio::task::{JoinSet, LocalSet};
 
 use crate::config::Config;
-use crate::gatekeeper::Gatekeeper;
+use crate::crew::{Crew, Errands};
+use crate::gatekeeper::{Gatekeeper, Shared};
 use crate::listener;
 use crate::negotiate::Encryption;
+use crate::worker;
 use crate::world::Real;
 
-/// How often tickets are looked through for those whose time is over, and unused connections, too.
+/// How often tickets are looked through for those whose time is over.
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
 
 /// How long sessions may take to finish when the gate stops.
@@ -54,6 +57,9 @@ pub enum StartError {
     /// The parser's threads cannot be started.
     #[error("could not start the parser")]
     Parser(#[source] std::io::Error),
+    /// A thread that drives sessions cannot be started.
+    #[error("could not start a worker")]
+    Worker(#[source] std::io::Error),
     /// There is no randomness.
     #[error("no randomness to be had")]
     Random,
@@ -73,6 +79,9 @@ pub struct Daemon {
     keeper: Rc<Gatekeeper<Real>>,
     encryption: Encryption,
     listeners: Vec<TcpListener>,
+    /// What comes for this thread, which accepts and drives sessions, too.
+    errands: Errands,
+    others: Vec<JoinHandle<()>>,
 }
 
 impl Daemon {
@@ -111,12 +120,24 @@ impl Daemon {
         }
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let reader = Reader::start(threads).map_err(StartError::Parser)?;
-        let keeper = Gatekeeper::new(Real, config, TcpDial, (tickets, journal), reader);
-        let keeper = Rc::new(keeper.ok_or(StartError::Random)?);
+        let workers = config.workers;
+        let shared = Shared::new(Real, config, (tickets, journal), reader);
+        let shared = shared.ok_or(StartError::Random)?;
+        let (crew, errands) = Crew::new(workers);
+        let mut workers = Worker::all(workers).into_iter().zip(errands);
+        let (worker, own) = workers.next().ok_or(StartError::Random)?;
+        let others = workers.map(|(worker, errands)| {
+            let post = (worker, crew.clone());
+            worker::start(shared.clone(), post, errands, encryption.clone())
+        });
+        let others = others.collect::<Result<_, _>>();
+        let others = others.map_err(StartError::Worker)?;
         Ok(Self {
-            keeper,
+            keeper: Rc::new(Gatekeeper::new(shared, TcpDial, worker, crew)),
             encryption,
             listeners,
+            errands: own,
+            others,
         })
     }
 
@@ -129,35 +150,44 @@ impl Daemon {
     }
 
     /// Serves until `stop` resolves, then drains: no new sessions, held clients are told, what runs
-    /// may finish for a while. Sessions live and die on this thread.
+    /// may finish for a while. Sessions live and die on the thread that was given them.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let Self {
             keeper,
             encryption,
             listeners,
+            errands,
+            others,
         } = self;
         let local = LocalSet::new();
         local
             .run_until(async move {
-                let mut accepting = tokio::task::JoinSet::new();
+                let (keeping, coming) = (Rc::clone(&keeper), encryption.clone());
+                let working = tokio::task::spawn_local(worker::work(errands, keeping, coming));
+                let mut accepting = JoinSet::new();
                 for listener in listeners {
                     let (keeper, encryption) = (Rc::clone(&keeper), encryption.clone());
                     accepting.spawn_local(listener::accept(listener, keeper, encryption));
                 }
-                let sweeper = Rc::clone(&keeper);
+                let expiring = Rc::clone(&keeper);
                 accepting.spawn_local(async move {
                     loop {
                         tokio::time::sleep(EXPIRE_EVERY).await;
-                        sweeper.expire().await;
-                        sweeper.servers.sweep();
+                        expiring.expire().await;
                     }
                 });
                 stop.await;
                 accepting.shutdown().await;
                 drain(&keeper).await;
+                keeper.crew.stop().await;
+                let _stopped = working.await;
                 keeper.servers.close().await;
             })
             .await;
+        for other in others {
+            // What became of a thread that panicked is in the log.
+            let _ended = other.join();
+        }
     }
 }
 

@@ -1,12 +1,14 @@
-//! What all sessions of a daemon share, and the answers that a driver gets from it: who somebody
-//! is, what the gate says, and the news of tickets.
+//! What the sessions of a thread share, and the answers that a driver gets from it: who somebody is,
+//! what the gate says, and the news of tickets. What all threads share is in it, too.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use dashmap::DashMap;
 use gate::audit::Entry;
 use gate::policy::Hold;
 use gate::ticket::{State, Ticket};
@@ -15,13 +17,15 @@ use gate::{
     Clearance, Journal, Judgement, Pass, Principal, PrincipalId, Request, TenantId, TicketId,
     Tickets,
 };
-use pool::{CheckoutError, Servers};
+use pool::{CheckoutError, Servers, Worker};
 use session::{Account, Destination, Fault, Limits, News, Verdict};
 use sql::Reader;
 use wire::scram::Verifier;
 
 use crate::config::Config;
-use crate::lanes::Lanes;
+use crate::crew::Crew;
+use crate::knowledge::Changes;
+use crate::lanes::{Lanes, PoolView};
 use crate::registry::Registry;
 use crate::world::World;
 
@@ -31,27 +35,29 @@ const JOURNAL_PAUSE: Duration = Duration::from_millis(1);
 /// The database name of the console.
 pub(crate) const CONSOLE: &str = "portcullis";
 
-/// What the sessions of one daemon share.
-pub(crate) struct Gatekeeper<W: World> {
+/// What the threads of a daemon share.
+#[derive(Clone)]
+pub(crate) struct Shared<W: World> {
     pub(crate) world: W,
-    pub(crate) config: Config,
-    pub(crate) limits: Arc<Limits>,
-    pub(crate) tickets: W::Tickets,
-    pub(crate) journal: W::Journal,
-    pub(crate) reader: Reader,
+    pub(crate) config: Arc<Config>,
+    tickets: W::Tickets,
+    journal: W::Journal,
+    reader: Reader,
     pub(crate) registry: Arc<Registry>,
-    pub(crate) servers: Rc<Servers<W::Dial>>,
-    lanes: RefCell<HashMap<TenantId, Rc<Lanes<W::Dial>>>>,
-    principals: HashMap<String, Arc<Principal>>,
+    principals: Arc<HashMap<String, Arc<Principal>>>,
+    /// How often something that may have changed a tenant's catalog went up.
+    changes: Arc<DashMap<TenantId, Changes>>,
+    /// Randomness of this daemon, for what nobody may guess and for what should not happen all at once.
     decoy: [u8; 32],
-    sessions: Cell<u64>,
+    seed: u64,
+    sessions: Arc<AtomicU64>,
 }
 
-impl<W: World> Gatekeeper<W> {
+impl<W: World> Shared<W> {
+    /// For a daemon that starts; none where there is no randomness.
     pub(crate) fn new(
         world: W,
         config: Config,
-        dial: W::Dial,
         (tickets, journal): (W::Tickets, W::Journal),
         reader: Reader,
     ) -> Option<Self> {
@@ -59,7 +65,6 @@ impl<W: World> Gatekeeper<W> {
         if !(world.random(&mut decoy) && world.random(&mut seed)) {
             return None;
         }
-        let servers = Servers::new(dial, config.servers, u64::from_ne_bytes(seed));
         let principals = config.users.iter().map(|user| {
             let principal = Principal {
                 id: user.name.clone(),
@@ -67,23 +72,61 @@ impl<W: World> Gatekeeper<W> {
             };
             (user.name.to_string(), Arc::new(principal))
         });
-        let principals = principals.collect();
-        let limits = Arc::new(config.limits.clone());
-        let registry = Arc::new(Registry::new(config.edge.clone()));
         Some(Self {
             world,
-            config,
-            limits,
+            principals: Arc::new(principals.collect()),
+            registry: Arc::new(Registry::new(config.edge.clone())),
+            config: Arc::new(config),
             tickets,
             journal,
             reader,
-            registry,
-            servers,
-            lanes: RefCell::default(),
-            principals,
+            changes: Arc::default(),
             decoy,
-            sessions: Cell::new(0),
+            seed: u64::from_ne_bytes(seed),
+            sessions: Arc::default(),
         })
+    }
+}
+
+/// What the sessions of one thread share.
+pub(crate) struct Gatekeeper<W: World> {
+    pub(crate) world: W,
+    pub(crate) config: Arc<Config>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) tickets: W::Tickets,
+    pub(crate) journal: W::Journal,
+    pub(crate) reader: Reader,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) servers: Rc<Servers<W::Dial>>,
+    /// All threads, this one too.
+    pub(crate) crew: Crew,
+    lanes: RefCell<HashMap<TenantId, Rc<Lanes<W::Dial>>>>,
+    principals: Arc<HashMap<String, Arc<Principal>>>,
+    changes: Arc<DashMap<TenantId, Changes>>,
+    decoy: [u8; 32],
+    sessions: Arc<AtomicU64>,
+}
+
+impl<W: World> Gatekeeper<W> {
+    /// For one of the threads of `crew`.
+    pub(crate) fn new(shared: Shared<W>, dial: W::Dial, worker: Worker, crew: Crew) -> Self {
+        let servers = Servers::new(dial, worker, shared.config.servers, shared.seed);
+        Self {
+            world: shared.world,
+            limits: Arc::new(shared.config.limits.clone()),
+            config: shared.config,
+            tickets: shared.tickets,
+            journal: shared.journal,
+            reader: shared.reader,
+            registry: shared.registry,
+            servers,
+            crew,
+            lanes: RefCell::default(),
+            principals: shared.principals,
+            changes: shared.changes,
+            decoy: shared.decoy,
+            sessions: shared.sessions,
+        }
     }
 
     /// What is known of a user name and where they want to go. An unknown name gets a decoy and
@@ -117,8 +160,7 @@ impl<W: World> Gatekeeper<W> {
 
     /// The number of the next session.
     pub(crate) fn next_session(&self) -> u64 {
-        self.sessions.set(self.sessions.get() + 1);
-        self.sessions.get()
+        self.sessions.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// A tenant's pools; made when they are first asked for.
@@ -127,22 +169,19 @@ impl<W: World> Gatekeeper<W> {
             return Some(Rc::clone(lanes));
         }
         let options = self.config.tenant(tenant.as_str())?;
-        let lanes = Rc::new(Lanes::new(&self.servers, tenant, options));
+        let changes = Changes::clone(&self.changes.entry(tenant.clone()).or_default());
+        let lanes = Rc::new(Lanes::new(&self.servers, tenant, options, changes));
         self.lanes
             .borrow_mut()
             .insert(tenant.clone(), Rc::clone(&lanes));
         Some(lanes)
     }
 
-    /// The pools of every tenant that was asked for, by tenant.
-    pub(crate) fn pools(&self) -> Vec<(TenantId, Rc<Lanes<W::Dial>>)> {
+    /// How the pools of this thread stand, of every tenant that was asked for.
+    pub(crate) fn pools(&self) -> Vec<PoolView> {
         let lanes = self.lanes.borrow();
-        let mut pools: Vec<_> = lanes
-            .iter()
-            .map(|(id, it)| (id.clone(), Rc::clone(it)))
-            .collect();
-        pools.sort_by(|a, b| a.0.cmp(&b.0));
-        pools
+        let pools = lanes.iter().flat_map(|(id, it)| it.views(id));
+        pools.collect()
     }
 
     /// What the rules say of a request, at once; a hold still has to find or open its ticket.

@@ -5,6 +5,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use gate::{Request, Settings};
@@ -32,20 +33,25 @@ pub(crate) struct Knowledge<D: Dial> {
     catalog: RefCell<Arc<Catalog>>,
     read_at: Cell<Option<Instant>>,
     tried_at: Cell<Option<Instant>>,
-    /// Something that may have changed it went up since it was read.
-    outdated: Cell<bool>,
+    changes: Changes,
+    /// How often something had gone up when it was read.
+    changes_read: Cell<u64>,
     reading: Mutex<()>,
 }
 
+/// How often something that may have changed a tenant's catalog went up, from whichever thread.
+pub(crate) type Changes = Arc<AtomicU64>;
+
 impl<D: Dial> Knowledge<D> {
     /// Nothing yet; it will be read over a connection of one of these pools.
-    pub(crate) fn new(pools: [&Rc<Pool<D>>; 2]) -> Self {
+    pub(crate) fn new(pools: [&Rc<Pool<D>>; 2], changes: Changes) -> Self {
         Self {
             pools: pools.map(Rc::clone),
             catalog: RefCell::new(Arc::new(Catalog::unknown(None))),
             read_at: Cell::new(None),
             tried_at: Cell::new(None),
-            outdated: Cell::new(false),
+            changes_read: Cell::new(changes.load(Ordering::Acquire)),
+            changes,
             reading: Mutex::new(()),
         }
     }
@@ -54,7 +60,7 @@ impl<D: Dial> Knowledge<D> {
     pub(crate) fn current(&self, now: Instant) -> Option<Arc<Catalog>> {
         let since = |at: Instant| now.saturating_duration_since(at);
         let tried = self.tried_at.get().map(since)?;
-        (!self.outdated.get() || tried < PAUSE).then(|| self.latest())
+        (!self.is_outdated() || tried < PAUSE).then(|| self.latest())
     }
 
     /// What is known, however old.
@@ -64,7 +70,7 @@ impl<D: Dial> Knowledge<D> {
 
     /// Whether it may have changed since it was read.
     pub(crate) fn is_outdated(&self) -> bool {
-        self.outdated.get()
+        self.changes_read.get() != self.changes.load(Ordering::Acquire)
     }
 
     /// Whether it is time to read it again, and nobody does.
@@ -76,7 +82,7 @@ impl<D: Dial> Knowledge<D> {
 
     /// It may have changed.
     pub(crate) fn outdate(&self) {
-        self.outdated.set(true);
+        self.changes.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Has it read, and waits for that as long as anybody may be made to. What is known then.
@@ -100,14 +106,15 @@ impl<D: Dial> Knowledge<D> {
             return;
         }
         self.tried_at.set(Some(now));
-        self.outdated.set(false);
+        let changes = self.changes.load(Ordering::Acquire);
+        self.changes_read.set(changes);
         match self.ask().await {
             Ok(catalog) => {
                 *self.catalog.borrow_mut() = Arc::new(catalog);
                 self.read_at.set(Some(now));
             }
             Err(why) => {
-                self.outdated.set(true);
+                self.changes_read.set(changes.wrapping_sub(1));
                 tracing::warn!("the catalog could not be read: {why}");
             }
         }

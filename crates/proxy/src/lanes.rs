@@ -1,4 +1,4 @@
-//! The pools of one tenant: a lane for what only reads, and one for everything else (DESIGN ruling
+//! The pools of one tenant on one thread: a lane for what only reads, and one for everything else (DESIGN ruling
 //! 10). Which lane something takes is for the session to say.
 
 use std::cell::RefCell;
@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use gate::{Disposition, PrincipalId, Settings, TenantId};
 use lru::LruCache;
-use pool::{Borrower, CheckoutError, Dial, Pool, Servers};
+use pool::{Borrower, CheckoutError, Dial, Figures, Pool, Servers};
 use session::{Admission, Lane, PoolMode};
 
 use crate::config::Tenant;
-use crate::knowledge::Knowledge;
+use crate::knowledge::{Changes, Knowledge};
 
 /// Kinds of logins whose greeting is remembered; drivers of one make bring the same settings.
 const GREETINGS_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(99);
@@ -31,12 +31,17 @@ pub(crate) struct Lanes<D: Dial> {
 
 impl<D: Dial> Lanes<D> {
     /// Empty pools; nothing is connected yet.
-    pub(crate) fn new(servers: &Rc<Servers<D>>, id: &TenantId, tenant: Tenant) -> Self {
-        let read = servers.pool(id, tenant.read);
-        let write = servers.pool(id, tenant.write);
+    pub(crate) fn new(
+        servers: &Rc<Servers<D>>,
+        id: &TenantId,
+        tenant: Tenant,
+        changes: Changes,
+    ) -> Self {
+        let read = servers.pool(id, name(Lane::Read), tenant.read);
+        let write = servers.pool(id, name(Lane::Write), tenant.write);
         Self {
             mode: tenant.pool_mode,
-            knowledge: Rc::new(Knowledge::new([&write, &read])),
+            knowledge: Rc::new(Knowledge::new([&write, &read], changes)),
             read,
             write,
             greetings: RefCell::new(LruCache::new(GREETINGS_MAX)),
@@ -49,6 +54,21 @@ impl<D: Dial> Lanes<D> {
             Lane::Read => &self.read,
             Lane::Write => &self.write,
         }
+    }
+
+    /// How its pools stand.
+    pub(crate) fn views(&self, tenant: &TenantId) -> [PoolView; 2] {
+        [Lane::Write, Lane::Read].map(|lane| {
+            let pool = self.pool(lane);
+            PoolView {
+                tenant: tenant.clone(),
+                lane: name(lane),
+                user: pool.options().user.clone(),
+                size: pool.options().size,
+                mode: self.mode,
+                figures: pool.figures(),
+            }
+        })
     }
 
     /// What a new session of this principal is told, with these settings of its own: what a
@@ -95,6 +115,24 @@ impl<D: Dial> Lanes<D> {
         let mut greetings = self.greetings.borrow_mut();
         greetings.put((*login).clone(), Arc::clone(&parameters));
         Ok(parameters)
+    }
+}
+
+/// What others may see of a pool.
+#[derive(Debug)]
+pub(crate) struct PoolView {
+    pub(crate) tenant: TenantId,
+    pub(crate) lane: &'static str,
+    pub(crate) user: String,
+    pub(crate) size: usize,
+    pub(crate) mode: PoolMode,
+    pub(crate) figures: Figures,
+}
+
+fn name(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Read => "read",
+        Lane::Write => "write",
     }
 }
 

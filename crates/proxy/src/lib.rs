@@ -6,6 +6,7 @@
 pub mod config;
 mod connection;
 mod console;
+mod crew;
 mod daemon;
 mod doors;
 mod gatekeeper;
@@ -18,6 +19,7 @@ mod purse;
 mod registry;
 mod socket;
 mod tls;
+mod worker;
 pub mod world;
 
 pub use daemon::{Daemon, StartError};

@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::connection::Connection;
+use crate::crew::Guest;
 use crate::doors::Arrival;
 use crate::gatekeeper::{CONSOLE, Gatekeeper};
 use crate::negotiate::{Encryption, Opening, negotiate, turn_away};
@@ -42,10 +43,7 @@ pub(crate) async fn accept<W: World>(
     encryption: Encryption,
 ) {
     let edge = &keeper.config.edge;
-    let (slow_reader, connections_max) = (
-        edge.slow_reader,
-        edge.sessions_max + CONSOLES_MAX + HANDSHAKES_MAX,
-    );
+    let connections_max = edge.sessions_max + CONSOLES_MAX + HANDSHAKES_MAX;
     let permits = Arc::new(Semaphore::new(connections_max));
     loop {
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
@@ -57,13 +55,12 @@ pub(crate) async fn accept<W: World>(
                     tracing::debug!(%address, "too many connections from this address");
                     continue;
                 };
-                let (keeper, encryption) = (Rc::clone(&keeper), encryption.clone());
-                tokio::task::spawn_local(async move {
-                    prepare(&socket, slow_reader + KERNEL_PATIENCE);
-                    let socket = Patient::new(socket, address, slow_reader);
-                    serve(socket, (address, arrival), keeper, encryption).await;
-                    drop(permit);
-                });
+                let guest = keeper.crew.hand_over((socket, address), (arrival, permit));
+                match guest {
+                    Ok(Some(guest)) => receive(guest, &keeper, &encryption),
+                    Ok(None) => {}
+                    Err(error) => tracing::warn!("could not hand a connection over: {error}"),
+                }
             }
             Err(error) => {
                 tracing::warn!("could not accept a connection: {error}");
@@ -71,6 +68,29 @@ pub(crate) async fn accept<W: World>(
             }
         }
     }
+}
+
+/// Serves a connection on this thread.
+pub(crate) fn receive<W: World>(
+    guest: Guest<TcpStream>,
+    keeper: &Rc<Gatekeeper<W>>,
+    encryption: &Encryption,
+) {
+    let (keeper, encryption) = (Rc::clone(keeper), encryption.clone());
+    tokio::task::spawn_local(async move {
+        let Guest {
+            socket,
+            address,
+            arrival,
+            // Both are held until it is over.
+            permit: _permit,
+            load: _load,
+        } = guest;
+        let slow_reader = keeper.config.edge.slow_reader;
+        prepare(&socket, slow_reader + KERNEL_PATIENCE);
+        let socket = Patient::new(socket, address, slow_reader);
+        serve(socket, (address, arrival), keeper, encryption).await;
+    });
 }
 
 fn prepare(socket: &TcpStream, undelivered: Duration) {

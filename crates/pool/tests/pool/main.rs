@@ -14,16 +14,25 @@ mod fairness;
 mod owners;
 mod server;
 mod storms;
+mod threads;
 mod time;
 
 use std::future::Future;
 
 /// Runs a test on a thread of its own with a clock that stands still while there is work.
 fn run(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
+    runtime(
+        tokio::runtime::Builder::new_current_thread().start_paused(true),
+        test,
+    );
+}
+
+/// The same with a clock that goes.
+fn run_now(test: impl Future<Output = ()>) {
+    runtime(&mut tokio::runtime::Builder::new_current_thread(), test);
+}
+
+fn runtime(builder: &mut tokio::runtime::Builder, test: impl Future<Output = ()>) {
+    let runtime = builder.enable_time().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, test);
 }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use gate::{PrincipalId, TenantId};
-use pool::{Borrower, ClientTls, Dial, Options, Pool, ServerLimits, Servers};
+use pool::{Borrower, ClientTls, Dial, Options, Pool, ServerLimits, Servers, Worker};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
@@ -70,7 +70,17 @@ impl Fake {
 
     /// Servers that lead here.
     pub(crate) fn servers(&self, limits: ServerLimits) -> Rc<Servers<Self>> {
-        Servers::new(self.clone(), limits, 7)
+        let [servers] = self.on_threads(limits);
+        servers
+    }
+
+    /// Servers that lead here, as so many threads have them.
+    pub(crate) fn on_threads<const N: usize>(
+        &self,
+        limits: ServerLimits,
+    ) -> [Rc<Servers<Self>>; N] {
+        let workers: [Worker; N] = Worker::all(N).try_into().unwrap();
+        workers.map(|worker| Servers::new(self.clone(), worker, limits, 7))
     }
 
     /// A pool of its own, without limits.
@@ -109,7 +119,7 @@ impl Dial for Fake {
 }
 
 pub(crate) fn pool(servers: &Rc<Servers<Fake>>, tenant: &str, size: usize) -> Rc<Pool<Fake>> {
-    servers.pool(&TenantId::from(tenant), options(size))
+    servers.pool(&TenantId::from(tenant), "write", options(size))
 }
 
 pub(crate) fn options(size: usize) -> Options {

@@ -23,7 +23,7 @@ fn a_server_that_is_down_is_asked_by_one_at_a_time_and_ever_more_rarely() {
             .map(|it| {
                 let mut options = options(20);
                 options.wait = Duration::from_mins(2);
-                servers.pool(&format!("t{it}").as_str().into(), options)
+                servers.pool(&format!("t{it}").as_str().into(), "write", options)
             })
             .collect();
         let served = Rc::new(Cell::new(0));

@@ -47,7 +47,7 @@ fn what_lies_unused_too_long_is_closed() {
         let servers = swept(&fake);
         let mut short = options(5);
         short.idle_timeout = SECOND * 10;
-        let pool = servers.pool(&"acme".into(), short);
+        let pool = servers.pool(&"acme".into(), "write", short);
         give_back(lend(&pool, 3).await);
         for _ in 0..4 {
             sleep(SECOND * 5).await;
@@ -67,7 +67,7 @@ fn what_is_too_old_is_closed_one_after_the_other() {
         let servers = swept(&fake);
         let mut short = options(20);
         short.lifetime = SECOND * 100;
-        let pool = servers.pool(&"acme".into(), short);
+        let pool = servers.pool(&"acme".into(), "write", short);
         let mut leases = lend(&pool, 20).await;
         let lent = leases.pop().unwrap();
         give_back(leases);
@@ -92,7 +92,7 @@ fn what_the_server_closed_is_noticed_without_being_used() {
     run(async {
         let fake = Fake::new();
         let servers = swept(&fake);
-        let pool = servers.pool(&"acme".into(), options(5));
+        let pool = servers.pool(&"acme".into(), "write", options(5));
         give_back(lend(&pool, 3).await);
         fake.kick_all().await;
         sleep(SECOND * 2).await;
@@ -144,7 +144,7 @@ fn all_pools_are_closed_together() {
     run(async {
         let fake = Fake::new();
         let servers = fake.servers(ServerLimits::default());
-        let pools = ["a", "b"].map(|it| servers.pool(&it.into(), options(2)));
+        let pools = ["a", "b"].map(|it| servers.pool(&it.into(), "write", options(2)));
         for pool in &pools {
             give_back(lend(pool, 2).await);
         }

@@ -2,8 +2,8 @@
 
 /// Keys outside of any table, and the tables.
 pub(super) const TOP: &[&str] = &[
-    "listen", "state", "node", "tls", "limits", "hold", "tickets", "user", "group", "pool",
-    "tenant", "policy", "rule",
+    "listen", "state", "node", "workers", "tls", "limits", "hold", "tickets", "user", "group",
+    "pool", "tenant", "policy", "rule",
 ];
 /// What a policy file may have of these.
 pub(super) const POLICY_FILE: &[&str] = &["policy", "rule", "group"];

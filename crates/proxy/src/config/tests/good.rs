@@ -16,6 +16,7 @@ const LARGER: &str = r#"
 listen = ["127.0.0.1:6432", "[::1]:6432"]
 state = "/var/lib/portcullis"
 node = "gate-7"
+workers = 3
 limits = { request_bytes_max = "1 MiB", pipeline_max = 7, ahead_bytes_max = "4 KiB", sessions_max = 5, sessions_per_address_max = 4, buffer_bytes_max = "32 KiB", tenant_buffer_bytes_max = "1 GiB", slow_reader = "9 s", login = "500 s", server_connections_max = 90, server_logins_max = 4 }
 hold = { heartbeat = "1 min", transaction_budget = "2 h" }
 tickets = { decide_within = "1 d", use_within = "90 min" }
@@ -83,7 +84,7 @@ fn every_key_arrives() {
     let seconds = Duration::from_secs;
     assert_eq!(config.listen.len(), 2);
     assert_eq!(config.state.to_str(), Some("/var/lib/portcullis"));
-    assert_eq!(config.node, "gate-7");
+    assert_eq!((config.node.as_str(), config.workers), ("gate-7", 3));
     assert_eq!(config.limits.request_bytes_max, 1 << 20);
     assert_eq!(config.limits.pipeline_max, 7);
     assert_eq!(config.limits.ahead_bytes_max, 4096);

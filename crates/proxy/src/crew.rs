@@ -1,0 +1,147 @@
+//! The threads that drive sessions, as they know of one another: which has the fewest connections, and what one asks of another.
+//! It never drives a session itself.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+use crate::doors::Arrival;
+use crate::lanes::PoolView;
+
+/// Connections that may wait for a thread to take them over; more stay with the one that accepts.
+const ERRANDS_MAX: usize = 1024;
+
+/// A connection that was accepted, and what counts it.
+#[derive(Debug)]
+pub(crate) struct Guest<S> {
+    pub(crate) socket: S,
+    pub(crate) address: SocketAddr,
+    pub(crate) arrival: Arrival,
+    pub(crate) permit: OwnedSemaphorePermit,
+    pub(crate) load: Load,
+}
+
+/// What a thread is asked for by another.
+pub(crate) enum Errand {
+    /// To serve this connection.
+    Serve(Box<Guest<TcpStream>>),
+    /// To say how its pools stand.
+    Pools(oneshot::Sender<Vec<PoolView>>),
+    /// To stop: nobody is served any more.
+    Stop,
+}
+
+/// All threads, and how to reach them. The first is the one that accepts.
+#[derive(Clone)]
+pub(crate) struct Crew(Arc<[Post]>);
+
+struct Post {
+    errands: mpsc::Sender<Errand>,
+    load: Arc<AtomicUsize>,
+}
+
+/// What comes for one thread.
+pub(crate) struct Errands(mpsc::Receiver<Errand>);
+
+/// A connection that is counted for a thread until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Load(Arc<AtomicUsize>);
+
+impl Load {
+    fn of(post: &Post) -> Self {
+        post.load.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(&post.load))
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Crew {
+    /// So many threads, and for each what comes for it.
+    pub(crate) fn new(size: usize) -> (Self, Vec<Errands>) {
+        let post = |_| {
+            let (errands, coming) = mpsc::channel(ERRANDS_MAX);
+            let load = Arc::default();
+            (Post { errands, load }, Errands(coming))
+        };
+        let (posts, errands): (Vec<_>, _) = (0..size.max(1)).map(post).unzip();
+        (Self(Arc::from(posts)), errands)
+    }
+
+    /// Hands a connection that was accepted to the thread that has the fewest. Given back where that is the one that accepts,
+    /// or where no other takes it.
+    pub(crate) fn hand_over(
+        &self,
+        (socket, address): (tokio::net::TcpStream, SocketAddr),
+        (arrival, permit): (Arrival, OwnedSemaphorePermit),
+    ) -> io::Result<Option<Guest<tokio::net::TcpStream>>> {
+        let fewest = |(_, post): &(usize, &Post)| post.load.load(Ordering::Relaxed);
+        let Some((number, post)) = self.0.iter().enumerate().min_by_key(fewest) else {
+            return Ok(None);
+        };
+        let guest = Guest {
+            socket,
+            address,
+            arrival,
+            permit,
+            load: Load::of(post),
+        };
+        if number == 0 {
+            return Ok(Some(guest));
+        }
+        let guest = guest.with(tokio::net::TcpStream::into_std)?;
+        let errand = Errand::Serve(Box::new(guest));
+        let sent = post.errands.try_send(errand);
+        match sent.map_err(TrySendError::into_inner) {
+            Err(Errand::Serve(guest)) => guest.with(tokio::net::TcpStream::from_std).map(Some),
+            Ok(()) | Err(_) => Ok(None),
+        }
+    }
+
+    /// How the pools of all threads stand.
+    pub(crate) async fn pools(&self) -> Vec<PoolView> {
+        let mut views = Vec::new();
+        for post in self.0.iter() {
+            let (send, answer) = oneshot::channel();
+            // A thread that is gone has no pools.
+            let _asked = post.errands.send(Errand::Pools(send)).await;
+            views.extend(answer.await.unwrap_or_default());
+        }
+        views
+    }
+
+    /// Has every thread stop.
+    pub(crate) async fn stop(&self) {
+        for post in self.0.iter() {
+            let _stopped = post.errands.send(Errand::Stop).await;
+        }
+    }
+}
+
+impl Errands {
+    /// The next one; none where nobody is left to send any. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Option<Errand> {
+        self.0.recv().await
+    }
+}
+
+impl<S> Guest<S> {
+    /// The same with another kind of socket.
+    pub(crate) fn with<T>(self, change: impl FnOnce(S) -> io::Result<T>) -> io::Result<Guest<T>> {
+        Ok(Guest {
+            socket: change(self.socket)?,
+            address: self.address,
+            arrival: self.arrival,
+            permit: self.permit,
+            load: self.load,
+        })
+    }
+}
