@@ -1,6 +1,8 @@
 //! What the sessions of one tenant keep in memory together. Above the limit they stop reading until it
 //! falls (hazards R55). It never holds a byte itself.
 
+use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 
@@ -17,15 +19,18 @@ pub(crate) struct Purses {
 }
 
 #[derive(Debug, Default)]
-struct Purse(Mutex<Content>);
+struct Purse {
+    /// What all of them keep. Apart from the rest, so that no lock is taken for a message.
+    bytes: AtomicUsize,
+    content: Mutex<Content>,
+}
 
 #[derive(Debug, Default)]
 struct Content {
     sessions: usize,
-    bytes: usize,
-    /// The session whose large request may grow although the purse is full. One may: if none did, half
-    /// requests would wait for one another for ever.
-    ahead: Option<u32>,
+    /// A large request grows although the purse is full. One may: if none did, half requests would wait
+    /// for one another for ever.
+    one_is_ahead: bool,
     /// Those whose large requests may not.
     waiting: Vec<Waker>,
 }
@@ -36,9 +41,10 @@ pub(crate) struct Share {
     purses: Arc<Purses>,
     tenant: TenantId,
     purse: Arc<Purse>,
-    session: u32,
     bytes: usize,
     bytes_max: usize,
+    /// Its large request is the one that may.
+    is_ahead: Cell<bool>,
 }
 
 impl Purses {
@@ -47,7 +53,6 @@ impl Purses {
     pub(crate) fn join(
         self: &Arc<Self>,
         tenant: &TenantId,
-        session: u32,
         (sessions_max, bytes_max): (usize, usize),
     ) -> Option<Share> {
         // Held while the session is counted: a purse that nobody has is thrown away.
@@ -64,16 +69,16 @@ impl Purses {
             purses: Arc::clone(self),
             tenant: tenant.clone(),
             purse,
-            session,
             bytes: 0,
             bytes_max,
+            is_ahead: Cell::new(false),
         })
     }
 }
 
 impl Purse {
     fn content(&self) -> MutexGuard<'_, Content> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -88,41 +93,53 @@ impl Content {
 impl Share {
     /// What the session keeps now.
     pub(crate) fn weigh(&mut self, bytes: usize) {
-        if bytes == self.bytes {
+        let before = std::mem::replace(&mut self.bytes, bytes);
+        if bytes >= before {
+            self.purse.bytes.fetch_add(bytes - before, Ordering::SeqCst);
             return;
         }
-        let mut content = self.purse.content();
-        content.bytes = content.bytes - self.bytes + bytes;
-        self.bytes = bytes;
-        if content.bytes <= self.bytes_max {
-            content.wake();
+        let less = before - bytes;
+        let all = self.purse.bytes.fetch_sub(less, Ordering::SeqCst);
+        if all > self.bytes_max && all - less <= self.bytes_max {
+            self.purse.content().wake();
         }
     }
 
     /// Whether all of them keep more than they may.
     pub(crate) fn is_full(&self) -> bool {
-        self.purse.content().bytes > self.bytes_max
+        self.purse.bytes.load(Ordering::SeqCst) > self.bytes_max
     }
 
     /// Whether a request of which `bytes` are here may grow; who may not is woken when that changes.
     pub(crate) fn may_gather(&self, bytes: usize, cx: &Context<'_>) -> bool {
-        let mut content = self.purse.content();
-        let mine = content.ahead == Some(self.session);
-        if bytes < SMALL_BYTES || content.bytes <= self.bytes_max {
-            if mine {
-                content.ahead = None;
-                content.wake();
-            }
+        if !self.is_ahead.get() && (bytes < SMALL_BYTES || !self.is_full()) {
             return true;
         }
-        if mine || content.ahead.is_none() {
-            content.ahead = Some(self.session);
+        let mut content = self.purse.content();
+        // Looked at under the lock: whoever makes it less takes the lock behind that, and wakes.
+        if bytes < SMALL_BYTES || !self.is_full() {
+            self.step_back(&mut content);
+            return true;
+        }
+        if !content.one_is_ahead {
+            content.one_is_ahead = true;
+            self.is_ahead.set(true);
+        }
+        if self.is_ahead.get() {
             return true;
         }
         if !content.waiting.iter().any(|it| it.will_wake(cx.waker())) {
             content.waiting.push(cx.waker().clone());
         }
         false
+    }
+
+    /// Its large request grows no more, or not any longer alone.
+    fn step_back(&self, content: &mut Content) {
+        if self.is_ahead.replace(false) {
+            content.one_is_ahead = false;
+            content.wake();
+        }
     }
 }
 
@@ -131,10 +148,7 @@ impl Drop for Share {
         self.weigh(0);
         let mut content = self.purse.content();
         content.sessions -= 1;
-        if content.ahead == Some(self.session) {
-            content.ahead = None;
-            content.wake();
-        }
+        self.step_back(&mut content);
         drop(content);
         let nobody = |_: &TenantId, purse: &Arc<Purse>| purse.content().sessions == 0;
         self.purses.tenants.remove_if(&self.tenant, nobody);
@@ -147,15 +161,15 @@ mod tests {
 
     fn pair(purses: &Arc<Purses>) -> [Share; 2] {
         let tenant = TenantId::from("acme");
-        [1, 2].map(|session| purses.join(&tenant, session, (2, 100_000)).unwrap())
+        [(); 2].map(|()| purses.join(&tenant, (2, 100_000)).unwrap())
     }
 
     #[test]
     fn a_tenant_has_so_many_sessions_and_another_has_its_own() {
         let purses = Arc::new(Purses::default());
         let sessions = pair(&purses);
-        assert!(purses.join(&"acme".into(), 3, (2, 0)).is_none());
-        assert!(purses.join(&"other".into(), 3, (2, 0)).is_some());
+        assert!(purses.join(&"acme".into(), (2, 0)).is_none());
+        assert!(purses.join(&"other".into(), (2, 0)).is_some());
         drop(sessions);
         assert!(purses.tenants.is_empty(), "nobody is remembered");
     }

@@ -275,7 +275,7 @@ impl Place {
         let edge = &self.registry.edge;
         let sessions_max = edge.sessions_per_tenant_max;
         let most = (sessions_max, edge.tenant_buffer_bytes_max);
-        self.share = self.registry.purses.join(tenant, self.key().pid, most);
+        self.share = self.registry.purses.join(tenant, most);
         if self.share.is_none() {
             return Err(Fault::too_many_of_tenant(tenant.as_str(), sessions_max));
         }
