@@ -20,13 +20,13 @@ mod session;
 #[path = "judge/tally.rs"]
 mod tally;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::env;
 use std::process::ExitCode;
 
 use gate::cargo::Own;
 use harness::sandbox::Postgres;
-use sql::{Catalog, Class, Major, Reading};
+use sql::{Catalog, Class, Major, Mention, Reading};
 
 use corpus::{Corpus, Sent};
 use session::{Answer, Session};
@@ -35,7 +35,7 @@ use tally::Tally;
 /// How many texts with something spliced in are compared.
 const MUTANTS: usize = 4_000;
 
-/// Moves with every function, operator, cast, view, and type that is not a table's.
+/// Moves with every function, operator, cast, relation and type.
 const STAMP: &str = "\
     SELECT count(*), sum(xmin::text::bigint) FROM pg_proc \
     UNION ALL SELECT count(*), sum(xmin::text::bigint) FROM pg_operator \
@@ -44,8 +44,8 @@ const STAMP: &str = "\
     UNION ALL SELECT count(*), sum(xmin::text::bigint) FROM pg_aggregate \
     UNION ALL SELECT count(*), sum(xmin::text::bigint) FROM pg_constraint WHERE contypid <> 0 \
     UNION ALL SELECT count(*), sum(xmin::text::bigint) FROM pg_namespace WHERE nspname NOT LIKE 'pg_temp%' \
-    UNION ALL SELECT count(*), sum(t.xmin::text::bigint) FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid \
-      WHERE t.typtype <> 'b' AND coalesce(c.relkind, 'c') = 'c'";
+    UNION ALL SELECT count(*), sum(xmin::text::bigint) FROM pg_class WHERE relkind IN ('r', 'v', 'm', 'f', 'p', 'c') \
+    UNION ALL SELECT count(*), sum(xmin::text::bigint) FROM pg_type";
 
 fn main() -> ExitCode {
     let only: Vec<String> = env::args().skip(1).collect();
@@ -123,7 +123,7 @@ impl<'a> Judge<'a> {
 
     /// Runs what was sent, and looks at what it left.
     fn follow(&mut self, sent: &Sent) {
-        let mut reading = sql::read_for(&sent.text, &self.catalog);
+        let mut reading = self.read(&sent.text);
         // Inside a transaction it is too late: somebody else does not see what that has made.
         let matters = matches!(
             reading.class(),
@@ -131,7 +131,7 @@ impl<'a> Judge<'a> {
         );
         if matters && self.stale && !self.session.in_transaction() {
             self.refresh();
-            reading = sql::read_for(&sent.text, &self.catalog);
+            reading = self.read(&sent.text);
         }
         if self.seen.insert(sent.text.clone()) {
             self.count(&sent.text, &reading);
@@ -155,6 +155,19 @@ impl<'a> Judge<'a> {
         }
         let changes = [Class::Ddl, Class::Admin, Class::Opaque];
         self.stale |= class.is_some_and(|class| changes.contains(&class));
+    }
+
+    /// Reads a text, and what stands behind the name that it EXECUTEs, as a gate does.
+    fn read(&mut self, text: &str) -> Reading {
+        let reading = sql::read_for(text, &self.catalog);
+        let mut insides = HashMap::new();
+        if let [statement] = reading.statements.as_slice()
+            && let Some(Mention::Runs { name, plain: true }) = &statement.prepared
+            && let Some(text) = self.session.prepared(name)
+        {
+            insides.insert(name.clone(), sql::read_for(&text, &self.catalog));
+        }
+        reading.with_inside(|name| insides.get(name))
     }
 
     fn can_be_wrapped(&self, reading: &Reading) -> bool {

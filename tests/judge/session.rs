@@ -127,6 +127,15 @@ impl Session {
         rows.map(|frame| row(frame).collect()).collect()
     }
 
+    /// The whole text that PREPAREd this name, if the session can say.
+    pub(crate) fn prepared(&mut self, name: &str) -> Option<String> {
+        let name = name.replace('\'', "''");
+        let text = format!(
+            "SELECT statement FROM pg_catalog.pg_prepared_statements WHERE name OPERATOR(pg_catalog.=) '{name}'"
+        );
+        self.rows(&text).pop()?.pop()
+    }
+
     /// What it holds now; none where it cannot be asked.
     pub(crate) fn state(&mut self) -> Option<State> {
         let mut row = self.rows(STATE).pop()?;

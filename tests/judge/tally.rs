@@ -19,6 +19,8 @@ pub(crate) struct Tally {
     held: usize,
     /// Those that nobody would call a read: DO, CALL.
     held_blocks: usize,
+    /// Those that are held for something of the user's of which its owner says that it may write.
+    held_volatile: usize,
     reasons: BTreeMap<String, (usize, String)>,
     counted: usize,
     newer: usize,
@@ -55,6 +57,7 @@ impl Tally {
         let first = sent.text.split_whitespace().next().unwrap_or_default();
         let block = ["do", "call"].contains(&first.to_lowercase().as_str());
         self.held_blocks += usize::from(block);
+        self.held_volatile += usize::from(!block && why.contains("which is volatile"));
         let class = reading.class().map_or("", Class::name);
         let why = format!("{class}: {}", line(why));
         let entry = self.reasons.entry(why).or_default();
@@ -154,14 +157,28 @@ impl Tally {
             self.mutants_read,
             self.mutants_wrong.len()
         );
-        let blocks = share(self.reads, self.held - self.held_blocks);
-        println!("without DO and CALL, true reads {blocks} %");
+        self.print_held();
         println!(
             "classed read {}: {} wrote, {} left state; true reads {} %",
             self.reads,
             self.wrote.len(),
             self.left.len(),
             share(self.reads - self.wrote.len() - self.left.len(), self.held)
+        );
+    }
+
+    /// What the share of true reads has no room for: what its owner declares to write is a person's, and so are DO and CALL.
+    fn print_held(&self) {
+        let others = self.held - self.held_volatile - self.held_blocks;
+        println!(
+            "true reads not classed read {}: {} may call what is declared volatile, {} are DO or CALL, {others} are neither",
+            self.held, self.held_volatile, self.held_blocks
+        );
+        println!(
+            "without those that may call what is declared volatile: {} %; without DO and CALL: {} %; without both: {} %",
+            share(self.reads, self.held - self.held_volatile),
+            share(self.reads, self.held - self.held_blocks),
+            share(self.reads, others)
         );
     }
 }

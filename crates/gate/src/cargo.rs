@@ -146,13 +146,18 @@ runs AS (SELECT p.*, l.lanname, concat_ws(' ', p.provolatile, l.lanname, left(p.
     FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang) \
 SELECT 'function', own.nspname, r.proname, \
     concat_ws(' ', greatest(r.pronargs - r.pronargdefaults - (r.provariadic <> 0)::int, 0), \
-        CASE WHEN r.provariadic = 0 THEN r.pronargs::text ELSE '*' END), coalesce(part.how, r.how) \
+        CASE WHEN r.provariadic = 0 THEN r.pronargs::text ELSE '*' END, \
+        coalesce((SELECT string_agg(DISTINCT 'NULL::' || format_type(type, -1), ', ') \
+          FROM unnest(coalesce(r.proallargtypes, r.proargtypes::oid[]) || r.prorettype) type WHERE type >= 16384), '-')), \
+    coalesce(part.how, r.how) \
   FROM runs r JOIN own ON own.oid = r.pronamespace \
   LEFT JOIN pg_catalog.pg_aggregate a ON a.aggfnoid = r.oid \
   LEFT JOIN runs part ON part.oid IN (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, \
     a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn) \
   WHERE r.prokind <> 'p' \
-UNION ALL SELECT 'operator', own.nspname, o.oprname, '', r.how \
+UNION ALL SELECT 'operator', own.nspname, o.oprname, \
+    coalesce((SELECT string_agg(DISTINCT 'NULL::' || format_type(type, -1), ', ') \
+      FROM unnest(ARRAY[o.oprleft, o.oprright, o.oprresult]) type WHERE type >= 16384), '-'), r.how \
   FROM pg_catalog.pg_operator o JOIN own ON own.oid = o.oprnamespace JOIN runs r ON r.oid = o.oprcode \
 UNION ALL SELECT 'cast', own.nspname, r.proname, concat_ws(' ', c.castcontext, t.typname), r.how \
   FROM pg_catalog.pg_cast c JOIN runs r ON r.oid = c.castfunc JOIN own ON own.oid = r.pronamespace \
@@ -164,6 +169,7 @@ UNION ALL SELECT 'type', own.nspname, t.typname, t.typtype::text, concat_ws(' AN
     WHERE k.contypid = t.oid AND k.contype = 'c'), \
     (SELECT string_agg('NULL::' || format_type(within.type, -1) || ' IS NULL', ' AND ') FROM ( \
       SELECT t.typbasetype AS type WHERE t.typbasetype <> 0 \
+      UNION SELECT t.typelem WHERE t.typelem <> 0 \
       UNION SELECT a.atttypid FROM pg_catalog.pg_attribute a \
         WHERE a.attrelid = t.typrelid AND t.typrelid <> 0 AND a.attnum > 0 AND NOT a.attisdropped \
       UNION SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE t.oid IN (r.rngtypid, r.rngmultitypid)) within \

@@ -3,50 +3,59 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalog::On;
+use crate::hidden::Hidden;
+use crate::on::On;
 use crate::own::RelationKind;
 use crate::writing;
 use crate::{Class, Function, Own, Relation};
 
 /// What was found behind them.
 #[derive(Debug)]
-pub(crate) struct Behind {
+pub(crate) struct Behind<'a> {
+    on: On<'a>,
     pub(crate) relations: BTreeSet<Relation>,
     pub(crate) functions: Vec<Function>,
     /// Behind which of them something of the user's may run.
     pub(crate) own: Option<Own>,
+    /// What columns of a user's type, or what stands there, may convert.
+    pub(crate) hidden: Hidden<'a>,
     /// The strongest thing that reading them does.
     pub(crate) class: Class,
     /// Why, if that is more than a read.
     pub(crate) why: Option<String>,
 }
 
-impl Behind {
+impl<'a> Behind<'a> {
     /// Behind these.
-    pub(crate) fn of<'r>(on: On<'_>, named: impl Iterator<Item = &'r Relation>) -> Self {
+    pub(crate) fn of<'r>(on: On<'a>, named: impl Iterator<Item = &'r Relation>) -> Self {
         let mut behind = Behind {
+            on,
             relations: BTreeSet::new(),
             functions: Vec::new(),
             own: None,
+            hidden: Hidden::new(on),
             class: Class::Read,
             why: None,
         };
         for relation in named {
-            behind.look(on, relation);
+            behind.look(relation);
         }
         behind
     }
 
-    fn look(&mut self, on: On<'_>, relation: &Relation) {
-        for kind in on.behind(relation) {
+    fn look(&mut self, relation: &Relation) {
+        for kind in self.on.behind(relation) {
             match kind {
                 RelationKind::Table(runs) => {
-                    if writing::runs_own(on, runs) {
+                    if writing::runs_own(self.on, runs) {
                         self.owns(Own::Here(relation.to_string()));
                     }
+                    self.hidden.list(runs.list());
                 }
                 RelationKind::Foreign(wrapper) if wrapper == "postgres_fdw" => {
                     self.owns(Own::Far(relation.to_string()));
+                    // Nobody said what columns it has.
+                    self.hidden.anything();
                 }
                 RelationKind::Foreign(wrapper) => {
                     self.raise(
@@ -56,16 +65,16 @@ impl Behind {
                 }
                 RelationKind::Parent(child) => {
                     if self.relations.insert(child.clone()) {
-                        self.look(on, child);
+                        self.look(child);
                     }
                 }
-                RelationKind::View(query) => self.look_at_view(on, relation, query),
+                RelationKind::View(query) => self.look_at_view(relation, query),
             }
         }
     }
 
-    fn look_at_view(&mut self, on: On<'_>, view: &Relation, query: &str) {
-        let Some(reading) = on.read(query) else {
+    fn look_at_view(&mut self, view: &Relation, query: &str) {
+        let Some(reading) = self.on.read(query) else {
             return self.raise(
                 Class::Opaque,
                 format!("reads {view}, behind too many views"),
@@ -73,6 +82,7 @@ impl Behind {
         };
         for it in reading.statements {
             self.own = self.own.take().max(it.own);
+            self.hidden.behind(it.may_convert);
             self.raise(it.class, format!("reads {view}, which {}", it.why));
             self.functions.extend(it.functions);
             self.relations.extend(it.reads.into_iter().chain(it.behind));

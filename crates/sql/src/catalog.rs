@@ -7,17 +7,16 @@
 //! the text that it is given).
 
 use std::collections::HashMap;
-use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::columns::{Columns, Seen};
 use crate::lists::functions::{self, Kind, Known};
 use crate::lists::names;
 use crate::own::{
-    Casts, Harm, RelationKind, Runs, UserFunction, UserOperator, UserRelation, UserType, harm,
-    worst,
+    Casts, Harm, HiddenCast, RelationKind, Runs, Types, UserFunction, UserOperator, UserRelation,
+    UserType, harm, worst,
 };
-use crate::{Class, Major, Reading, Relation};
+use crate::{Class, Major, Relation};
 
 /// One database, as far as it is known. Every one that is made is another: see [`Catalog::id`].
 #[derive(Debug)]
@@ -36,80 +35,6 @@ pub struct Catalog {
     unwritten_cast: Option<String>,
     /// There are casts, harmless or not, or operator classes that call what is not in C.
     has_hidden: bool,
-}
-
-/// A cast that is made where nobody writes it.
-#[derive(Debug)]
-struct HiddenCast {
-    function: String,
-    target: String,
-}
-
-/// A catalog, and how far behind the text that a client sent one looks.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct On<'a> {
-    catalog: &'a Catalog,
-    depth: usize,
-    /// Whoever reads a text of the catalog's own.
-    read: fn(&str, On<'_>) -> Reading,
-}
-
-/// Views behind views behind a text; what is deeper is not looked at.
-const DEPTH_MAX: usize = 16;
-
-impl<'a> On<'a> {
-    pub(crate) fn new(catalog: &'a Catalog, read: fn(&str, On<'_>) -> Reading) -> Self {
-        On {
-            catalog,
-            depth: 0,
-            read,
-        }
-    }
-
-    /// A text of the catalog's own, read; none where it is too far behind, or behind itself.
-    pub(crate) fn read(self, text: &str) -> Option<Reading> {
-        let depth = self.depth + 1;
-        (depth <= DEPTH_MAX).then(|| (self.read)(text, On { depth, ..self }))
-    }
-
-    /// A cast that nobody writes and that may do more than convert, if there is one. To a type of the user's nothing is
-    /// converted where nothing of the user's (`own`) is at work.
-    pub(crate) fn hidden_cast(self, own: bool) -> Option<&'a str> {
-        let catalog = self.catalog;
-        let applies = |it: &&HiddenCast| own || !catalog.types.contains_key(&it.target);
-        let found = catalog.casts.iter().find(applies);
-        found.map(|it| it.function.as_str())
-    }
-
-    /// A cast that nobody writes either, where something looks for it; if there is one.
-    pub(crate) fn unwritten_cast(self) -> Option<&'a str> {
-        self.catalog.unwritten_cast.as_deref()
-    }
-
-    /// What may stand behind this name; nothing where nobody knows.
-    pub(crate) fn behind(self, relation: &Relation) -> Vec<&'a RelationKind> {
-        let named = self
-            .catalog
-            .relations
-            .get(&relation.name)
-            .into_iter()
-            .flatten();
-        let fits = |it: &&UserRelation| {
-            relation
-                .schema
-                .as_ref()
-                .is_none_or(|schema| *schema == it.schema)
-        };
-        named.filter(fits).map(|it| &it.kind).collect()
-    }
-}
-
-impl Deref for On<'_> {
-    type Target = Catalog;
-
-    fn deref(&self) -> &Catalog {
-        self.catalog
-    }
 }
 
 /// What a call is given, as far as a text tells.
@@ -150,8 +75,8 @@ impl Catalog {
     ///
     /// | kind | facts |
     /// |---|---|
-    /// | `function` | `min max` or `min *` arguments; `volatility language definer` |
-    /// | `operator` | -; `volatility language definer` of its function |
+    /// | `function` | `min max` or `min *` arguments, then its `types`; `volatility language definer` |
+    /// | `operator` | its `types`; `volatility language definer` of its function |
     /// | `type` | `typtype`; what a cast to it runs, as a condition: a domain's CHECKs, casts to what a row or a range is made of |
     /// | `cast` | `castcontext typname` of its target; `volatility language definer` of its function |
     /// | `support` | - (the name is that of a function that an operator class calls, and that is not in C) |
@@ -159,6 +84,8 @@ impl Catalog {
     /// | `relation` | `f`; the wrapper of a foreign table |
     /// | `relation` | what writing a table runs: `runs` (anything), `counts` (it has an identity column) or nothing; the expressions that it evaluates |
     /// | `child` | schema and name of what has rows of it |
+    ///
+    /// `types` are expressions of the user's types that it takes or gives, or `-` if there is none; nothing where nobody said.
     pub fn of_rows<'a>(
         major: Option<Major>,
         rows: impl IntoIterator<Item = [&'a str; 5]>,
@@ -179,7 +106,11 @@ impl Catalog {
         let (schema, key) = (schema.to_owned(), name.to_owned());
         match kind {
             "function" => {
-                let (min, max) = first.split_once(' ')?;
+                let (min, counts) = first.split_once(' ')?;
+                let (max, types) = match counts.split_once(' ') {
+                    Some((max, types)) => (max, Some(types)),
+                    None => (counts, None),
+                };
                 let args_max = match max {
                     "*" => None,
                     max => Some(max.parse().ok()?),
@@ -190,18 +121,22 @@ impl Catalog {
                     schema,
                     args_min,
                     args_max,
+                    types: Types::of_row(types),
                     harm,
                 });
             }
             "operator" => {
-                let harm = harm(second)?;
-                let operator = UserOperator { schema, harm };
+                let operator = UserOperator {
+                    schema,
+                    types: Types::of_row(Some(first)),
+                    harm: harm(second)?,
+                };
                 self.operators.entry(key).or_default().push(operator);
             }
             "type" => {
                 let casts = match first {
                     "e" | "c" | "r" | "m" | "b" | "d" if second.is_empty() => Casts::Plain,
-                    "c" | "r" | "m" | "d" => Casts::Checks(second.to_owned()),
+                    "c" | "r" | "m" | "b" | "d" => Casts::Checks(second.to_owned()),
                     _ => Casts::Unknown,
                 };
                 self.types
@@ -219,7 +154,9 @@ impl Catalog {
                     }),
                     (_, "v") => RelationKind::View(second.to_owned()),
                     (_, "f") => RelationKind::Foreign(second.to_owned()),
-                    (_, "runs") => RelationKind::Table(Runs::Anything),
+                    (_, "runs") => RelationKind::Table(Runs::Anything {
+                        list: second.to_owned(),
+                    }),
                     (_, "counts" | "") => RelationKind::Table(Runs::Expressions {
                         list: second.to_owned(),
                         counts: first == "counts",
@@ -293,6 +230,7 @@ impl Catalog {
                 Some((Class::Session, why))
             }
             Known::Is(Kind::Told) if typed && functions::is_told_a_type(name) => None,
+            Known::Is(Kind::Told) if functions::is_told_nothing(name, args) => None,
             // What is written like a call of one argument may be a cast (the manual, section 4.2.9).
             Known::OtherCount | Known::No if args == 1 && !variadic && self.casts(parts) => None,
             Known::Is(kind) => kind
@@ -328,14 +266,42 @@ impl Catalog {
         }
     }
 
-    /// Whether a user's function has this name.
-    pub(crate) fn has_function(&self, name: &str) -> bool {
-        self.functions.contains_key(name)
+    /// The user's functions of this name.
+    pub(crate) fn functions(&self, name: &str) -> &[UserFunction] {
+        self.functions.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether a user's operator has this name.
-    pub(crate) fn has_operator(&self, name: &str) -> bool {
-        self.operators.contains_key(name)
+    /// The user's operators of this name.
+    pub(crate) fn operators(&self, name: &str) -> &[UserOperator] {
+        self.operators.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The user's types of this name.
+    pub(crate) fn types(&self, name: &str) -> &[UserType] {
+        self.types.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The same, or what an array of this name is made of: it has the type's name behind an underscore.
+    pub(crate) fn types_or_elements(&self, name: &str) -> &[UserType] {
+        match self.types(name) {
+            [] => self.types(name.strip_prefix('_').unwrap_or_default()),
+            types => types,
+        }
+    }
+
+    /// The user's relations of this name.
+    pub(crate) fn relations(&self, name: &str) -> &[UserRelation] {
+        self.relations.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Casts that nobody writes and that may do more than convert.
+    pub(crate) fn hidden_casts(&self) -> &[HiddenCast] {
+        &self.casts
+    }
+
+    /// A cast that nobody writes either, where something looks for it; if there is one.
+    pub(crate) fn unwritten_cast(&self) -> Option<&str> {
+        self.unwritten_cast.as_deref()
     }
 
     /// Whether something of the user's may run where nothing names it: a cast, a comparison of an operator class.
@@ -346,7 +312,7 @@ impl Catalog {
     /// Why an operator is not harmless.
     pub(crate) fn operator(&self, parts: &[String]) -> Option<String> {
         let (name, schema) = parts.split_last()?;
-        let named = self.operators.get(name).into_iter().flatten();
+        let named = self.operators(name).iter();
         let fits = |it: &&UserOperator| schema.first().is_none_or(|schema| *schema == it.schema);
         let own = worst(
             named
@@ -363,43 +329,13 @@ impl Catalog {
         }
     }
 
-    /// Why a cast to a type is not harmless.
-    pub(crate) fn data_type(&self, parts: &[String], on: On<'_>) -> Option<String> {
-        if let Some(function) = self.cast_to(parts) {
-            return Some(format!("may convert by {function}()"));
-        }
-        if self.has_type(parts) && !self.is_shadowed(parts) {
-            return None;
-        }
-        let written = names::written(parts);
-        let Some((name, schema)) = parts.split_last() else {
-            return Some("casts to a type without a name".to_owned());
-        };
-        // An array of it has its name behind an underscore.
-        let named = self
-            .types
-            .get(name)
-            .or_else(|| self.types.get(name.strip_prefix('_')?));
-        let mut known = false;
-        for it in named.into_iter().flatten() {
-            if schema.first().is_some_and(|schema| *schema != it.schema) {
-                continue;
-            }
-            known = true;
-            match &it.casts {
-                Casts::Plain => {}
-                Casts::Unknown => {
-                    return Some(format!("casts to {written}, a type of an unknown kind"));
-                }
-                Casts::Checks(checks) => {
-                    let reading = on.read(&format!("SELECT {checks}"));
-                    if reading.and_then(|it| it.class()) != Some(Class::Read) {
-                        return Some(format!("casts to {written}, whose check is not harmless"));
-                    }
-                }
-            }
-        }
-        (!known).then(|| format!("casts to unknown type {written}"))
+    /// Whether a type of this name is a user's, and none of PostgreSQL's own has it.
+    pub(crate) fn is_own(&self, name: &str) -> bool {
+        let parts = [name.to_owned()];
+        let built_in = Major::ALL
+            .into_iter()
+            .any(|major| names::data_type(&parts, major));
+        self.types.contains_key(name) && !built_in
     }
 
     /// Whether these are the parts of the name of a type whose casts are harmless everywhere.
@@ -413,19 +349,17 @@ impl Catalog {
     }
 
     /// The function of a harmful cast to this type, or to what an array of it (`_int4`) is made of.
-    fn cast_to(&self, parts: &[String]) -> Option<&String> {
+    pub(crate) fn cast_to(&self, parts: &[String]) -> Option<&String> {
         let name = parts.last()?;
         let element = || self.casts_to.get(name.strip_prefix('_')?);
         self.casts_to.get(name).or_else(element)
     }
 
     /// Whether a temporary type may stand in front of PostgreSQL's own: unqualified names of types are looked up there first.
-    fn is_shadowed(&self, parts: &[String]) -> bool {
+    pub(crate) fn is_shadowed(&self, parts: &[String]) -> bool {
         let [name] = parts else { return false };
         let temporary = |it: &UserType| it.schema.starts_with("pg_temp");
-        let named = self.types.get(name);
-        let named = named.or_else(|| self.types.get(name.strip_prefix('_')?));
-        named.is_some_and(|types| types.iter().any(temporary))
+        self.types_or_elements(name).iter().any(temporary)
     }
 
     /// Whether it is of this major or a newer one.

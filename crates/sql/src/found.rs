@@ -14,6 +14,7 @@ pub(crate) struct Found {
     pub(crate) columns: Columns,
     pub(crate) functions: Vec<Function>,
     pub(crate) own: Option<Own>,
+    pub(crate) may_convert: Option<String>,
 }
 
 impl Found {
@@ -36,6 +37,7 @@ impl Found {
         }
         statement.functions = self.functions;
         statement.own = self.own;
+        statement.may_convert = self.may_convert;
         statement
     }
 }

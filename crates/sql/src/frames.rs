@@ -76,6 +76,15 @@ impl Frames {
         }
     }
 
+    /// The three innermost structs and where in each the walk is, innermost last; empty names for those that are not there.
+    pub(crate) fn innermost(&self) -> [(&'static str, &'static str); 3] {
+        let mut innermost = [("", ""); 3];
+        for (place, frame) in innermost.iter_mut().rev().zip(self.0.iter().rev()) {
+            *place = (frame.kind, frame.field);
+        }
+        innermost
+    }
+
     /// Whether the innermost struct is of this kind, and at this field.
     pub(crate) fn is_in(&self, kind: &str, field: &str) -> bool {
         self.0

@@ -4,7 +4,7 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::{DiscardMode, SelectStmt, VariableSetKind, VariableSetStmt};
 
-use crate::catalog::On;
+use crate::on::On;
 use crate::set_config;
 use crate::writing;
 use crate::{Class, Leaves, Mention, Relation, Statement};

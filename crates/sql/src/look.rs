@@ -4,11 +4,13 @@
 use serde::Serialize;
 
 use crate::behind::Behind;
-use crate::catalog::{Arguments, On};
+use crate::catalog::Arguments;
 use crate::columns::Seen;
 use crate::found::Found;
 use crate::frames::{Call, Frame, Frames};
+use crate::hidden::Hidden;
 use crate::lists::{functions, kinds, names};
+use crate::on::On;
 use crate::scope::Scopes;
 use crate::visit::{self, Eye};
 use crate::{Class, Function, Own, Relation};
@@ -52,6 +54,7 @@ pub(crate) struct Look<'a> {
     looks_for_casts: bool,
     /// What is not PostgreSQL's own and may run something.
     own: Option<Own>,
+    hidden: Hidden<'a>,
 }
 
 /// A relation read, unless its name turns out to be a common table expression's.
@@ -81,6 +84,7 @@ impl<'a> Look<'a> {
             converts: false,
             looks_for_casts: false,
             own: None,
+            hidden: Hidden::new(on),
         }
     }
 
@@ -107,7 +111,10 @@ impl<'a> Look<'a> {
                 reads.push(named.relation);
             }
         }
-        let behind = Behind::of(on, reads.iter().chain(&self.writes));
+        for read in &reads {
+            self.hidden.reads(read);
+        }
+        let mut behind = Behind::of(on, reads.iter().chain(&self.writes));
         if let Some(why) = behind.why {
             self.raise(behind.class, || why);
         }
@@ -122,12 +129,14 @@ impl<'a> Look<'a> {
             });
         }
         self.own = self.own.take().max(behind.own);
-        let own = self.own.is_some();
+        self.hidden.behind(behind.hidden.done());
+        let may_convert = self.hidden.done();
         if self.converts && on.has_hidden() {
             self.owns(|| "a cast or an operator class".to_owned());
         }
         let cast = self.looks_for_casts.then(|| on.unwritten_cast()).flatten();
-        let hidden = || self.converts.then(|| on.hidden_cast(own)).flatten();
+        let hidden = || on.hidden_cast().or(may_convert.as_deref());
+        let hidden = || self.converts.then(hidden).flatten();
         if let Some(cast) = cast.or_else(hidden) {
             self.raise(Class::Opaque, || format!("may convert by {cast}()"));
         }
@@ -140,6 +149,7 @@ impl<'a> Look<'a> {
             behind: behind.relations.into_iter().collect(),
             functions: self.functions,
             own: self.own,
+            may_convert,
         }
     }
 
@@ -165,8 +175,9 @@ impl<'a> Look<'a> {
 
     /// Something compares by an operator which no text spells.
     fn compare(&mut self, operator: &str) {
+        self.hidden.operator(operator);
         let parts = [operator.to_owned()];
-        if self.on.has_operator(operator) {
+        if !self.on.operators(operator).is_empty() {
             self.owns(|| operator.to_owned());
             if let Some(why) = self.on.operator(&parts) {
                 self.unknown(|| why);
@@ -211,7 +222,8 @@ impl<'a> Look<'a> {
             self.raise(class, || why);
         }
         self.looks_for_casts |= functions::looks_for_casts(name);
-        if self.on.has_function(name) {
+        self.hidden.function(name);
+        if !self.on.functions(name).is_empty() {
             self.owns(|| names::written(parts));
         }
         if !self.functions.contains(&function) {
@@ -257,7 +269,8 @@ impl<'a> Look<'a> {
         let parts = self.named_by(frame);
         if let Some(name) = parts.last() {
             self.looks_for_casts |= name == "||";
-            if self.on.has_operator(name) {
+            self.hidden.operator(name);
+            if !self.on.operators(name).is_empty() {
                 self.owns(|| names::written(&parts));
             }
             for unwritten in names::stands_for(name) {
@@ -281,7 +294,11 @@ impl<'a> Look<'a> {
             [..] if frame.kind == "ColumnRef" => &[],
             fields => fields,
         };
-        if let Some(field) = fields.iter().find(|it| self.on.has_function(it)) {
+        for field in fields {
+            self.hidden.function(field);
+        }
+        let called = |it: &&String| !self.on.functions(it).is_empty();
+        if let Some(field) = fields.iter().find(called) {
             let field = field.clone();
             self.owns(|| field);
         }
@@ -307,10 +324,11 @@ impl<'a> Look<'a> {
             "AExpr" | "SubLink" | "SortBy" => self.operator(frame),
             "TypeName" => {
                 let parts = self.named_by(frame);
+                self.hidden.data_type(&parts);
                 if !self.on.has_type(&parts) {
                     self.owns(|| names::written(&parts));
                 }
-                if let Some(why) = self.on.data_type(&parts, self.on) {
+                if let Some(why) = self.on.data_type(&parts) {
                     self.unknown(|| why);
                 }
             }
@@ -366,6 +384,7 @@ impl Eye for Look<'_> {
             }
         }
         self.converts |= !kinds::is_plain(kind);
+        self.hidden.kind(kind);
         self.looks_for_casts |= kinds::looks_for_casts(kind);
         if kind == "AConst" {
             self.frames.typed_constant();
@@ -395,60 +414,17 @@ impl Eye for Look<'_> {
     }
 
     fn text(&mut self, text: &str) {
-        match self.frames.as_slice() {
-            [
-                ..,
-                owner,
-                Frame { kind: "Node", .. },
-                Frame { kind: "String", .. },
-            ] if names::holds_name(owner.kind, owner.field) => {
+        match self.frames.innermost() {
+            [(owner, field), ("Node", _), ("String", _)] if names::holds_name(owner, field) => {
                 self.parts.push(text.to_owned());
             }
-            [
-                ..,
-                Frame {
-                    kind: "RangeVar",
-                    field: "schemaname",
-                    ..
-                },
-            ] => text.clone_into(&mut self.relation.0),
-            [
-                ..,
-                Frame {
-                    kind: "RangeVar",
-                    field: "relname",
-                    ..
-                },
-            ] => text.clone_into(&mut self.relation.1),
-            [
-                ..,
-                Frame {
-                    kind: "RangeVar", ..
-                },
-                Frame {
-                    kind: "Alias",
-                    field: "aliasname",
-                    ..
-                },
-            ] => text.clone_into(&mut self.alias),
-            [
-                ..,
-                Frame {
-                    kind: "JoinExpr",
-                    field: "using_clause",
-                    ..
-                },
-                Frame { kind: "Node", .. },
-                Frame { kind: "String", .. },
-            ] => self.seen.refer(&[text.to_owned()], false),
-            [
-                ..,
-                Frame {
-                    kind: "CommonTableExpr",
-                    field: "ctename",
-                    ..
-                },
-            ] => self.scopes.name(text),
+            [.., ("RangeVar", "schemaname")] => text.clone_into(&mut self.relation.0),
+            [.., ("RangeVar", "relname")] => text.clone_into(&mut self.relation.1),
+            [_, ("RangeVar", _), ("Alias", "aliasname")] => text.clone_into(&mut self.alias),
+            [("JoinExpr", "using_clause"), ("Node", _), ("String", _)] => {
+                self.seen.refer(&[text.to_owned()], false);
+            }
+            [.., ("CommonTableExpr", "ctename")] => self.scopes.name(text),
             _ => {}
         }
     }
@@ -478,6 +454,7 @@ impl Eye for Look<'_> {
         {
             self.why = Some(format!("{LOCKS} ({})", kinds::strength(number)));
         }
+        self.hidden.number(frame.kind, frame.field, number);
         let known = kinds::knows(frame.kind, frame.field, number);
         if !known {
             self.raise(Class::Opaque, || {

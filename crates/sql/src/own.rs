@@ -11,19 +11,48 @@ pub(crate) enum Harm {
     Because(&'static str),
 }
 
+/// A cast that is made where nobody writes it.
+#[derive(Debug)]
+pub(crate) struct HiddenCast {
+    pub(crate) function: String,
+    pub(crate) target: String,
+}
+
 #[derive(Debug)]
 pub(crate) struct UserFunction {
     pub(crate) schema: String,
     pub(crate) args_min: usize,
     /// None: variadic.
     pub(crate) args_max: Option<usize>,
+    pub(crate) types: Types,
     pub(crate) harm: Harm,
 }
 
 #[derive(Debug)]
 pub(crate) struct UserOperator {
     pub(crate) schema: String,
+    pub(crate) types: Types,
     pub(crate) harm: Harm,
+}
+
+/// Those of the user's types that something takes or gives.
+#[derive(Debug)]
+pub(crate) enum Types {
+    /// Expressions of them; there may be none.
+    Own(String),
+    /// Nobody said.
+    Untold,
+}
+
+impl Types {
+    /// As a row has them: `-` for none.
+    pub(crate) fn of_row(list: Option<&str>) -> Types {
+        match list {
+            None | Some("") => Types::Untold,
+            Some("-") => Types::Own(String::new()),
+            Some(list) => Types::Own(list.to_owned()),
+        }
+    }
 }
 
 /// A type that is not PostgreSQL's own.
@@ -87,6 +116,15 @@ pub(crate) fn worst(all: impl Iterator<Item = (String, Harm)>) -> Option<(String
 pub(crate) enum Runs {
     /// These expressions at most: defaults, checks, what indexes are made of, policies. With an identity column a sequence counts.
     Expressions { list: String, counts: bool },
-    /// Triggers and rules, of its own or of tables that follow it; or nobody knows.
-    Anything,
+    /// Triggers and rules, of its own or of tables that follow it, and these expressions.
+    Anything { list: String },
+}
+
+impl Runs {
+    /// The expressions.
+    pub(crate) fn list(&self) -> &str {
+        match self {
+            Runs::Expressions { list, .. } | Runs::Anything { list } => list,
+        }
+    }
 }

@@ -8,8 +8,9 @@ use std::thread;
 use pg_query::protobuf::{RawStmt, Token};
 use pg_query::{Error, NodeEnum};
 
-use crate::catalog::{Catalog, On};
+use crate::catalog::Catalog;
 use crate::leaves::leaves;
+use crate::on::{On, Texts};
 use crate::{Reading, Statement, caps, second, statement};
 
 /// Standard options: standard-conforming strings, the SQL grammar.
@@ -33,7 +34,8 @@ pub fn read_for(text: &str, catalog: &Catalog) -> Reading {
 /// The same on a stack of [`STACK_BYTES`], or a shallow text on one of 2 MiB. What stands behind the names of a text gets a
 /// stack of its own.
 pub(crate) fn read_deep(text: &str, catalog: &Catalog) -> Reading {
-    let reading = read_on(text, On::new(catalog, read_aside));
+    let texts = Texts::default();
+    let reading = read_on(text, On::new(catalog, &texts, read_aside));
     second::weighed(text, reading)
 }
 

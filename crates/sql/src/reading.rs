@@ -123,6 +123,8 @@ pub struct Statement {
     pub leaves: Leaves,
     /// What runs in it that is not PostgreSQL's own, as far as the catalog is known.
     pub own: Option<Own>,
+    /// The cast to a type of the user's that may run in it though nobody wrote it.
+    pub(crate) may_convert: Option<String>,
     /// What it is to hold up to the end of its transaction.
     pub keeps: Option<Keeps>,
     /// What it does with prepared statements: PREPARE, EXECUTE, DEALLOCATE.
@@ -237,6 +239,7 @@ impl Statement {
             setting: None,
             leaves: Leaves::State,
             own: None,
+            may_convert: None,
             keeps: None,
             prepared: None,
             copies_in: false,
@@ -268,6 +271,7 @@ impl Statement {
             + self.columns.weight()
             + self.setting.as_deref().map_or(0, str::len)
             + own
+            + self.may_convert.as_deref().map_or(0, str::len)
             + named.map_or(0, str::len)
             + inside
     }

@@ -9,9 +9,9 @@ use pg_query::protobuf::{
 };
 
 use crate::behind::Behind;
-use crate::catalog::On;
 use crate::found::Found;
 use crate::look::{Look, Manner};
+use crate::on::On;
 use crate::set_config;
 use crate::settings::{self, Judged};
 use crate::signal::signal;
@@ -245,7 +245,7 @@ fn declare_cursor(on: On<'_>, declare: &DeclareCursorStmt, range: Range<usize>) 
 
 /// PREPARE is what its inside is, and of a read a setting of the session. An argument of a type is a cast to it.
 fn prepared(on: On<'_>, prepare: &PrepareStmt, range: Range<usize>) -> Statement {
-    let mut inner = judge(on, inside(prepare.query.as_deref()), range);
+    let mut inner = judge(on.declaring(), inside(prepare.query.as_deref()), range);
     let types = Look::new(on).part(&prepare.argtypes, Manner::Strict).done();
     if types.class > inner.class {
         inner.class = types.class;

@@ -1,7 +1,7 @@
 //! What writing the rows of a table leaves in the session, by the catalog: nothing, if no trigger, no default and no check
 //! behind it can (DESIGN ruling 12). It judges what stands behind a table, never the statement.
 
-use crate::catalog::On;
+use crate::on::On;
 use crate::own::{RelationKind, Runs};
 use crate::{Class, Leaves, Relation};
 
@@ -20,7 +20,7 @@ pub(crate) fn leaves<'r>(on: On<'_>, relations: impl Iterator<Item = &'r Relatio
 /// triggers says nothing of the rest.
 pub(crate) fn runs_own(on: On<'_>, runs: &Runs) -> bool {
     match runs {
-        Runs::Anything => true,
+        Runs::Anything { .. } => true,
         Runs::Expressions { list, .. } if list.is_empty() => false,
         Runs::Expressions { list, .. } => {
             let reading = on.read(&format!("SELECT {list}"));

@@ -90,6 +90,14 @@ pub(crate) fn strength(number: i32) -> &'static str {
     }
 }
 
+/// Whether a window with these options (`FRAMEOPTION_*` of parsenodes.h) ends so far before or behind a row as a value says,
+/// and that by comparing values (RANGE).
+pub(crate) fn goes_by_values(frame_options: i32) -> bool {
+    const RANGE: i32 = 0x2;
+    const OFFSETS: i32 = 0x800 | 0x1000 | 0x2000 | 0x4000;
+    frame_options & RANGE != 0 && frame_options & OFFSETS != 0
+}
+
 /// Whether a number in this place is a value of the enum that belongs there. What is no enum may be anything.
 pub(crate) fn knows(kind: &str, field: &str, number: i32) -> bool {
     match (kind, field) {
