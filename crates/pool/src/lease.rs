@@ -19,7 +19,7 @@ use crate::upstream::Upstream;
 /// Where a connection is lent from and goes back to: a pool.
 pub(crate) trait Home<D: Dial> {
     /// Lays a clean connection down, for whoever is next.
-    fn put_back(&self, connection: Connection<D>);
+    fn put_back(&self, connection: Box<Connection<D>>);
 
     /// Where the loan is counted.
     fn tally(&self) -> &Tally;
@@ -34,7 +34,7 @@ pub(crate) trait Home<D: Dial> {
 /// A borrowed connection. Dropped, it is closed.
 pub struct Lease<D: Dial> {
     home: Rc<dyn Home<D>>,
-    connection: Connection<D>,
+    connection: Box<Connection<D>>,
     /// Who borrows; nobody where the gate itself does.
     borrower: Option<PrincipalId>,
     _lent: Count,
@@ -44,7 +44,7 @@ pub struct Lease<D: Dial> {
 impl<D: Dial> Lease<D> {
     pub(crate) fn new(
         home: Rc<dyn Home<D>>,
-        connection: Connection<D>,
+        connection: Box<Connection<D>>,
         borrower: Option<&Borrower>,
     ) -> Self {
         Self {

@@ -59,7 +59,7 @@ pub struct Pool<D: Dial> {
     server: Rc<Server<D>>,
     /// Connections that are open or about to be.
     part: Rc<Part>,
-    idle: RefCell<Idle<Connection<D>>>,
+    idle: RefCell<Idle<Box<Connection<D>>>>,
     tally: Tally,
     /// Logins that the server refused.
     refusals: Backoff,
@@ -178,7 +178,7 @@ impl<D: Dial> Pool<D> {
         futures_util::future::join_all(all.into_iter().map(Connection::dismiss)).await;
     }
 
-    fn lend(self: &Rc<Self>, connection: Connection<D>, owner: Option<&Borrower>) -> Lease<D> {
+    fn lend(self: &Rc<Self>, connection: Box<Connection<D>>, owner: Option<&Borrower>) -> Lease<D> {
         let home = Rc::clone(self);
         Lease::new(home, connection, owner)
     }
@@ -217,12 +217,12 @@ impl<D: Dial> Pool<D> {
         grant: Grant<D>,
         patience: Patience,
         login: &Arc<Settings>,
-    ) -> Result<Connection<D>, CheckoutError> {
+    ) -> Result<Box<Connection<D>>, CheckoutError> {
         match grant {
             Grant::Ready(connection) => Ok(connection),
             Grant::Open(place) => self.open(place, patience, login).await,
             Grant::Replace(upstream, place) => {
-                farewell(upstream).await;
+                farewell(*upstream).await;
                 self.open(place, patience, login).await
             }
         }
@@ -235,7 +235,7 @@ impl<D: Dial> Pool<D> {
         place: Place<D>,
         patience: Patience,
         login: &Arc<Settings>,
-    ) -> Result<Connection<D>, CheckoutError> {
+    ) -> Result<Box<Connection<D>>, CheckoutError> {
         let once = Patience {
             known: Some(self.refusals.known()),
             ..patience
@@ -257,14 +257,14 @@ impl<D: Dial> Pool<D> {
                     theirs.succeeded();
                     let parameters = Arc::new(greeting.parameters);
                     self.learn(greeting.system_identifier, login.is_empty(), &parameters)?;
-                    let mut connection = Connection {
+                    let mut connection = Box::new(Connection {
                         upstream,
                         owner: None,
                         login: Arc::clone(login),
                         parameters,
                         expires: self.expiry(),
                         place,
-                    };
+                    });
                     connection.renew();
                     return Ok(connection);
                 }
@@ -370,7 +370,7 @@ impl<D: Dial> Pool<D> {
     }
 
     /// The one way to what lies unused: the server's count goes with it.
-    fn change_idle<R>(&self, change: impl FnOnce(&mut Idle<Connection<D>>) -> R) -> R {
+    fn change_idle<R>(&self, change: impl FnOnce(&mut Idle<Box<Connection<D>>>) -> R) -> R {
         let mut idle = self.idle.borrow_mut();
         let others = self.server.idle.get().saturating_sub(idle.len());
         let changed = change(&mut idle);
@@ -380,7 +380,7 @@ impl<D: Dial> Pool<D> {
 }
 
 impl<D: Dial> Home<D> for Pool<D> {
-    fn put_back(&self, connection: Connection<D>) {
+    fn put_back(&self, connection: Box<Connection<D>>) {
         let now = Instant::now();
         let (tenant, number) = &self.lane;
         let gives_up = || self.server.yields(&self.part, tenant, *number);

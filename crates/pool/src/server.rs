@@ -94,11 +94,11 @@ pub(crate) type Turn<D> = Result<Grant<D>, Arc<ConnectError>>;
 /// What a turn gives.
 pub(crate) enum Grant<D: Dial> {
     /// A connection that lay ready.
-    Ready(Connection<D>),
+    Ready(Box<Connection<D>>),
     /// The place for a new one.
     Open(Place<D>),
     /// The same, once this one has been closed.
-    Replace(Upstream<D::Socket>, Place<D>),
+    Replace(Box<Upstream<D::Socket>>, Place<D>),
 }
 
 impl<D: Dial> Server<D> {
@@ -201,11 +201,11 @@ impl<D: Dial> Server<D> {
             return room.map(|room| Grant::Open(Place { server, room }));
         }
         if let Some((upstream, place)) = lane.take_oldest() {
-            return Some(Grant::Replace(upstream, place));
+            return Some(Grant::Replace(Box::new(upstream), place));
         }
         let room = room?;
         let (upstream, place) = self.longest_idle()?.take_oldest()?;
-        Some(Grant::Replace(upstream, place.moved_to(room)))
+        Some(Grant::Replace(Box::new(upstream), place.moved_to(room)))
     }
 
     /// The lane with the connection that has been unused longest.
@@ -314,7 +314,8 @@ impl Drop for Room {
     }
 }
 
-/// An open connection and its place.
+/// An open connection and its place. It goes from hand to hand in a box: thousands of sessions have room for
+/// one, and few have one.
 pub(crate) struct Connection<D: Dial> {
     pub(crate) upstream: Upstream<D::Socket>,
     /// Whose it is since it was reset; until then it is anybody's.
@@ -345,14 +346,20 @@ impl<D: Dial> Connection<D> {
     }
 
     /// Closes it as the server likes it. The place is free when the server has let go.
-    pub(crate) async fn dismiss(self) {
-        farewell(self.upstream).await;
-        drop(self.place);
+    pub(crate) async fn dismiss(self: Box<Self>) {
+        let Self {
+            upstream, place, ..
+        } = *self;
+        farewell(upstream).await;
+        drop(place);
     }
 
     /// The same, behind the caller's back.
-    pub(crate) fn dismiss_later(self) {
-        dismiss_later(self.upstream, self.place);
+    pub(crate) fn dismiss_later(self: Box<Self>) {
+        let Self {
+            upstream, place, ..
+        } = *self;
+        dismiss_later(upstream, place);
     }
 }
 

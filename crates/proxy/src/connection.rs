@@ -12,12 +12,13 @@ use std::time::Instant;
 use gate::TenantId;
 use pool::{CheckoutError, Lease};
 use session::{Fault, Input, Session};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
+use crate::crew::Counted;
 use crate::gatekeeper::Gatekeeper;
 use crate::lanes::Lanes;
 use crate::registry::{Mail, Place};
-use crate::socket::{Parting, Socket, read, write};
+use crate::socket::{Parting, Socket, read, release, write};
 use crate::world::World;
 
 /// The answer to an effect that took its time.
@@ -39,14 +40,15 @@ struct Doubts {
     asked_again: bool,
 }
 
-/// One connection.
+/// One connection: a future that drives the session to its end. Not to be dropped before: a claim may be
+/// on its way. Thousands lie idle, so it owns nothing that it does not need then.
 pub(crate) struct Connection<W: World, S> {
     keeper: Rc<Gatekeeper<W>>,
     client: S,
     session: Session,
     number: u64,
     place: Place,
-    mail: mpsc::Receiver<Mail>,
+    _counted: Counted,
     lanes: Option<Rc<Lanes<W::Dial>>>,
     tenant: Option<TenantId>,
     lease: Option<Lease<W::Dial>>,
@@ -62,13 +64,21 @@ pub(crate) struct Connection<W: World, S> {
     goodbye: Option<Instant>,
 }
 
+impl<W: World, S: Socket> Future for Connection<W, S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.drive(cx)
+    }
+}
+
 impl<W: World, S: Socket> Connection<W, S> {
     pub(crate) fn new(
         keeper: Rc<Gatekeeper<W>>,
         client: S,
         session: Session,
         number: u64,
-        (place, mail): (Place, mpsc::Receiver<Mail>),
+        (place, counted): (Place, Counted),
     ) -> Self {
         Self {
             keeper,
@@ -76,7 +86,7 @@ impl<W: World, S: Socket> Connection<W, S> {
             session,
             number,
             place,
-            mail,
+            _counted: counted,
             lanes: None,
             tenant: None,
             lease: None,
@@ -91,16 +101,11 @@ impl<W: World, S: Socket> Connection<W, S> {
         }
     }
 
-    /// Drives the session to its end. Not to be dropped before: a claim may be on its way.
-    pub(crate) async fn run(mut self) {
-        std::future::poll_fn(|cx| self.poll(cx)).await;
-    }
-
     fn tell(&mut self, input: Input<'_>) {
         self.session.handle(self.keeper.world.now(), input);
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             self.perform_effects();
             if self.pending.is_none() {
@@ -128,6 +133,7 @@ impl<W: World, S: Socket> Connection<W, S> {
             }
             if !moved {
                 self.show();
+                self.release();
                 return Poll::Pending;
             }
         }
@@ -156,8 +162,8 @@ impl<W: World, S: Socket> Connection<W, S> {
         gone
     }
 
-    fn poll_mail(&mut self, cx: &mut Context<'_>) -> bool {
-        let Poll::Ready(Some(mail)) = self.mail.poll_recv(cx) else {
+    fn poll_mail(&mut self, cx: &Context<'_>) -> bool {
+        let Some(mail) = self.place.mail(cx) else {
             return false;
         };
         match mail {
@@ -290,6 +296,15 @@ impl<W: World, S: Socket> Connection<W, S> {
         if std::mem::take(&mut self.queued) {
             self.pending = None;
             self.tell(Input::Leased(Err(Fault::cancelled(None))));
+        }
+    }
+
+    /// Nothing is done before somebody says something: who lies idle keeps no room for it.
+    fn release(&mut self) {
+        if self.lease.is_none() {
+            self.session.release();
+            release(self.session.inbox());
+            release(self.session.output());
         }
     }
 

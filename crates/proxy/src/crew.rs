@@ -15,14 +15,20 @@ use crate::lanes::PoolView;
 /// Connections that may wait for a thread to take them over; more stay with the one that accepts.
 const ERRANDS_MAX: usize = 1024;
 
-/// A connection that was accepted, and what counts it.
+/// A connection that was accepted.
 #[derive(Debug)]
 pub(crate) struct Guest<S> {
     pub(crate) socket: S,
     pub(crate) address: SocketAddr,
+    pub(crate) counted: Counted,
+}
+
+/// What a connection is counted by, for as long as it lives: at the door, and for its thread.
+#[derive(Debug)]
+pub(crate) struct Counted {
     pub(crate) arrival: Arrival,
-    pub(crate) permit: OwnedSemaphorePermit,
-    pub(crate) load: Load,
+    _permit: OwnedSemaphorePermit,
+    _load: Load,
 }
 
 /// What a thread is asked for by another.
@@ -49,7 +55,7 @@ pub(crate) struct Errands(mpsc::Receiver<Errand>);
 
 /// A connection that is counted for a thread until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Load(Arc<AtomicUsize>);
+struct Load(Arc<AtomicUsize>);
 
 impl Load {
     fn of(post: &Post) -> Self {
@@ -90,9 +96,11 @@ impl Crew {
         let guest = Guest {
             socket,
             address,
-            arrival,
-            permit,
-            load: Load::of(post),
+            counted: Counted {
+                arrival,
+                _permit: permit,
+                _load: Load::of(post),
+            },
         };
         if number == 0 {
             return Ok(Some(guest));
@@ -139,9 +147,7 @@ impl<S> Guest<S> {
         Ok(Guest {
             socket: change(self.socket)?,
             address: self.address,
-            arrival: self.arrival,
-            permit: self.permit,
-            load: self.load,
+            counted: self.counted,
         })
     }
 }

@@ -192,7 +192,7 @@ impl Daemon {
 }
 
 async fn drain(keeper: &Gatekeeper<Real>) {
-    keeper.registry.drain().await;
+    keeper.registry.drain();
     let rounds = DRAIN.as_millis() / DRAIN_LOOK.as_millis().max(1);
     for _ in 0..rounds {
         if keeper.registry.len() == 0 {

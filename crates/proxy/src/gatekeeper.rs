@@ -334,7 +334,7 @@ impl<W: World> Gatekeeper<W> {
             tracing::error!(ticket = %ticket.id, "the journal cannot be written");
         }
         if let Some(news) = news(ticket) {
-            self.registry.announce(ticket.id, &news).await;
+            self.registry.announce(ticket.id, &news);
         }
     }
 

@@ -12,6 +12,7 @@ mod doors;
 mod gatekeeper;
 mod knowledge;
 mod lanes;
+mod letterbox;
 mod listener;
 mod negotiate;
 mod patient;

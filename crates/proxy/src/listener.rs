@@ -13,8 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::connection::Connection;
-use crate::crew::Guest;
-use crate::doors::Arrival;
+use crate::crew::{Counted, Guest};
 use crate::gatekeeper::{CONSOLE, Gatekeeper};
 use crate::negotiate::{Encryption, Opening, negotiate, turn_away};
 use crate::patient::Patient;
@@ -81,15 +80,12 @@ pub(crate) fn receive<W: World>(
         let Guest {
             socket,
             address,
-            arrival,
-            // Both are held until it is over.
-            permit: _permit,
-            load: _load,
+            counted,
         } = guest;
         let slow_reader = keeper.config.edge.slow_reader;
         prepare(&socket, slow_reader + KERNEL_PATIENCE);
         let socket = Patient::new(socket, address, slow_reader);
-        serve(socket, (address, arrival), keeper, encryption).await;
+        serve(socket, (address, counted), keeper, encryption).await;
     });
 }
 
@@ -105,9 +101,10 @@ fn prepare(socket: &TcpStream, undelivered: Duration) {
     }
 }
 
+/// Up to the startup packet. The session has a task of its own: this one, which needs far more room, ends.
 async fn serve<W: World, S: Socket + Peek + 'static>(
     socket: S,
-    (address, arrival): (SocketAddr, Arrival),
+    (address, counted): (SocketAddr, Counted),
     keeper: Rc<Gatekeeper<W>>,
     encryption: Encryption,
 ) {
@@ -116,7 +113,7 @@ async fn serve<W: World, S: Socket + Peek + 'static>(
     let opening = tokio::time::timeout(keeper.limits.login, opening).await;
     match opening {
         Ok(Ok(Opening::Session(client, startup, inbox))) => {
-            session(*client, &startup, &inbox, (address, arrival), keeper).await;
+            session(*client, &startup, &inbox, (address, counted), keeper).await;
         }
         // libpq takes the end of this connection for the end of the cancel.
         Ok(Ok(Opening::Cancel(key, client))) => {
@@ -129,15 +126,15 @@ async fn serve<W: World, S: Socket + Peek + 'static>(
     }
 }
 
-async fn session<W: World, S: Socket>(
+async fn session<W: World, S: Socket + 'static>(
     client: Stream<S>,
     startup: &wire::startup::Startup,
     inbox: &[u8],
-    (address, mut arrival): (SocketAddr, Arrival),
+    (address, mut counted): (SocketAddr, Counted),
     keeper: Rc<Gatekeeper<W>>,
 ) {
     let console = startup.get("database") == Some(CONSOLE);
-    if let Err(fault) = keeper.registry.admit(&mut arrival, console) {
+    if let Err(fault) = keeper.registry.admit(&mut counted.arrival, console) {
         // It is turned away in any case; whether it hears why is up to its socket.
         let _told = turn_away(client, &fault).await;
         return;
@@ -163,7 +160,7 @@ async fn session<W: World, S: Socket>(
     let Some(place) = keeper.registry.enter(Bytes::from(secret), view) else {
         return;
     };
-    let key = place.0.key().clone();
+    let key = place.key().clone();
     let number = keeper.next_session();
     let peer = Peer {
         session: number,
@@ -173,7 +170,6 @@ async fn session<W: World, S: Socket>(
     let now = keeper.world.now();
     let mut session = Session::start(startup, peer, nonce, Arc::clone(&keeper.limits), now);
     session.inbox().extend_from_slice(inbox);
-    Connection::new(keeper, client, session, number, place)
-        .run()
-        .await;
+    let connection = Connection::new(keeper, client, session, number, (place, counted));
+    tokio::task::spawn_local(connection);
 }

@@ -10,13 +10,13 @@ use bytes::BytesMut;
 use pool::Stream;
 use rustls::server::Acceptor;
 use session::Fault;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 use wire::CancelKey;
 use wire::startup::{self, Startup, StartupPacket};
 
 use crate::config::ServerTls;
-use crate::socket::{GOODBYE, Parting, Peek};
+use crate::socket::{GOODBYE, Parting, Peek, read};
 use crate::tls::{ALPN, acceptor};
 
 /// What a ClientHello starts with. A startup packet of so many bytes (352 MiB) is refused anyway.
@@ -157,7 +157,7 @@ async fn next_packet<S: AsyncRead + AsyncWrite + Unpin>(
             Ok(None) => {}
             Err(error) => return Ok(Err(Fault::malformed(&error))),
         }
-        if client.read_buf(inbox).await? == 0 {
+        if poll_fn(|cx| read(client, inbox, cx)).await? == 0 {
             return Ok(Ok(None));
         }
     }

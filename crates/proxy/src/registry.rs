@@ -10,11 +10,12 @@ use bytes::Bytes;
 use dashmap::DashMap;
 use gate::{TenantId, TicketId};
 use session::{Fault, News};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use wire::CancelKey;
 
 use crate::config::Edge;
 use crate::doors::{Arrival, Doors, Full};
+use crate::letterbox::Letterbox;
 use crate::purse::{Purses, Share};
 
 /// Process ids that we hand out lie above PostgreSQL's own default maximum (DESIGN ruling 21).
@@ -27,8 +28,8 @@ pub(crate) const CONSOLES_MAX: usize = 50;
 /// Connections of one address beyond its sessions, which may be logging in or cancelling.
 const ARRIVALS_MAX: usize = 50;
 
-/// Letters that may wait in one session's box.
-const MAIL_MAX: usize = 64;
+/// Signals that may wait in one session's box. Of news there are no more than people who sign its ticket.
+const SIGNALS_MAX: usize = 64;
 
 /// What a session can be told from outside its own connection.
 #[derive(Debug)]
@@ -62,7 +63,7 @@ pub(crate) struct View {
 #[derive(Debug)]
 struct Entry {
     key: CancelKey,
-    mail: mpsc::Sender<Mail>,
+    mail: Letterbox<Mail>,
     view: Mutex<View>,
 }
 
@@ -128,12 +129,7 @@ impl Registry {
     }
 
     /// Takes a place. The key's secret is random; its process id is ours.
-    pub(crate) fn enter(
-        self: &Arc<Self>,
-        secret: Bytes,
-        view: View,
-    ) -> Option<(Place, mpsc::Receiver<Mail>)> {
-        let (mail, letters) = mpsc::channel(MAIL_MAX);
+    pub(crate) fn enter(self: &Arc<Self>, secret: Bytes, view: View) -> Option<Place> {
         loop {
             let pid = PID_BASE | (self.next.fetch_add(1, Ordering::Relaxed) & (PID_BASE - 1));
             let vacant = match self.sessions.entry(pid) {
@@ -143,18 +139,15 @@ impl Registry {
             let key = CancelKey::new(pid, secret).ok()?;
             let entry = Arc::new(Entry {
                 key,
-                mail,
+                mail: Letterbox::default(),
                 view: Mutex::new(view),
             });
             vacant.insert(Arc::clone(&entry));
-            return Some((
-                Place {
-                    registry: Arc::clone(self),
-                    entry,
-                    share: None,
-                },
-                letters,
-            ));
+            return Some(Place {
+                registry: Arc::clone(self),
+                entry,
+                share: None,
+            });
         }
     }
 
@@ -218,26 +211,25 @@ impl Registry {
     }
 
     /// Tells everybody who waits for a ticket what became of it.
-    pub(crate) async fn announce(&self, ticket: TicketId, news: &News) {
+    pub(crate) fn announce(&self, ticket: TicketId, news: &News) {
         let pids = self
             .waiters
             .get(&ticket)
             .map(|it| it.value().clone())
             .unwrap_or_default();
         for pid in pids {
-            let mail = self.sessions.get(&pid).map(|it| it.mail.clone());
-            if let Some(mail) = mail {
+            let entry = self.sessions.get(&pid).map(|it| Arc::clone(it.value()));
+            if let Some(entry) = entry {
                 // A box that is closed belongs to a session that has just gone.
-                let _delivered = mail.send(Mail::News(ticket, news.clone())).await;
+                let _delivered = entry.mail.put(Mail::News(ticket, news.clone()));
             }
         }
     }
 
     /// Tells everybody that the gate shuts down.
-    pub(crate) async fn drain(&self) {
-        let boxes: Vec<_> = self.sessions.iter().map(|it| it.mail.clone()).collect();
-        for mail in boxes {
-            let _delivered = mail.send(Mail::Drain).await;
+    pub(crate) fn drain(&self) {
+        for entry in &self.sessions {
+            let _delivered = entry.mail.put(Mail::Drain);
         }
     }
 }
@@ -252,7 +244,7 @@ impl Target {
             Mail::Cancel(send)
         };
         // A full box is full of cancels already.
-        if self.0.mail.try_send(mail).is_ok() && !terminates {
+        if self.0.mail.put_below(SIGNALS_MAX, mail) && !terminates {
             let _dropped = done.await;
         }
     }
@@ -268,6 +260,11 @@ impl Place {
     /// The key that cancels this session.
     pub(crate) fn key(&self) -> &CancelKey {
         &self.entry.key
+    }
+
+    /// The next letter; who finds none is woken by the next.
+    pub(crate) fn mail(&self, cx: &Context<'_>) -> Option<Mail> {
+        self.entry.mail.take(cx)
     }
 
     /// Joins a tenant, if that takes one more.
@@ -313,5 +310,6 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.registry.sessions.remove(&self.entry.key.pid);
+        self.entry.mail.close();
     }
 }

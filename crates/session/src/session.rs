@@ -1,5 +1,6 @@
 //! One session: the loop that feeds its state, and [`step`], the whole diagram on one screen.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -153,6 +154,13 @@ impl Session {
     /// What the client is to be sent.
     pub fn output(&mut self) -> &mut BytesMut {
         &mut self.io.out
+    }
+
+    /// Gives back the room of what is empty: for a session that lies idle.
+    pub fn release(&mut self) {
+        if self.io.effects.is_empty() {
+            self.io.effects = VecDeque::new();
+        }
     }
 
     /// Where the driver puts what the client sends.

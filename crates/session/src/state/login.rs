@@ -17,6 +17,7 @@ use crate::fault::Fault;
 use crate::input::{Account, Admission, Destination, Input};
 use crate::settings::login_settings;
 use crate::talk::{Io, Limits, Peer, Talk};
+use crate::told::Told;
 
 /// Somebody who has not proven yet who they are.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ pub(crate) struct Login {
     limits: Arc<Limits>,
     user: ByteString,
     database: ByteString,
-    settings: Settings,
+    settings: Arc<Settings>,
     nonce: [u8; 18],
     deadline: Instant,
     phase: Phase,
@@ -77,7 +78,7 @@ impl Login {
         negotiate(startup, io);
         let checked = match (startup.user(), login_settings(startup)) {
             (None, _) => Err(Fault::no_user()),
-            (Some(user), Ok(settings)) => Ok((ByteString::from(user), settings)),
+            (Some(user), Ok(settings)) => Ok((ByteString::from(user), Arc::new(settings))),
             (_, Err(fault)) => Err(fault),
         };
         let (user, settings) = match checked {
@@ -164,13 +165,14 @@ impl Login {
         match destination {
             None => refuse(&Fault::no_tenant(&self.database), io),
             Some(Destination::Console) => {
-                greet(&console_parameters(), &self.peer, io);
+                let told = Told::new(Arc::new(console_parameters()), self.peer.key.pid);
+                greet(&told, &self.peer, io);
                 Next::Console(principal)
             }
             Some(Destination::Tenant(tenant)) => {
                 io.effect(Effect::Admit {
                     principal: principal.id.clone(),
-                    login: Arc::new(self.settings.clone()),
+                    login: Arc::clone(&self.settings),
                 });
                 self.stay(Phase::Admit(principal, tenant))
             }
@@ -184,21 +186,19 @@ impl Login {
         tenant: gate::TenantId,
         io: &mut Io,
     ) -> Talk {
-        let mut told = (*admission.parameters).clone();
+        let mut told = Told::new(admission.parameters, self.peer.key.pid);
         if let Some(name) = self.settings.get("application_name") {
-            told.insert("application_name".to_owned(), name.clone());
+            told.is_news("application_name", name);
         }
         greet(&told, &self.peer, io);
-        let told = crate::told::Told::new(told, self.peer.key.pid);
-        let settings = Arc::new(self.settings);
         Talk {
             peer: self.peer,
             limits: self.limits,
             principal,
             tenant,
             mode: admission.mode,
-            login: Arc::clone(&settings),
-            settings,
+            login: Arc::clone(&self.settings),
+            settings: self.settings,
             system_identifier: admission.system_identifier,
             role: admission.role,
             names: crate::names::Names::default(),
@@ -256,9 +256,9 @@ fn refuse(fault: &Fault, io: &mut Io) -> Next {
 }
 
 /// What ends a login: the parameters, the key to cancel with, and the first ReadyForQuery.
-fn greet(parameters: &Settings, peer: &Peer, io: &mut Io) {
+fn greet(told: &Told, peer: &Peer, io: &mut Io) {
     encode::authentication_ok(&mut io.out);
-    for (name, value) in parameters {
+    for (name, value) in told.parameters() {
         encode::parameter_status(name, value, &mut io.out);
     }
     encode::backend_key_data(&peer.key, &mut io.out);
