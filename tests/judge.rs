@@ -15,6 +15,8 @@
 mod corpus;
 #[path = "judge/mutants.rs"]
 mod mutants;
+#[path = "judge/numbers.rs"]
+mod numbers;
 #[path = "judge/session.rs"]
 mod session;
 #[path = "judge/tally.rs"]
@@ -29,6 +31,7 @@ use harness::sandbox::Postgres;
 use sql::{Catalog, Class, Major, Mention, Reading};
 
 use corpus::{Corpus, Sent};
+use numbers::Numbers;
 use session::{Answer, Session};
 use tally::Tally;
 
@@ -80,8 +83,9 @@ fn judge(only: &[String]) -> Result<bool, String> {
     let catalog = &judge.catalog;
     let texts: Vec<&str> = judge.texts.iter().map(String::as_str).collect();
     mutants::compare(&server, &texts, catalog, MUTANTS, &mut judge.tally);
+    judge.numbers.print();
     judge.tally.print();
-    Ok(judge.tally.is_clean())
+    Ok(judge.tally.is_clean() && judge.numbers.is_clean())
 }
 
 /// A run of the corpus, so far.
@@ -101,6 +105,7 @@ struct Judge<'a> {
     /// Each that parses and is not too long, once: what mutants are made of.
     texts: Vec<String>,
     tally: Tally,
+    numbers: Numbers,
 }
 
 impl<'a> Judge<'a> {
@@ -118,6 +123,7 @@ impl<'a> Judge<'a> {
             signed_cursors: false,
             texts: Vec::new(),
             tally: Tally::default(),
+            numbers: Numbers::new(Catalog::of_rows(major(server), []).unwrap()),
         }
     }
 
@@ -245,6 +251,7 @@ impl<'a> Judge<'a> {
             .then_some(reading.statements.len());
         self.tally.count(text, ours, &said);
         self.tally.second(text, reading);
+        self.numbers.compare(text, &self.catalog);
         if ours == Some(1) && text.len() <= 2_000 && matches!(said, Answer::Done) {
             self.texts.push(text.to_owned());
         }

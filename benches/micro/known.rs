@@ -1,4 +1,5 @@
-//! What a text costs that was read before, from one thread and from two at once. Nothing is ever read here again.
+//! What a text costs that was read before, or one like it was, from one thread and from two at once. Nothing is ever read here
+//! again.
 
 use std::sync::{Arc, LazyLock};
 
@@ -71,6 +72,29 @@ fn known_one_of_1_000(bencher: Bencher<'_, '_>) {
     bencher
         .with_inputs(|| next.next().unwrap())
         .bench_local_values(|text| reader.known(text, catalog).is_some());
+}
+
+/// Each time another number in a text that is known otherwise, as pgbench asks: what the gate does in front of a verdict.
+#[divan::bench(sample_size = FEW)]
+fn known_but_for_numbers(bencher: Bencher<'_, '_>) {
+    let (reader, _) = &*READER;
+    // Of a database that is not known no text is found so.
+    let catalog = Catalog::of_rows(None, []).unwrap();
+    for digits in 1..=6 {
+        let text = texts::account(10_u32.pow(digits - 1)).into();
+        reader.read_here(&text, &catalog).unwrap();
+    }
+    let mut number = 0;
+    bencher
+        .with_inputs(|| {
+            number = (number + 7_919) % 1_000_000;
+            ByteString::from(texts::account(number))
+        })
+        .bench_local_refs(|text| {
+            let exact = reader.known(text, &catalog);
+            assert!(exact.is_none());
+            reader.known_but_for_numbers(text, &catalog).unwrap()
+        });
 }
 
 /// A text that nobody has read: what it takes to find out.

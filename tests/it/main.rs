@@ -32,6 +32,7 @@ mod limits;
 mod load;
 mod login;
 mod modes;
+mod numbers;
 mod policy;
 mod pooling;
 mod relay;

@@ -31,13 +31,26 @@ enum Answer<W: World> {
 
 type Pending<W> = Pin<Box<dyn Future<Output = Answer<W>>>>;
 
-/// What may not be as the tenant's catalog was last read.
+/// What may not be as the tenant's catalog was last read, or as a text like it was.
 #[derive(Default)]
 struct Doubts {
     /// Something went up that may change it.
     changes_catalog: bool,
     /// What is asked for was asked for before, and is read against a newer one.
     asked_again: bool,
+    texts: Texts,
+}
+
+/// How the texts of what is asked for are read.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Texts {
+    /// As they are, or as others were that differ from them in nothing but numbers.
+    #[default]
+    Any,
+    /// One of them was read as another was.
+    Alike,
+    /// That was not enough: each as it is.
+    Exactly,
 }
 
 /// One connection: a future that drives the session to its end. Not to be dropped before: a claim may be

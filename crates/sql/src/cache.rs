@@ -1,4 +1,5 @@
-//! Readings by exact text and catalog, bounded in bytes. It never holds on to the buffer a text came in, and a hash alone never decides.
+//! Readings by catalog and by exact text or its mask, bounded in bytes. It never holds on to the buffer a text came in, never takes
+//! a mask for a text, and a hash alone never decides.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,8 +25,17 @@ struct Generations {
     old_bytes: usize,
 }
 
-/// By catalog, then by text: what one database makes of a text says nothing of another.
-type Readings = HashMap<u64, HashMap<Box<str>, Arc<Reading>>>;
+/// By catalog, then by text: what one database makes of a text says nothing of another, and a text may look like a mask.
+type Readings = HashMap<(u64, By), HashMap<Box<str>, Arc<Reading>>>;
+
+/// What a reading is found by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum By {
+    /// The very text.
+    Text,
+    /// The mask of texts that all read like this.
+    Mask,
+}
 
 impl Cache {
     pub(crate) fn new(bytes_max: usize) -> Cache {
@@ -35,25 +45,26 @@ impl Cache {
         }
     }
 
-    pub(crate) fn find(&self, catalog: u64, text: &str) -> Option<Arc<Reading>> {
+    pub(crate) fn find(&self, catalog: u64, by: By, text: &str) -> Option<Arc<Reading>> {
+        let place = (catalog, by);
         let mut generations = self.lock();
-        if let Some(reading) = generations.young.get(&catalog).and_then(|it| it.get(text)) {
+        if let Some(reading) = generations.young.get(&place).and_then(|it| it.get(text)) {
             return Some(Arc::clone(reading));
         }
-        let (text, reading) = generations.forget_old(catalog, text)?;
-        let forgotten = generations.add(catalog, text, Arc::clone(&reading), self.bytes_max / 2);
+        let (text, reading) = generations.forget_old(place, text)?;
+        let forgotten = generations.add(place, text, Arc::clone(&reading), self.bytes_max / 2);
         unlocked(generations, forgotten);
         Some(reading)
     }
 
-    pub(crate) fn keep(&self, catalog: u64, text: &str, reading: &Arc<Reading>) {
+    pub(crate) fn keep(&self, catalog: u64, by: By, text: &str, reading: &Arc<Reading>) {
         if weight(text, reading) > self.bytes_max / 8 {
             return;
         }
-        let (text, reading) = (Box::from(text), Arc::clone(reading));
+        let (place, text, reading) = ((catalog, by), Box::from(text), Arc::clone(reading));
         let mut generations = self.lock();
-        let before = generations.forget_old(catalog, &text);
-        let forgotten = generations.add(catalog, text, reading, self.bytes_max / 2);
+        let before = generations.forget_old(place, &text);
+        let forgotten = generations.add(place, text, reading, self.bytes_max / 2);
         unlocked(generations, (before, forgotten));
     }
 
@@ -71,8 +82,8 @@ impl Cache {
 }
 
 impl Generations {
-    fn forget_old(&mut self, catalog: u64, text: &str) -> Option<(Box<str>, Arc<Reading>)> {
-        let (text, reading) = self.old.get_mut(&catalog)?.remove_entry(text)?;
+    fn forget_old(&mut self, place: (u64, By), text: &str) -> Option<(Box<str>, Arc<Reading>)> {
+        let (text, reading) = self.old.get_mut(&place)?.remove_entry(text)?;
         self.old_bytes = self.old_bytes.saturating_sub(weight(&text, &reading));
         Some((text, reading))
     }
@@ -80,7 +91,7 @@ impl Generations {
     /// Gives back the generation that made room, if one had to.
     fn add(
         &mut self,
-        catalog: u64,
+        place: (u64, By),
         text: Box<str>,
         reading: Arc<Reading>,
         bytes_max: usize,
@@ -94,7 +105,7 @@ impl Generations {
         }
         if self
             .young
-            .entry(catalog)
+            .entry(place)
             .or_default()
             .insert(text, reading)
             .is_none()
@@ -123,25 +134,29 @@ mod tests {
     fn bounded_in_bytes_and_keeps_what_is_used() {
         let cache = Cache::new(64 * 1024);
         let reading = Arc::new(crate::read("SELECT 1"));
-        cache.keep(0, "often", &reading);
+        cache.keep(0, By::Text, "often", &reading);
         for n in 0..5_000 {
-            cache.keep(0, &format!("SELECT {n}"), &reading);
+            cache.keep(0, By::Text, &format!("SELECT {n}"), &reading);
             assert!(cache.bytes() <= 64 * 1024);
-            assert!(cache.find(0, "often").is_some(), "at {n}");
+            assert!(cache.find(0, By::Text, "often").is_some(), "at {n}");
         }
-        assert!(cache.find(0, "SELECT 0").is_none());
-        assert!(cache.find(0, "SELECT 4999").is_some());
+        assert!(cache.find(0, By::Text, "SELECT 0").is_none());
+        assert!(cache.find(0, By::Text, "SELECT 4999").is_some());
     }
 
     #[test]
     fn the_same_text_again_is_counted_once() {
         let cache = Cache::new(64 * 1024);
         let reading = Arc::new(crate::read("SELECT 1"));
-        cache.keep(0, "SELECT 1", &reading);
+        cache.keep(0, By::Text, "SELECT 1", &reading);
         let bytes = cache.bytes();
-        cache.keep(0, "SELECT 1", &reading);
+        cache.keep(0, By::Text, "SELECT 1", &reading);
         assert_eq!(cache.bytes(), bytes);
-        assert!(cache.find(0, "select 1").is_none());
-        assert!(cache.find(1, "SELECT 1").is_none(), "of another catalog");
+        assert!(cache.find(0, By::Text, "select 1").is_none());
+        assert!(
+            cache.find(1, By::Text, "SELECT 1").is_none(),
+            "of another catalog"
+        );
+        assert!(cache.find(0, By::Mask, "SELECT 1").is_none(), "of a mask");
     }
 }

@@ -27,7 +27,9 @@ mod leaves;
 mod lists;
 mod look;
 mod major;
+mod mask;
 mod named;
+mod numbers;
 mod on;
 mod own;
 mod parse;
@@ -50,6 +52,7 @@ pub use class::{Class, UnknownClass};
 pub use columns::Columns;
 pub use leaves::{TRACKED_SETTINGS, is_tracked};
 pub use major::{Major, UnknownMajor};
+pub use mask::masked;
 pub use named::{Function, Relation};
 pub use parse::{read, read_for, unread};
 pub use reader::{

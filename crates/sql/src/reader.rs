@@ -1,5 +1,6 @@
 //! The handle others read texts by: own threads with big stacks, a bounded queue, a cache. It never blocks the caller's thread
-//! on a long text, never fails (what cannot be read now is opaque), and names no runtime.
+//! on a long text, gives another text's reading only to those who ask for one, never fails (what cannot be read now is opaque),
+//! and names no runtime.
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +10,8 @@ use std::time::{Duration, Instant};
 use bytestring::ByteString;
 use futures_channel::oneshot;
 
-use crate::cache::Cache;
+use crate::cache::{By, Cache};
+use crate::mask::Mask;
 use crate::parse::{STACK_BYTES, fits_any_stack, read_deep, read_for, unread};
 use crate::{Catalog, READ_BYTES_MAX, Reading, caps};
 
@@ -79,8 +81,16 @@ impl Reader {
         if text.len() > CACHED_TEXT_BYTES_MAX {
             None
         } else {
-            self.cache.find(catalog.id(), text)
+            self.cache.find(catalog.id(), By::Text, text)
         }
+    }
+
+    /// The reading of a text that differs from this one in nothing but numbers that decide nothing, if one was read before
+    /// and is still remembered: this one's own, if the lists and the parsers are right. Whoever decides more by it than to let
+    /// it pass reads the very text.
+    pub fn known_but_for_numbers(&self, text: &str, catalog: &Catalog) -> Option<Arc<Reading>> {
+        let mask = Mask::of(text)?;
+        self.cache.find(catalog.id(), By::Mask, mask.as_str())
     }
 
     /// How many bytes are remembered, as the cache counts them.
@@ -147,9 +157,22 @@ impl Reader {
 fn read_and_keep(text: &str, catalog: &Catalog, cache: &Cache) -> Arc<Reading> {
     let reading = Arc::new(read_deep(text, catalog));
     if text.len() <= CACHED_TEXT_BYTES_MAX {
-        cache.keep(catalog.id(), text, &reading);
+        keep(text, catalog, &reading, cache);
     }
     reading
+}
+
+/// By its mask alone where no number decides: what comes with ever new numbers is remembered once. Who reads a text whose
+/// mask is known wants the very text, and may want it again.
+fn keep(text: &str, catalog: &Catalog, reading: &Arc<Reading>, cache: &Cache) {
+    let id = catalog.id();
+    let masked = (!reading.numbers_decide()).then(|| Mask::of(text));
+    match masked.flatten() {
+        Some(mask) if cache.find(id, By::Mask, mask.as_str()).is_none() => {
+            cache.keep(id, By::Mask, mask.as_str(), reading);
+        }
+        _ => cache.keep(id, By::Text, text, reading),
+    }
 }
 
 fn work(jobs: &Mutex<Receiver<Job>>, cache: &Cache) {
@@ -167,7 +190,7 @@ fn work(jobs: &Mutex<Receiver<Job>>, cache: &Cache) {
 
 fn answer(job: Job, cache: &Cache) {
     let (text, catalog) = (&job.text, &*job.catalog);
-    let reading = match cache.find(catalog.id(), text) {
+    let reading = match cache.find(catalog.id(), By::Text, text) {
         Some(reading) => reading,
         None if job.is_overdue() => Arc::new(unread(text, "was not read in time")),
         None => read_and_keep(text, catalog, cache),

@@ -35,6 +35,17 @@ impl Reading {
         self.why_opaque.is_none() && self.statements.len() == 1
     }
 
+    /// Whether another number in the text may make another reading of it. Where none does, all texts of one mask
+    /// ([`crate::masked`]) read just the same, the places of everything included. That is so of one plain query in which
+    /// nothing but PostgreSQL's own pure functions, operators and clauses is at work.
+    pub fn numbers_decide(&self) -> bool {
+        let [it] = self.statements.as_slice() else {
+            return true;
+        };
+        let weighed = matches!(self.second, None | Some(Second::Agrees | Second::Unread));
+        !(self.single() && self.known && weighed && it.is_plain_query())
+    }
+
     /// A text that was not read, and why.
     pub(crate) fn refused(bytes: usize, why: String) -> Reading {
         let statement = Statement {
@@ -133,6 +144,17 @@ pub struct Statement {
     pub copies_in: bool,
     /// The process that it signals, if that is all it does.
     pub signal: Option<Signal>,
+    /// What the numbers in it decide of all this: see [`Reading::numbers_decide`].
+    pub(crate) numbers: Numbers,
+}
+
+/// What the numbers in a statement decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Numbers {
+    /// Which rows, and nothing else.
+    Rows,
+    /// Nobody has looked, or it may be anything.
+    Anything,
 }
 
 /// A `pg_cancel_backend` or `pg_terminate_backend`.
@@ -244,6 +266,7 @@ impl Statement {
             prepared: None,
             copies_in: false,
             signal: None,
+            numbers: Numbers::Anything,
         }
     }
 
@@ -299,9 +322,31 @@ impl Statement {
             range: self.range.clone(),
             prepared: self.prepared.clone(),
             signal: None,
+            numbers: Numbers::Anything,
             functions,
             ..inside.clone()
         })
+    }
+
+    /// Whether it reads and writes rows, no number decides how, and it has nothing to it that not every such query has.
+    fn is_plain_query(&self) -> bool {
+        let Statement {
+            class: Class::Read | Class::Write,
+            control: None,
+            outside_transaction: false,
+            ends_transaction: false,
+            setting: None,
+            keeps: None,
+            prepared: None,
+            copies_in: false,
+            signal: None,
+            numbers: Numbers::Rows,
+            ..
+        } = self
+        else {
+            return false;
+        };
+        true
     }
 
     /// Whether it must run where the server refuses writes, if nobody signs for it: what is read may hide a write behind it

@@ -11,7 +11,9 @@ use pg_query::protobuf::{
 use crate::behind::Behind;
 use crate::found::Found;
 use crate::look::{Look, Manner};
+use crate::numbers;
 use crate::on::On;
+use crate::reading::Numbers;
 use crate::set_config;
 use crate::settings::{self, Judged};
 use crate::signal::signal;
@@ -43,6 +45,7 @@ pub(crate) fn judge(on: On<'_>, node: Option<&NodeEnum>, range: Range<usize>) ->
         NodeEnum::ExplainStmt(explain) => Statement {
             control: None,
             outside_transaction: false,
+            numbers: Numbers::Anything,
             ..judge(on, inside(explain.query.as_deref()), range)
         },
         NodeEnum::CopyStmt(copied) => copy(on, copied, range),
@@ -118,7 +121,10 @@ fn query(on: On<'_>, node: &NodeEnum, range: Range<usize>) -> Statement {
             ..statement
         };
     }
-    statement
+    Statement {
+        numbers: numbers::of(on, node, &statement),
+        ..statement
+    }
 }
 
 /// Whether it does nothing but give up advisory locks, as pools of drivers do before they lend a session again.
