@@ -124,7 +124,7 @@ fn outcome() -> Entry {
         session: 4_711,
         number: 17,
         end: End::Done,
-        tags: vec!["SELECT 1".to_owned()],
+        tags: vec!["SELECT 1".into()],
         error: None,
     }
 }

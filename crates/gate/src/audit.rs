@@ -4,6 +4,8 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
 
 use crate::claim::Authority;
@@ -74,7 +76,7 @@ pub enum Entry {
         /// `done`, `failed`, `in_doubt` or `not_sent`.
         end: End,
         /// Command tags in order; they carry the row counts.
-        tags: Vec<String>,
+        tags: Vec<Arc<str>>,
         /// SQLSTATE and message, where the server refused.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         error: Option<String>,
@@ -216,15 +218,15 @@ pub trait Journal {
 pub fn asked(request: &Request) -> Vec<Asked> {
     let named = request.named.iter().map(|statement| Asked {
         text: match statement.origin {
-            Origin::Parse => format!("PREPARE \"{}\" AS {}", statement.name, statement.text),
-            Origin::Sql | Origin::Unknown => statement.text.to_string(),
+            Origin::Parse => format!("PREPARE \"{}\" AS {}", statement.name, statement.text).into(),
+            Origin::Sql | Origin::Unknown => statement.text.clone(),
         },
         parameters: Vec::new(),
     });
-    let pieces = request.work.pieces().into_iter().map(show);
+    let pieces = request.work.pieces().map(show);
     let unbound = request.work.unbound();
     let parsed = unbound.into_iter().map(|it| Asked {
-        text: it.text.to_string(),
+        text: it.text.clone(),
         parameters: Vec::new(),
     });
     named.chain(pieces).chain(parsed).collect()
@@ -274,7 +276,7 @@ fn show(piece: Piece<'_>) -> Asked {
             .collect()
     });
     Asked {
-        text: piece.text.to_string(),
+        text: piece.text.clone(),
         parameters,
     }
 }
@@ -288,14 +290,14 @@ fn format_of(formats: &[i16], index: usize) -> i16 {
     }
 }
 
-fn render(bytes: &[u8], format: i16) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if format == 0 => text.to_owned(),
+fn render(bytes: &Bytes, format: i16) -> ByteString {
+    match ByteString::try_from(bytes.clone()) {
+        Ok(text) if format == 0 => text,
         _ => {
             let mut hex = String::with_capacity(2 + 2 * bytes.len());
             hex.push_str("\\x");
             hex.extend(bytes.iter().flat_map(|byte| digits(*byte)));
-            hex
+            hex.into()
         }
     }
 }

@@ -117,18 +117,21 @@ impl Right {
     }
 }
 
+/// Spends what a rule let pass: nothing is written anywhere for that, so nobody need wait for it.
+pub fn pass_on(pass: Pass) -> Released {
+    let Pass { request, rule, .. } = pass;
+    Released {
+        request,
+        authority: Authority::Unsigned { rule },
+    }
+}
+
 /// Spends a clearance. For a ticket this is one compare-and-set, durable before it returns; the
 /// caller then writes the intent and sends (DESIGN ruling 1). Dropping the future may leave the
 /// ticket spent and unsent: the driver must not drop it.
 pub async fn claim<T: Tickets>(tickets: &T, clearance: Clearance) -> Result<Released, NotClaimed> {
     match clearance {
-        Clearance::Pass(pass) => {
-            let Pass { request, rule, .. } = pass;
-            Ok(Released {
-                request,
-                authority: Authority::Unsigned { rule },
-            })
-        }
+        Clearance::Pass(pass) => Ok(pass_on(pass)),
         Clearance::Ticket { ticket, request } => {
             let claim =
                 tickets

@@ -58,9 +58,7 @@ impl Request {
             types.iter().any(|oid| *oid >= FIRST_OWN_OID)
         };
         let unknown = self.readings.iter().any(|it| !it.known);
-        unknown
-            || self.statements().any(|it| it.own.is_some())
-            || self.work.pieces().into_iter().any(typed)
+        unknown || self.statements().any(|it| it.own.is_some()) || self.work.pieces().any(typed)
     }
 
     /// Whether all of it only reads what PostgreSQL says of itself, its catalogs or nothing at all, or makes the session's own
@@ -92,7 +90,7 @@ impl Request {
             let bound = piece.bound.map_or(0, |(_, bound)| values(bound));
             piece.text.len() + bound
         };
-        self.work.pieces().into_iter().map(bytes).sum()
+        self.work.pieces().map(bytes).sum()
     }
 
     /// Whether each text is one statement for sure, or none (DESIGN ruling 6).

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
+use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::Need;
@@ -275,14 +277,14 @@ pub struct Parameter {
     /// Its type's OID; 0 where the client left it to the server.
     pub type_oid: u32,
     /// The text of a text-format value, `\x…` of a binary one, `None` for NULL.
-    pub value: Option<String>,
+    pub value: Option<ByteString>,
 }
 
 /// One text of a ticket with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
     /// The exact text.
-    pub text: String,
+    pub text: ByteString,
     /// Its parameters.
     pub parameters: Vec<Parameter>,
 }
@@ -291,7 +293,7 @@ pub struct Asked {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Command tags in order.
-    pub tags: Vec<String>,
+    pub tags: Vec<Arc<str>>,
     /// SQLSTATE and message, where the server refused.
     pub error: Option<String>,
 }

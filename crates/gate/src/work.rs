@@ -195,22 +195,21 @@ impl Work {
     }
 
     /// What would run, in order. A text that is only parsed or described is not in it.
-    pub fn pieces(&self) -> Vec<Piece<'_>> {
-        match self {
-            Self::Query(text) => vec![Piece { text, bound: None }],
-            Self::Batch(steps) => steps
-                .iter()
-                .filter_map(|step| match step {
-                    Step::Bind {
-                        statement, values, ..
-                    } => Some(Piece {
-                        text: &statement.text,
-                        bound: Some((&statement.types, values)),
-                    }),
-                    _ => None,
-                })
-                .collect(),
-        }
+    pub fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
+        let query = match self {
+            Self::Query(text) => Some(Piece { text, bound: None }),
+            Self::Batch(_) => None,
+        };
+        let bound = self.steps().iter().filter_map(|step| match step {
+            Step::Bind {
+                statement, values, ..
+            } => Some(Piece {
+                text: &statement.text,
+                bound: Some((&statement.types, values)),
+            }),
+            _ => None,
+        });
+        query.into_iter().chain(bound)
     }
 
     /// What is only parsed beside what runs. A literal in it may run something all the same: the CHECK of a domain in an array or a
@@ -232,8 +231,7 @@ impl Work {
 
     /// The texts that would run, in order, and then those that are only parsed.
     pub fn texts(&self) -> Vec<ByteString> {
-        let pieces = self.pieces();
-        let run = pieces.iter().map(|piece| piece.text.clone());
+        let run = self.pieces().map(|piece| piece.text.clone());
         let parsed = self.unbound();
         run.chain(parsed.iter().map(|it| it.text.clone())).collect()
     }

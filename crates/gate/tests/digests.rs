@@ -182,7 +182,7 @@ fn names_of_portals_groups_and_looks_of_things_do_not_count() {
 fn what_runs_is_what_is_bound() {
     let statement = prepared("", "SELECT 1", &[]);
     let looked = Work::Batch(vec![Step::Parse(statement)]);
-    assert!(looked.pieces().is_empty() && looked.texts().is_empty());
+    assert!(looked.pieces().next().is_none() && looked.texts().is_empty());
     assert_eq!(Asks::batch(&["SELECT 1", "SELECT 2"]).work.texts().len(), 2);
     let Work::Batch(mut steps) = Asks::batch(&["SELECT 1"]).work else {
         panic!("a batch");

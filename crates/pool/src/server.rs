@@ -179,7 +179,10 @@ impl<D: Dial> Server<D> {
             gone.extend(oldest.and_then(|lane| lane.take_oldest()));
         }
         for (upstream, place) in gone {
-            dismiss_later(upstream, place);
+            tokio::task::spawn_local(async move {
+                farewell(upstream).await;
+                drop(place);
+            });
         }
     }
 
@@ -339,10 +342,10 @@ impl<D: Dial> Connection<D> {
 
     /// Nothing is on it but what it logged in with.
     pub(crate) fn renew(&mut self) {
-        self.upstream.put_surface(Surface {
+        self.upstream.put_surface(Box::new(Surface {
             settings: Arc::clone(&self.login),
             ..Surface::default()
-        });
+        }));
     }
 
     /// Closes it as the server likes it. The place is free when the server has let go.
@@ -356,16 +359,6 @@ impl<D: Dial> Connection<D> {
 
     /// The same, behind the caller's back.
     pub(crate) fn dismiss_later(self: Box<Self>) {
-        let Self {
-            upstream, place, ..
-        } = *self;
-        dismiss_later(upstream, place);
+        tokio::task::spawn_local(self.dismiss());
     }
-}
-
-fn dismiss_later<D: Dial>(upstream: Upstream<D::Socket>, place: Place<D>) {
-    tokio::task::spawn_local(async move {
-        farewell(upstream).await;
-        drop(place);
-    });
 }

@@ -22,7 +22,8 @@ pub struct Upstream<S> {
     pub(crate) stream: Stream<S>,
     pub(crate) inbox: BytesMut,
     outbox: BytesMut,
-    surface: Surface,
+    /// None while a session has it, and where nothing is on it.
+    surface: Option<Box<Surface>>,
     pub(crate) key: Option<CancelKey>,
 }
 
@@ -32,19 +33,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Upstream<S> {
             stream,
             inbox,
             outbox: BytesMut::new(),
-            surface: Surface::default(),
+            surface: None,
             key,
         }
     }
 
     /// What is on it; for the session that borrows it, which gives it back with the connection.
-    pub fn take_surface(&mut self) -> Surface {
-        std::mem::take(&mut self.surface)
+    pub fn take_surface(&mut self) -> Box<Surface> {
+        self.surface.take().unwrap_or_default()
     }
 
     /// What is on it now.
-    pub fn put_surface(&mut self, surface: Surface) {
-        self.surface = surface;
+    pub fn put_surface(&mut self, surface: Box<Surface>) {
+        self.surface = Some(surface);
     }
 
     /// The server's process id for it.
@@ -62,7 +63,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Upstream<S> {
                 return Err(error);
             }
             if matches!(it, Cargo::Own(Own::Discard)) {
-                self.surface = Surface::default();
+                self.surface = None;
             }
         }
         Ok(())

@@ -6,10 +6,11 @@ mod effects;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use gate::TenantId;
+use gate::{Settings, TenantId};
 use pool::{CheckoutError, Lease};
 use session::{Fault, Input, Session};
 use tokio::sync::oneshot;
@@ -60,6 +61,10 @@ pub(crate) struct Connection<W: World, S> {
     client: S,
     session: Session,
     number: u64,
+    /// The time, as it was when the task was woken.
+    now: Instant,
+    /// The settings of a connection that logged in with none.
+    plain: Arc<Settings>,
     place: Place,
     _counted: Counted,
     lanes: Option<Rc<Lanes<W::Dial>>>,
@@ -94,10 +99,12 @@ impl<W: World, S: Socket> Connection<W, S> {
         (place, counted): (Place, Counted),
     ) -> Self {
         Self {
+            now: keeper.world.now(),
             keeper,
             client,
             session,
             number,
+            plain: Arc::default(),
             place,
             _counted: counted,
             lanes: None,
@@ -115,10 +122,12 @@ impl<W: World, S: Socket> Connection<W, S> {
     }
 
     fn tell(&mut self, input: Input<'_>) {
-        self.session.handle(self.keeper.world.now(), input);
+        self.session.handle(self.now, input);
     }
 
     fn drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.now = self.keeper.world.now();
+        let mut mail = true;
         loop {
             self.perform_effects();
             if self.pending.is_none() {
@@ -127,7 +136,9 @@ impl<W: World, S: Socket> Connection<W, S> {
             }
             self.weigh();
             let mut moved = self.notice_hangup();
-            moved |= self.poll_mail(cx);
+            // Once there is none, the next one wakes the task.
+            mail = mail && self.poll_mail(cx);
+            moved |= mail;
             moved |= self.poll_pending(cx);
             moved |= self.poll_alarm(cx);
             moved |= self.poll_upstream(cx);
@@ -228,6 +239,8 @@ impl<W: World, S: Socket> Connection<W, S> {
             // The farewell was not taken; nobody waits for it any longer.
             self.client_gone = true;
         } else {
+            // Whatever it was set for is past, to the session as well.
+            self.now = self.keeper.world.now();
             self.tell(Input::Tick);
         }
         true
@@ -248,8 +261,8 @@ impl<W: World, S: Socket> Connection<W, S> {
         match upstream.poll_read(cx) {
             Poll::Pending => false,
             Poll::Ready(Ok(count)) if count > 0 => {
-                let now = self.keeper.world.now();
-                self.session.handle(now, Input::Upstream(upstream.inbox()));
+                self.session
+                    .handle(self.now, Input::Upstream(upstream.inbox()));
                 true
             }
             Poll::Ready(_) => {

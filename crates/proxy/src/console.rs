@@ -342,7 +342,7 @@ fn needs(needs: &[Need]) -> String {
 
 fn statement(ticket: &Ticket) -> String {
     match ticket.asked.as_slice() {
-        [only] => only.text.clone(),
+        [only] => only.text.to_string(),
         several => {
             let number = |(place, it): (usize, &gate::ticket::Asked)| {
                 format!("[{} of {}] {}", place + 1, several.len(), it.text)

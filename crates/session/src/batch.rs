@@ -42,15 +42,17 @@ impl Batch {
     /// Whether it fetches from a portal of an earlier batch. Beside a Bind that would run in the fence
     /// of what is bound, and be decided by nobody.
     pub(crate) fn fetches_older(&self) -> bool {
-        let mut bound: Vec<&ByteString> = Vec::new();
-        self.steps.iter().any(|step| match step {
-            Step::Bind { portal, .. } => {
-                bound.push(portal);
-                false
-            }
-            Step::Execute { portal, .. } => !bound.contains(&portal),
-            _ => false,
-        })
+        let binds = |step: &Step, name| matches!(step, Step::Bind { portal, .. } if portal == name);
+        self.steps
+            .iter()
+            .enumerate()
+            .any(|(place, step)| match step {
+                Step::Execute { portal, .. } => {
+                    let before = self.steps.get(..place).unwrap_or_default();
+                    !before.iter().rev().any(|it| binds(it, portal))
+                }
+                _ => false,
+            })
     }
 
     /// Adds one message, of so many bytes.

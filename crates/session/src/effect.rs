@@ -60,7 +60,7 @@ pub enum Effect {
         withdraw: bool,
     },
     /// Give the upstream connection back, in this condition, with this on it.
-    Checkin(Disposition, Surface),
+    Checkin(Disposition, Box<Surface>),
     /// Ask the server to cancel what runs on the leased upstream.
     CancelUpstream,
     /// Carry out a console command: answered by `Input::Console`.

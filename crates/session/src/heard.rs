@@ -1,5 +1,7 @@
 //! What was heard from the upstream, for the accounts: tags, errors, names that were accepted.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use bytestring::ByteString;
 use wire::fields::Fields;
@@ -8,11 +10,11 @@ use wire::fields::Fields;
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
     /// Command tags that the client saw.
-    pub(crate) tags: Vec<String>,
+    pub(crate) tags: Vec<Arc<str>>,
     /// The error that the client saw, as SQLSTATE and message.
     pub(crate) error: Option<String>,
     /// An error in the gate's own part.
-    pub(crate) own_error: Option<Fields>,
+    pub(crate) own_error: Option<Box<Fields>>,
     /// Names whose Parse was accepted.
     pub(crate) confirmed: Vec<ByteString>,
     /// Those since the last DEALLOCATE ALL.
@@ -31,10 +33,19 @@ impl Heard {
 
     /// What was said later in the same segment.
     pub(crate) fn then(mut self, later: Self) -> Self {
-        self.tags.extend(later.tags);
-        self.prepared_since.extend(later.prepared_since);
+        self.tags = joined(self.tags, later.tags);
+        self.prepared_since = joined(self.prepared_since, later.prepared_since);
         self.error = self.error.or(later.error);
         self.own_error = self.own_error.or(later.own_error);
         self
     }
+}
+
+/// One list behind the other; the first is empty where there was no Flush.
+fn joined<T>(mut first: Vec<T>, later: Vec<T>) -> Vec<T> {
+    if first.is_empty() {
+        return later;
+    }
+    first.extend(later);
+    first
 }

@@ -135,7 +135,7 @@ pub enum News {
 #[derive(Debug, Default)]
 pub struct Leased {
     /// What is on it now.
-    pub surface: Surface,
+    pub surface: Box<Surface>,
     /// The server's process id for it, where it said one.
     pub pid: Option<u32>,
 }

@@ -12,7 +12,7 @@ use crate::mode::PoolMode;
 /// A borrowed upstream connection.
 #[derive(Debug)]
 pub(crate) struct Lent {
-    pub(crate) surface: Surface,
+    pub(crate) surface: Box<Surface>,
     pub(crate) lane: Lane,
 }
 

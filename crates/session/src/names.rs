@@ -104,7 +104,7 @@ impl Names {
                 self.close(name);
             }
         }
-        for (piece, reading) in request.work.pieces().iter().zip(&request.readings) {
+        for (piece, reading) in request.work.pieces().zip(&request.readings) {
             if let [statement] = reading.statements.as_slice()
                 && let Some(Mention::Makes { name, .. }) = &statement.prepared
             {
@@ -117,7 +117,7 @@ impl Names {
     /// A ReadyForQuery came: the PREPAREs that went up were run, if the server has said so of each.
     pub(crate) fn made(&mut self, heard: &Heard) {
         let making = std::mem::take(&mut self.making);
-        let done = heard.tags.iter().filter(|tag| *tag == "PREPARE").count();
+        let done = heard.tags.iter().filter(|tag| ***tag == *"PREPARE").count();
         if heard.failed() || done != making.len() {
             return;
         }

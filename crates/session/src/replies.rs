@@ -3,6 +3,7 @@
 //! R32). A ReadyForQuery is never relayed: it is reported, and the state says what the client hears.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 use bytestring::ByteString;
@@ -405,7 +406,7 @@ impl Replies {
             if text == "DEALLOCATE ALL" {
                 self.heard.prepared_since.clear();
             }
-            self.heard.tags.push(text.to_string());
+            self.heard.tags.push(Arc::from(text));
         }
         if self.hold_back {
             Take::HoldBack
@@ -430,7 +431,7 @@ impl Replies {
         }
         self.held_back.clear();
         if own {
-            self.heard.own_error = Some(fields);
+            self.heard.own_error = Some(Box::new(fields));
             return Ok(Take::Tell(Relayed::Failed));
         }
         self.heard.error = Some(format!("{}: {}", fields.sqlstate, fields.message));

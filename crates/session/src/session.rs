@@ -303,7 +303,7 @@ fn step(now: Instant, state: State, input: Input<'_>, talk: &mut Talk, io: &mut 
             idle::Next::Close(accounts) => settle(accounts, Then::Close, talk, io),
         },
         State::Asking(asking) => match asking.handle(input, talk, io) {
-            asking::Next::Stay(asking) => State::Asking(Box::new(asking)),
+            asking::Next::Stay(asking) => State::Asking(asking),
             asking::Next::Hold(ticket, request, shape) => {
                 let held = Held::start(ticket, request, shape, now, talk, io);
                 State::Held(Box::new(held))
@@ -381,9 +381,7 @@ fn proceed(steps: Vec<gate::Step>, shape: Shape, talk: &mut Talk, io: &mut Io) -
 fn released(next: releasing::Next, talk: &mut Talk, io: &mut Io) -> State {
     match next {
         releasing::Next::Stay(releasing) => State::Releasing(releasing),
-        releasing::Next::Run(replies, shape) => {
-            State::Running(Box::new(Running::start(*replies, shape)))
-        }
+        releasing::Next::Run(running) => State::Running(running),
         releasing::Next::AskAgain(request, shape) => {
             State::Asking(Box::new(Asking::again(request, shape, io)))
         }
@@ -409,7 +407,7 @@ fn refused_to(refused: Refused, shape: Shape, talk: &mut Talk, io: &mut Io) -> S
 
 fn end_segment(talk: &mut Talk, io: &mut Io) -> State {
     let shape = Shape::Batch(Close::Sync, Labels::default());
-    State::Running(Box::new(Running::start(load::end_segment(talk, io), shape)))
+    State::Running(Running::start(load::end_segment(talk, io), shape))
 }
 
 /// What came before it is answered: what is left of the client's messages is asked for next.
@@ -442,7 +440,7 @@ fn resume(state: State, talk: &mut Talk, io: &mut Io) -> State {
         (State::Idle(_), work @ Work::Query(_), shape) if talk.segment.is_some() => {
             talk.rest.push(Rest::Ask(work, shape));
             let replies = load::end_segment(talk, io);
-            State::Running(Box::new(Running::start(replies, Shape::Part)))
+            State::Running(Running::start(replies, Shape::Part))
         }
         (State::Idle(_), Work::Batch(steps), shape) if !gate::work::binds(&steps) => {
             proceed(steps, shape, talk, io)

@@ -130,7 +130,7 @@ pub(crate) struct Sent {
     /// Transaction control behind that.
     pub(crate) after: Vec<Control>,
     /// What the server answered to it.
-    pub(crate) tags: Vec<String>,
+    pub(crate) tags: Vec<Arc<str>>,
 }
 
 /// The conversation of a logged-in session.
@@ -332,7 +332,7 @@ impl Talk {
     pub(crate) fn remember(&mut self, heard: &Heard) {
         let failed = heard.failed();
         for tag in &heard.tags {
-            match tag.as_str() {
+            match &**tag {
                 "DISCARD ALL" => self.discarded(),
                 "DEALLOCATE" => {
                     if let Some(name) = self.state.next_forgotten() {

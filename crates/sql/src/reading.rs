@@ -336,6 +336,7 @@ impl Statement {
             outside_transaction: false,
             ends_transaction: false,
             setting: None,
+            own: None,
             keeps: None,
             prepared: None,
             copies_in: false,

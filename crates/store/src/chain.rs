@@ -16,6 +16,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io::Write as _;
 use std::str::FromStr;
 
 use serde::Deserialize;
@@ -101,16 +102,19 @@ pub struct Head {
 impl Head {
     /// Appends the line of one record, with its `\n`, and moves on to it. `node` and `entry` are
     /// JSON already.
-    pub(crate) fn seal(&mut self, at: &str, node: &str, entry: &str, into: &mut Vec<u8>) {
+    pub(crate) fn seal(&mut self, at: &str, node: &str, entry: &[u8], into: &mut Vec<u8>) {
         let seq = self.seq.saturating_add(1);
-        let prev = self.hash;
-        let body =
-            format!(r#"{{"seq":{seq},"at":"{at}","node":{node},"prev":"{prev}","entry":{entry}"#);
-        let hash = link(prev, body.as_bytes());
-        into.extend_from_slice(body.as_bytes());
-        into.extend_from_slice(SEAL.as_bytes());
-        into.extend_from_slice(&hash.hex());
-        into.extend_from_slice(b"\"}\n");
+        let (start, prev) = (into.len(), self.hash.hex());
+        let head = format_args!(r#"{{"seq":{seq},"at":"{at}","node":{node},"prev":""#);
+        // A vector takes all there is.
+        let _ = into.write_fmt(head);
+        for part in [prev.as_slice(), b"\",\"entry\":", entry] {
+            into.extend_from_slice(part);
+        }
+        let hash = link(self.hash, into.get(start..).unwrap_or_default());
+        for part in [SEAL.as_bytes(), &hash.hex(), b"\"}\n"] {
+            into.extend_from_slice(part);
+        }
         *self = Self { seq, hash };
     }
 
@@ -198,7 +202,7 @@ mod tests {
         head.seal(
             "2026-01-31T12:00:00.000Z",
             "\"a\"",
-            "{\"kind\":\"started\"}",
+            b"{\"kind\":\"started\"}",
             &mut line,
         );
         assert_eq!(line.pop(), Some(b'\n'));

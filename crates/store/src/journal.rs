@@ -17,7 +17,7 @@ use gate::tickets::StoreError;
 use gate::{Entry, Journal, JournalDown};
 use tokio::sync::oneshot;
 
-use self::inbox::{Inbox, Outbox, Queued, Refused};
+use self::inbox::{Entries, Inbox, Outbox, Refused};
 pub use self::sink::Sink;
 use self::writer::{Anchor, Batch, Writer};
 use crate::clock::WallClock;
@@ -116,11 +116,12 @@ impl JournalFile {
             tail: walk.tail,
             anchor: Anchor::new(store.clone(), node),
             batch: Batch::default(),
+            taken: Entries::default(),
         };
         let started = Entry::Started {
             torn_bytes: walk.torn_bytes,
         };
-        let started = serde_json::to_string(&started).map_err(io::Error::from);
+        let started = serde_json::to_vec(&started).map_err(io::Error::from);
         writer.seal(&started.map_err(fails(&path, "write"))?);
         let outbox = Outbox(Arc::clone(&inbox));
         let (ready, first) = oneshot::channel();
@@ -161,9 +162,8 @@ impl JournalFile {
         entry: &Entry,
         written: Option<oneshot::Sender<()>>,
     ) -> Result<(), JournalDown> {
-        let entry = serde_json::to_string(entry).map_err(|_| JournalDown)?;
-        let queued = Queued { entry, written };
-        self.0.inbox.put(queued).map_err(|Refused| JournalDown)
+        let put = self.0.inbox.put(entry, written);
+        put.map_err(|Refused| JournalDown)
     }
 }
 

@@ -239,12 +239,9 @@ impl Scan {
 /// Whether statements with these tags may have left a transaction open: one was begun and not
 /// surely ended. (ROLLBACK is no end here: ROLLBACK TO has the same tag.)
 fn leaves_open(outcome: &Outcome) -> bool {
-    outcome
-        .tags
-        .iter()
-        .fold(false, |open, tag| match tag.as_str() {
-            "BEGIN" | "START TRANSACTION" => true,
-            "COMMIT" => false,
-            _ => open,
-        })
+    outcome.tags.iter().fold(false, |open, tag| match &**tag {
+        "BEGIN" | "START TRANSACTION" => true,
+        "COMMIT" => false,
+        _ => open,
+    })
 }

@@ -230,7 +230,8 @@ proptest! {
         prop_assert_eq!(decode::backend_key_data(&next()).unwrap(), key);
         let status = decode::parameter_status(&next()).unwrap();
         prop_assert_eq!((&*status.0, &*status.1), (&*name, &*value));
-        prop_assert_eq!(&*decode::command_tag(&next()).unwrap(), &*name);
+        let complete = next();
+        prop_assert_eq!(decode::command_tag(&complete).unwrap(), &*name);
         let notification = decode::notification(&next()).unwrap();
         prop_assert_eq!((notification.0, &*notification.1, &*notification.2), (pid, &*name, &*value));
         prop_assert_eq!(decode::ready_status(&next()), Ok(Status::Failed));

@@ -31,7 +31,7 @@ fn lawful(frame: &Frame) {
             Err(_) => return,
         },
         tag::COMMAND_COMPLETE => match decode::command_tag(body) {
-            Ok(text) => encode::command_complete(&text, &mut out),
+            Ok(text) => encode::command_complete(text, &mut out),
             Err(_) => return,
         },
         tag::PARAMETER_STATUS => match decode::parameter_status(body) {

@@ -20,7 +20,7 @@ pub(crate) struct Hearing<'p> {
     now_ms: i64,
     /// Whether the statements so far leave the search path as the context says.
     path_kept: bool,
-    path: OnceCell<SearchPath>,
+    path: OnceCell<SearchPath<'p>>,
     /// The rule about all of a statement, by class, as far as it was looked for.
     broad: [OnceCell<Option<usize>>; Class::ALL.len()],
 }
@@ -74,7 +74,7 @@ impl<'p> Hearing<'p> {
     }
 
     /// Where a relation of the statement at hand may lie.
-    pub(crate) fn path(&self) -> &SearchPath {
+    pub(crate) fn path(&self) -> &SearchPath<'p> {
         self.path.get_or_init(|| {
             if self.path_kept {
                 SearchPath::of(&self.request.context)
@@ -256,11 +256,13 @@ fn relation_named(
     let meant = pattern.and_then(|it| it.schema.as_ref()?.only());
     let schema = match (&relation.schema, schemas) {
         (Some(schema), _) => Some(&**schema),
-        (None, Schemas::Unknown) => None,
-        (None, Schemas::These(these)) => match these.as_slice() {
-            [one] => Some(*one),
-            several => several.iter().find(|it| Some(**it) == meant).copied(),
-        },
+        (None, known) => {
+            let mut known = known.known();
+            match (known.next(), known.next()) {
+                (Some(one), None) => Some(one),
+                _ => schemas.known().find(|it| Some(*it) == meant),
+            }
+        }
     };
     let place = Relation {
         schema: schema.map(str::to_owned),

@@ -48,13 +48,9 @@ impl Index {
         name: &str,
     ) -> impl Iterator<Item = &'a [usize]> {
         let named = self.by_name.get(name);
-        let these: &[&str] = match schemas {
-            Schemas::These(these) => these,
-            Schemas::Unknown => &[],
-        };
-        let known = these.iter().flat_map(move |schema| {
-            let here = named.and_then(|it| it.by_schema.get(*schema));
-            here.into_iter().chain(self.by_schema.get(*schema))
+        let known = schemas.known().flat_map(move |schema| {
+            let here = named.and_then(|it| it.by_schema.get(schema));
+            here.into_iter().chain(self.by_schema.get(schema))
         });
         let unknown = *schemas == Schemas::Unknown;
         let every = unknown.then(|| {

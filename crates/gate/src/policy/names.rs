@@ -1,41 +1,48 @@
 //! Where an unqualified name may lead. The one place that knows the search path; what the catalog knows of
 //! a name comes in here, too, once it is asked. It never says which of several places is the right one.
 
+use std::borrow::Cow;
+
 use sql::{Class, Function, Leaves, Relation, Statement};
 
 use crate::context::Context;
 use crate::policy::pattern::{Glob, unquoted};
 
-/// PostgreSQL's default.
-const DEFAULT_PATH: &str = "\"$user\", public";
+/// What stands in a path for the schema of the role. PostgreSQL's default is this and [`DEFAULT_SCHEMA`].
+const OWN_SCHEMA: &str = "$user";
+/// The other schema of the default.
+const DEFAULT_SCHEMA: &str = "public";
 /// What is looked at first unless the path says otherwise.
 const CATALOG: &str = "pg_catalog";
 
 /// The schemas in which a session looks for a name that has none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SearchPath(Option<Vec<String>>);
+pub(crate) struct SearchPath<'c>(Option<Vec<Cow<'c, str>>>);
 
 /// The schemas in which one name may lie.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Schemas<'a> {
-    /// In one of these.
-    These(Vec<&'a str>),
+    /// In one of these: the first by itself, as it is named or the catalog, and those of the path.
+    These(Option<&'a str>, &'a [Cow<'a, str>]),
     /// Nobody knows.
     Unknown,
 }
 
-impl SearchPath {
+impl<'c> SearchPath<'c> {
     /// That of a session which set what `context` says. What it ran since may have changed it in ways
     /// that only the server knows.
-    pub(crate) fn of(context: &Context) -> Self {
+    pub(crate) fn of(context: &'c Context) -> Self {
         if context.state.is_some() {
             return Self::unknown();
         }
-        let set = context.settings.get("search_path");
-        let mut path = schemas(set.map_or(DEFAULT_PATH, String::as_str));
+        let role = Cow::Borrowed(&*context.role);
+        let Some(set) = context.settings.get("search_path") else {
+            return Self(Some(vec![role, Cow::Borrowed(DEFAULT_SCHEMA)]));
+        };
+        let mut path = schemas(set);
         for schema in path.iter_mut().flatten() {
-            if schema == "$user" {
-                *schema = context.role.to_string();
+            if schema == OWN_SCHEMA {
+                schema.clone_from(&role);
             }
         }
         Self(path)
@@ -60,37 +67,39 @@ impl SearchPath {
 
     fn of_name<'a>(&'a self, schema: Option<&'a str>, in_catalog: bool) -> Schemas<'a> {
         match (schema, &self.0) {
-            (Some(schema), _) => Schemas::These(vec![schema]),
+            (Some(schema), _) => Schemas::These(Some(schema), &[]),
             (None, None) => Schemas::Unknown,
-            (None, Some(path)) => {
-                let catalog = in_catalog.then_some(CATALOG);
-                Schemas::These(
-                    catalog
-                        .into_iter()
-                        .chain(path.iter().map(|it| &**it))
-                        .collect(),
-                )
-            }
+            (None, Some(path)) => Schemas::These(in_catalog.then_some(CATALOG), path),
         }
     }
 }
 
-impl Schemas<'_> {
+impl<'a> Schemas<'a> {
+    /// Those that are known, in their order.
+    pub(crate) fn known(self) -> impl Iterator<Item = &'a str> + Clone {
+        let (first, path) = match self {
+            Self::These(first, path) => (first, path),
+            Self::Unknown => (None, &[][..]),
+        };
+        first.into_iter().chain(path.iter().map(|it| &**it))
+    }
+
     /// Whether one of them fits: enough to hold or to deny.
-    pub(crate) fn any(&self, pattern: Option<&Glob>) -> bool {
+    pub(crate) fn any(self, pattern: Option<&Glob>) -> bool {
         match (pattern, self) {
             (None, _) | (_, Schemas::Unknown) => true,
-            (Some(pattern), Schemas::These(these)) => these.iter().any(|it| pattern.fits(it)),
+            (Some(pattern), Schemas::These(..)) => self.known().any(|it| pattern.fits(it)),
         }
     }
 
     /// Whether each of them fits: what it takes to allow.
-    pub(crate) fn all(&self, pattern: Option<&Glob>) -> bool {
+    pub(crate) fn all(self, pattern: Option<&Glob>) -> bool {
         match (pattern, self) {
             (None, _) => true,
             (Some(pattern), Schemas::Unknown) => pattern.is_any(),
-            (Some(pattern), Schemas::These(these)) => {
-                !these.is_empty() && these.iter().all(|it| pattern.fits(it))
+            (Some(pattern), Schemas::These(..)) => {
+                let mut known = self.known().peekable();
+                known.peek().is_some() && known.all(|it| pattern.fits(it))
             }
         }
     }
@@ -109,7 +118,7 @@ pub(crate) fn keeps_path(statement: &Statement) -> bool {
 }
 
 /// The names of a list as the server reads it; none if it is not one.
-fn schemas(list: &str) -> Option<Vec<String>> {
+fn schemas(list: &str) -> Option<Vec<Cow<'static, str>>> {
     let mut names = Vec::new();
     let mut rest = list.trim();
     if rest.is_empty() {
@@ -118,7 +127,7 @@ fn schemas(list: &str) -> Option<Vec<String>> {
     loop {
         let behind = if let Some(quoted) = rest.strip_prefix('"') {
             let (name, behind) = unquoted(quoted).ok()?;
-            names.push(name);
+            names.push(name.into());
             behind.trim_start()
         } else {
             let (name, behind) = rest.split_at(rest.find(',').unwrap_or(rest.len()));
@@ -126,7 +135,7 @@ fn schemas(list: &str) -> Option<Vec<String>> {
             if name.is_empty() || name.contains(['"', ' ']) {
                 return None;
             }
-            names.push(name.to_ascii_lowercase());
+            names.push(name.to_ascii_lowercase().into());
             behind
         };
         // An empty name is what SET makes of '': it leads nowhere.
@@ -146,7 +155,7 @@ mod tests {
     fn a_list_of_schemas_is_read_as_the_server_does() {
         let read = |list: &str| schemas(list).map(|it| it.join("|"));
         let some = |text: &str| Some(text.to_owned());
-        assert_eq!(read(DEFAULT_PATH), some("$user|public"));
+        assert_eq!(read("\"$user\", public"), some("$user|public"));
         assert_eq!(
             read(" App ,\"My \"\"x\" , public"),
             some("app|My \"x|public")

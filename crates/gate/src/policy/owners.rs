@@ -42,7 +42,11 @@ impl Owners {
     }
 
     /// The owners of a relation. Where its schema is not known for sure, those of each that it may be.
-    pub(crate) fn of<'a>(&'a self, relation: &Relation, path: &SearchPath) -> BTreeSet<&'a Group> {
+    pub(crate) fn of<'a>(
+        &'a self,
+        relation: &Relation,
+        path: &SearchPath<'_>,
+    ) -> BTreeSet<&'a Group> {
         let schemas = path.of_relation(relation);
         let fitting = |schemas: &Schemas<'_>| -> Vec<usize> {
             let lists = self.index.lists(schemas, &relation.name);
@@ -53,7 +57,7 @@ impl Owners {
             // The last line of each list; of a place that nobody knows, every line.
             lists
                 .flat_map(|list| match schemas {
-                    Schemas::These(_) => list.iter().rev().filter(fits).take(1).collect(),
+                    Schemas::These(..) => list.iter().rev().filter(fits).take(1).collect(),
                     Schemas::Unknown => list.iter().filter(fits).collect::<Vec<_>>(),
                 })
                 .copied()
@@ -61,9 +65,13 @@ impl Owners {
         };
         let lines: Vec<usize> = match &schemas {
             Schemas::Unknown => fitting(&schemas),
-            Schemas::These(these) => these
-                .iter()
-                .filter_map(|schema| fitting(&Schemas::These(vec![schema])).into_iter().max())
+            Schemas::These(..) => schemas
+                .known()
+                .filter_map(|schema| {
+                    fitting(&Schemas::These(Some(schema), &[]))
+                        .into_iter()
+                        .max()
+                })
                 .collect(),
         };
         let lines = lines.into_iter().filter_map(|it| self.lines.get(it));

@@ -1,5 +1,7 @@
 //! Accounts: what is written down and settled once it is known what came of what was sent.
 
+use std::sync::Arc;
+
 use gate::audit::{End, TransactionEnd};
 use gate::{Disposition, Entry, Event, Outcome};
 use sql::Control;
@@ -85,23 +87,22 @@ pub(crate) fn ready(status: Status, heard: &Heard, talk: &mut Talk) -> Accounts 
         } else {
             End::Done
         };
+        let spent = it.spent.map(|it| (it, outcome.clone()));
         if !(it.looks_around && end == End::Done) {
-            tally
-                .accounts
-                .outcome(session, it.number, end, outcome.clone());
+            tally.accounts.outcome(session, it.number, end, outcome);
         }
-        match it.spent {
-            Some(spent) if refused => tally.settle(&[spent], Event::Fail, outcome),
-            Some(spent) if status == Status::Idle => tally.open.push((spent, outcome)),
+        match spent {
+            Some((spent, outcome)) if refused => tally.settle(&[spent], Event::Fail, outcome),
+            Some(spent) if status == Status::Idle => tally.open.push(spent),
             // It ran in a transaction that goes on, if only to its end: that decides.
-            Some(spent) => talk.transaction.spend(spent),
+            Some((spent, _)) => talk.transaction.spend(spent),
             None => {}
         }
         tally.run(&it.after, &mut tags, &mut talk.transaction);
     }
     tally.close(!failed);
     tally.ended.add(talk.transaction.settle(status));
-    let prepared = heard.tags.iter().any(|tag| tag == "PREPARE TRANSACTION");
+    let prepared = heard.tags.iter().any(|tag| **tag == *"PREPARE TRANSACTION");
     tally.accounts.ended(session, &tally.ended, prepared)
 }
 
@@ -119,12 +120,12 @@ impl Tally {
     fn run<'a>(
         &mut self,
         controls: &[Control],
-        tags: &mut impl Iterator<Item = &'a String>,
+        tags: &mut impl Iterator<Item = &'a Arc<str>>,
         transaction: &mut Transaction,
     ) {
         for (control, tag) in controls.iter().zip(tags) {
             if matches!(control, Control::Commit { .. } | Control::Rollback { .. }) {
-                self.close(tag == "COMMIT");
+                self.close(**tag == *"COMMIT");
             }
             self.ended.add(transaction.control(control, tag));
         }

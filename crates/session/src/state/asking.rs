@@ -64,7 +64,7 @@ struct Signalling {
 /// Where asking leads.
 #[derive(Debug)]
 pub(crate) enum Next {
-    Stay(Asking),
+    Stay(Box<Asking>),
     Hold(Box<Ticket>, Arc<Request>, Shape),
     Release(Clearance, Shape),
     /// The first part of it is asked for by itself.
@@ -106,7 +106,12 @@ impl Asking {
         }
     }
 
-    pub(crate) fn handle(mut self, input: Input<'_>, talk: &mut Talk, io: &mut Io) -> Next {
+    pub(crate) fn handle(
+        mut self: Box<Self>,
+        input: Input<'_>,
+        talk: &mut Talk,
+        io: &mut Io,
+    ) -> Next {
         match (input, self.phase) {
             (Input::Readings(readings), Phase::Reading(work)) => {
                 self.phase = Phase::Reading(Work::Batch(Vec::new()));
@@ -140,7 +145,7 @@ impl Asking {
     }
 
     fn read(
-        mut self,
+        mut self: Box<Self>,
         work: Work,
         readings: Vec<Arc<Reading>>,
         talk: &mut Talk,
@@ -170,7 +175,7 @@ impl Asking {
 
     /// All that can be known of the texts is known.
     fn understood(
-        mut self,
+        mut self: Box<Self>,
         mut work: Work,
         mut readings: Vec<Arc<Reading>>,
         talk: &mut Talk,
@@ -223,7 +228,7 @@ impl Asking {
     }
 
     fn signal(
-        mut self,
+        mut self: Box<Self>,
         asked: Asked,
         work: Work,
         readings: Vec<Arc<Reading>>,
@@ -253,7 +258,7 @@ impl Asking {
     }
 
     fn ask(
-        mut self,
+        mut self: Box<Self>,
         work: Work,
         readings: Vec<Arc<Reading>>,
         talk: &mut Talk,
@@ -266,7 +271,13 @@ impl Asking {
     }
 
     /// A signal that was sent is answered; any other is a statement like all others.
-    fn signalled(mut self, sent: bool, it: Signalling, talk: &mut Talk, io: &mut Io) -> Next {
+    fn signalled(
+        mut self: Box<Self>,
+        sent: bool,
+        it: Signalling,
+        talk: &mut Talk,
+        io: &mut Io,
+    ) -> Next {
         if self.stop.gone || self.stop.lost {
             return close(self.stop, talk, io);
         }

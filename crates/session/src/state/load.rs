@@ -175,6 +175,19 @@ fn executed(request: &Request) -> Vec<&Statement> {
     executed
 }
 
+/// Transaction control in front of the first statement that does work, and behind it.
+fn controls(request: &Request) -> (Vec<Control>, Vec<Control>) {
+    if request.statements().all(|it| it.control.is_none()) {
+        return Default::default();
+    }
+    let executed = executed(request);
+    let works = |it: &&Statement| it.class != Class::Transaction;
+    let first = executed.iter().position(works).unwrap_or(executed.len());
+    let (before, after) = executed.split_at(first);
+    let of = |part: &[&Statement]| part.iter().filter_map(|it| it.control.clone()).collect();
+    (of(before), of(after))
+}
+
 /// What the next ReadyForQuery will decide about.
 fn note_sent(released: &Released, number: u64, talk: &mut Talk) {
     let request = released.request();
@@ -188,22 +201,14 @@ fn note_sent(released: &Released, number: u64, talk: &mut Talk) {
     let may_commit = request
         .statements()
         .any(|it| it.class == Class::Opaque || matches!(it.control, Some(Control::Commit { .. })));
-    let executed = executed(request);
-    let first = executed
-        .iter()
-        .position(|it| it.class != Class::Transaction);
-    let controls = |from: usize, to: usize| {
-        let part = executed.iter().take(to).skip(from);
-        part.filter_map(|it| it.control.clone()).collect()
-    };
-    let first = first.unwrap_or(usize::MAX);
+    let (before, after) = controls(request);
     talk.sent.push(Sent {
         number,
         may_commit,
         looks_around: spent.is_none() && request.looks_around(),
         spent,
-        before: controls(0, first),
-        after: controls(first, usize::MAX),
+        before,
+        after,
         tags: Vec::new(),
     });
 }

@@ -20,6 +20,7 @@ use crate::replies::{Relayed, Replies};
 use crate::shape::Shape;
 use crate::state::job::{Accounts, Refused, hang_up, refuse};
 use crate::state::load::{can_be_looked_at, fits, send, send_steps};
+use crate::state::running::Running;
 use crate::talk::{Io, Talk};
 use crate::transaction::Transaction;
 
@@ -97,7 +98,7 @@ enum Phase {
 pub(crate) enum Next {
     Stay(Box<Releasing>),
     /// It is sent.
-    Run(Box<Replies>, Shape),
+    Run(Box<Running>),
     /// Another session was quicker: ask again.
     AskAgain(Arc<Request>, Shape),
     Refused(Refused, Shape),
@@ -281,7 +282,7 @@ impl Turn {
         }
         match heard.own_error {
             Some(error) if sets => self.lose(&Fault::settings(&error.message), talk, io),
-            Some(error) => self.stop(&Fault::of_server(error), talk, io),
+            Some(error) => self.stop(&Fault::of_server(*error), talk, io),
             None if talk.is_as_told(&heard.shapes) => self.ready(what, talk, io),
             None => self.stop(&Fault::changed_result(), talk, io),
         }
@@ -318,7 +319,7 @@ impl Turn {
             }
             What::Steps(steps) => {
                 let replies = send_steps(&steps, &self.shape, talk, io);
-                Next::Run(Box::new(replies), self.shape)
+                Next::Run(Running::start(replies, self.shape))
             }
         }
     }
@@ -389,7 +390,7 @@ impl Turn {
         if self.cancelled {
             io.effect(Effect::CancelUpstream);
         }
-        Next::Run(Box::new(replies), self.shape)
+        Next::Run(Running::start(replies, self.shape))
     }
 
     /// The connection is of no use: it goes, and the turn is refused.

@@ -57,17 +57,17 @@ pub(crate) enum Next {
 }
 
 impl Running {
-    pub(crate) fn start(replies: Replies, shape: Shape) -> Self {
-        Self {
+    pub(crate) fn start(replies: Replies, shape: Shape) -> Box<Self> {
+        Box::new(Self {
             replies,
             shape,
             phase: Phase::Relay,
             gone: false,
-        }
+        })
     }
 
-    fn stay(self) -> Next {
-        Next::Stay(Box::new(self))
+    fn stay(self: Box<Self>) -> Next {
+        Next::Stay(self)
     }
 
     /// Whether the client's messages belong to what runs.
@@ -75,7 +75,7 @@ impl Running {
         matches!(self.phase, Phase::CopyIn(_))
     }
 
-    pub(crate) fn handle(self, input: Input<'_>, talk: &mut Talk, io: &mut Io) -> Next {
+    pub(crate) fn handle(self: Box<Self>, input: Input<'_>, talk: &mut Talk, io: &mut Io) -> Next {
         match input {
             Input::Upstream(buf) => self.relay(buf, talk, io),
             Input::Frame(frame) => self.copy_in(frame, talk, io),
@@ -95,7 +95,7 @@ impl Running {
         }
     }
 
-    fn relay(mut self, buf: &mut BytesMut, talk: &mut Talk, io: &mut Io) -> Next {
+    fn relay(mut self: Box<Self>, buf: &mut BytesMut, talk: &mut Talk, io: &mut Io) -> Next {
         let mut nowhere = BytesMut::new();
         loop {
             let out = if self.gone { &mut nowhere } else { &mut io.out };
@@ -142,7 +142,7 @@ impl Running {
         }
     }
 
-    fn copy_in(mut self, frame: Frame, talk: &mut Talk, io: &mut Io) -> Next {
+    fn copy_in(mut self: Box<Self>, frame: Frame, talk: &mut Talk, io: &mut Io) -> Next {
         let Phase::CopyIn(right) = self.phase else {
             return fail(&Fault::protocol("unexpected message"), talk, io);
         };
@@ -193,7 +193,7 @@ impl Running {
     /// The client is gone. What people signed runs to its end, so that its outcome is known; a COPY
     /// that lost its client fails; anything else is of no use to anybody, and is cancelled: the server
     /// would run it to its end before it notices.
-    fn client_gone(mut self, talk: &mut Talk, io: &mut Io) -> Next {
+    fn client_gone(mut self: Box<Self>, talk: &mut Talk, io: &mut Io) -> Next {
         if !talk.has_signed() {
             io.effect(Effect::CancelUpstream);
             return Next::Close(self.give_up(talk, io));
@@ -228,13 +228,13 @@ impl Running {
         }
     }
 
-    fn upstream_gone(self, talk: &mut Talk, io: &mut Io) -> Next {
+    fn upstream_gone(self: Box<Self>, talk: &mut Talk, io: &mut Io) -> Next {
         self.over(&Fault::upstream_lost(), talk, io)
     }
 
     /// The connection to the server is over. What people signed is in doubt, and that is what the
     /// client hears: a driver may retry by itself on what the server says (hazards R89).
-    fn over(self, fault: &Fault, talk: &mut Talk, io: &mut Io) -> Next {
+    fn over(self: Box<Self>, fault: &Fault, talk: &mut Talk, io: &mut Io) -> Next {
         let spent = talk.sent.iter().find_map(|it| it.spent.as_ref());
         if !self.gone {
             match spent {
@@ -247,7 +247,7 @@ impl Running {
 
     /// The connection goes in the middle of something. What the turn came to before its settings were
     /// asked for is known.
-    fn give_up(self, talk: &mut Talk, io: &mut Io) -> Accounts {
+    fn give_up(self: Box<Self>, talk: &mut Talk, io: &mut Io) -> Accounts {
         let known = match self.phase {
             Phase::Probe(accounts) => accounts,
             Phase::Relay | Phase::CopyIn(_) | Phase::Cleanup(..) => Accounts::default(),
@@ -256,7 +256,7 @@ impl Running {
     }
 
     /// A Flush was answered whole, or failed; or a COPY that the client is to end by its Sync.
-    fn flushed(mut self, talk: &mut Talk, io: &mut Io) -> Next {
+    fn flushed(mut self: Box<Self>, talk: &mut Talk, io: &mut Io) -> Next {
         let mut heard = std::mem::take(&mut self.replies.heard);
         let failed = heard.failed();
         if let Some(fields) = heard.own_error.take() {
@@ -275,7 +275,7 @@ impl Running {
         Next::Idle
     }
 
-    fn ready(mut self, status: Status, talk: &mut Talk, io: &mut Io) -> Next {
+    fn ready(mut self: Box<Self>, status: Status, talk: &mut Talk, io: &mut Io) -> Next {
         let later = std::mem::take(&mut self.replies.heard);
         let (heard, fence) = match std::mem::replace(&mut self.phase, Phase::Relay) {
             Phase::Cleanup(heard, fence) => (*heard, fence),
@@ -326,7 +326,13 @@ impl Running {
     }
 
     /// The settings are known; the connection may go to another session with them.
-    fn probed(self, accounts: Accounts, heard: Heard, talk: &mut Talk, io: &mut Io) -> Next {
+    fn probed(
+        self: Box<Self>,
+        accounts: Accounts,
+        heard: Heard,
+        talk: &mut Talk,
+        io: &mut Io,
+    ) -> Next {
         if heard.failed() {
             talk.state.soil(Disposition::Close);
         } else {
@@ -341,7 +347,7 @@ impl Running {
 
     /// A look is over. It ran in a transaction of its own, so it changes nothing but this: where it
     /// fails, a transaction that the client only began has failed.
-    fn looked(self, failed: bool, talk: &mut Talk, io: &mut Io) -> Next {
+    fn looked(self: Box<Self>, failed: bool, talk: &mut Talk, io: &mut Io) -> Next {
         if failed && matches!(talk.transaction, Transaction::Virtual(_)) {
             talk.transaction.fail();
         }

@@ -101,7 +101,7 @@ fn tickets_tell_the_truth(world: &World) {
         world.transcript()
     );
     for (ticket, _) in &inside.tickets {
-        let all: Vec<&str> = ticket.asked.iter().map(|it| it.text.as_str()).collect();
+        let all: Vec<&str> = ticket.asked.iter().map(|it| &*it.text).collect();
         assert_ne!(
             ticket.state,
             State::Executing,

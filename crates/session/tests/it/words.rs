@@ -80,11 +80,11 @@ fn entry_word(entry: &Entry) -> String {
                 || rule.as_deref().unwrap_or("").to_owned(),
                 |it| it.to_string()
             ),
-            asked.iter().map(|it| it.text.as_str()).collect::<Vec<_>>()
+            asked.iter().map(|it| &*it.text).collect::<Vec<_>>()
         ),
         Entry::Looked { number, asked, .. } => format!(
             "looked {number} {:?}",
-            asked.iter().map(|it| it.text.as_str()).collect::<Vec<_>>()
+            asked.iter().map(|it| &*it.text).collect::<Vec<_>>()
         ),
         Entry::Outcome {
             number,

@@ -85,7 +85,7 @@ pub struct World {
     pub pool_error: Option<Fault>,
     pub mode: PoolMode,
     /// What lies on the connections that are lent next, and the statements that are there.
-    pub idle: HashMap<Lane, (Surface, HashMap<String, String>)>,
+    pub idle: HashMap<Lane, (Box<Surface>, HashMap<String, String>)>,
     pub lane: Lane,
     pub known_user: bool,
     pub destination: Option<session::Destination>,

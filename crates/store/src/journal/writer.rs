@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::inbox::{Found, GATHER, Inbox, Queued};
+use super::inbox::{Entries, Found, GATHER, Inbox};
 use super::sink::Sink;
 use crate::chain::Head;
 use crate::clock::{WallClock, monotonic};
@@ -30,6 +30,8 @@ pub(super) struct Writer {
     pub(super) tail: Head,
     pub(super) anchor: Anchor,
     pub(super) batch: Batch,
+    /// What was taken last.
+    pub(super) taken: Entries,
 }
 
 /// What was taken from the queue and is not on disk.
@@ -37,6 +39,8 @@ pub(super) struct Writer {
 pub(super) struct Batch {
     lines: Vec<u8>,
     waiting: Vec<oneshot::Sender<()>>,
+    /// When the last line was sealed, and how that is written.
+    at: (i64, String),
     /// When the first record that is written but not synced was written.
     unsynced: Option<Instant>,
 }
@@ -55,10 +59,9 @@ impl Writer {
     }
 
     /// Seals one entry at the end of what is to be written.
-    pub(super) fn seal(&mut self, entry: &str) {
-        let at = rfc3339(self.clock.now_ms());
-        self.tail
-            .seal(&at, &self.node, entry, &mut self.batch.lines);
+    pub(super) fn seal(&mut self, entry: &[u8]) {
+        let now_ms = self.clock.now_ms();
+        self.batch.seal(now_ms, &self.node, entry, &mut self.tail);
     }
 
     /// Writes what is there; syncs if somebody waits, if it is time, or if `now`.
@@ -67,6 +70,7 @@ impl Writer {
             lines,
             waiting,
             unsynced,
+            at: _,
         } = &mut self.batch;
         if !lines.is_empty() {
             self.sink.write_all(lines)?;
@@ -93,17 +97,26 @@ impl Writer {
     /// Waits for entries or for the time to sync, and takes all that are there. `false` when no
     /// more can come.
     fn take(&mut self, inbox: &Inbox) -> bool {
-        match inbox.take(self.batch.unsynced.map(left)) {
-            Found::Entries(entries) => entries.into_iter().for_each(|it| self.add(it)),
-            Found::Late => {}
+        match inbox.take(self.batch.unsynced.map(left), &mut self.taken) {
+            Found::Entries => {}
+            Found::Late => return true,
             Found::Closed => return false,
         }
+        for entry in self.taken.texts() {
+            let now_ms = self.clock.now_ms();
+            self.batch.seal(now_ms, &self.node, entry, &mut self.tail);
+        }
+        self.batch.waiting.append(&mut self.taken.waiting);
         true
     }
+}
 
-    fn add(&mut self, queued: Queued) {
-        self.seal(&queued.entry);
-        self.batch.waiting.extend(queued.written);
+impl Batch {
+    fn seal(&mut self, now_ms: i64, node: &str, entry: &[u8], tail: &mut Head) {
+        if self.at.0 != now_ms || self.at.1.is_empty() {
+            self.at = (now_ms, rfc3339(now_ms));
+        }
+        tail.seal(&self.at.1, node, entry, &mut self.lines);
     }
 }
 

@@ -58,11 +58,11 @@ pub(crate) fn asked_by(requester: &str, text: &str, needs: &[(&str, u32)]) -> Ne
             .map(|(group, approvals)| need(group, *approvals))
             .collect(),
         asked: vec![Asked {
-            text: text.to_owned(),
+            text: text.into(),
             parameters: vec![
                 Parameter {
                     type_oid: 23,
-                    value: Some("7".to_owned()),
+                    value: Some("7".into()),
                 },
                 Parameter {
                     type_oid: 0,

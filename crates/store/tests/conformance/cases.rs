@@ -304,7 +304,7 @@ pub(super) async fn a_claim_that_was_undone_cannot_be_settled<T: Tickets>(bench:
         "the claim of another use"
     );
     let outcome = Outcome {
-        tags: vec!["DELETE 3".to_owned()],
+        tags: vec!["DELETE 3".into()],
         error: None,
     };
     bench

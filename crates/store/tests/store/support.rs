@@ -1,6 +1,7 @@
 //! State directories that go away, and entries to write. It never asserts anything.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use gate::audit::{End, TransactionEnd};
 use gate::ticket::ClaimId;
@@ -78,14 +79,14 @@ pub(crate) fn intent(session: u64, number: u64, signed: Option<(TicketId, ClaimI
         ticket: signed.map(|it| it.0),
         claim: signed.map(|it| it.1),
         asked: vec![gate::ticket::Asked {
-            text: "delete from \"t\" -- \u{2028} \u{0} ,\"hash\":\"".to_owned(),
+            text: "delete from \"t\" -- \u{2028} \u{0} ,\"hash\":\"".into(),
             parameters: vec![],
         }],
     }
 }
 
 pub(crate) fn outcome(session: u64, number: u64, end: End, tags: &[&str]) -> Entry {
-    let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+    let tags = tags.iter().map(|tag| Arc::from(*tag)).collect();
     Entry::Outcome {
         session,
         number,

@@ -26,10 +26,13 @@ pub fn ready_status(body: &[u8]) -> Result<Status, WireError> {
 }
 
 /// CommandComplete: its tag, such as `INSERT 0 1`.
-pub fn command_tag(body: &[u8]) -> Result<ByteString, WireError> {
-    let mut reader = reader(body);
-    let command = reader.cstr()?;
-    reader.finish()?;
+pub fn command_tag(body: &[u8]) -> Result<&str, WireError> {
+    let end = body.iter().position(|byte| *byte == 0);
+    let (command, behind) = body.split_at(end.ok_or(WireError::Unterminated)?);
+    let command = std::str::from_utf8(command).map_err(|_| WireError::NotUtf8)?;
+    if behind.len() > 1 {
+        return Err(WireError::Trailing);
+    }
     Ok(command)
 }
 
