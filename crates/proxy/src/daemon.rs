@@ -128,7 +128,7 @@ impl Daemon {
         let (worker, own) = workers.next().ok_or(StartError::Random)?;
         let others = workers.map(|(worker, errands)| {
             let post = (worker, crew.clone());
-            worker::start(shared.clone(), post, errands, encryption.clone())
+            worker::start(shared.beside(), post, errands, encryption.clone())
         });
         let others = others.collect::<Result<_, _>>();
         let others = others.map_err(StartError::Worker)?;

@@ -27,7 +27,7 @@ use crate::crew::Crew;
 use crate::knowledge::Changes;
 use crate::lanes::{Lanes, PoolView};
 use crate::registry::Registry;
-use crate::world::World;
+use crate::world::{Real, World};
 
 /// How long a session waits for a journal that is behind before it looks again.
 const JOURNAL_PAUSE: Duration = Duration::from_millis(1);
@@ -85,6 +85,17 @@ impl<W: World> Shared<W> {
             seed: u64::from_ne_bytes(seed),
             sessions: Arc::default(),
         })
+    }
+}
+
+impl Shared<Real> {
+    /// For another thread: what lies on the path of every statement is its own.
+    pub(crate) fn beside(&self) -> Self {
+        Self {
+            journal: self.journal.beside(),
+            reader: self.reader.beside(),
+            ..self.clone()
+        }
     }
 }
 

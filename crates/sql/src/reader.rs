@@ -15,7 +15,7 @@ use crate::mask::Mask;
 use crate::parse::{STACK_BYTES, fits_any_stack, read_deep, read_for, unread};
 use crate::{Catalog, READ_BYTES_MAX, Reading, caps};
 
-/// What the cache holds at most, in bytes.
+/// What a cache holds at most, in bytes.
 pub const CACHE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Longer texts are not cached: they are generated, and do not come again.
@@ -40,6 +40,7 @@ pub struct Reader {
 #[derive(Debug)]
 struct Job {
     text: ByteString,
+    cache: Arc<Cache>,
     catalog: Arc<Catalog>,
     answer: oneshot::Sender<Arc<Reading>>,
     /// Not read after this; none where no clock reaches so far.
@@ -67,11 +68,11 @@ impl Reader {
         let jobs = Arc::new(Mutex::new(jobs));
         let cache = Arc::new(Cache::new(CACHE_BYTES_MAX));
         for n in 0..threads.max(1) {
-            let (jobs, cache) = (Arc::clone(&jobs), Arc::clone(&cache));
+            let jobs = Arc::clone(&jobs);
             thread::Builder::new()
                 .name(format!("sql-{n}"))
                 .stack_size(STACK_BYTES)
-                .spawn(move || work(&jobs, &cache))?;
+                .spawn(move || work(&jobs))?;
         }
         Ok(Reader { cache, queue })
     }
@@ -93,6 +94,15 @@ impl Reader {
         self.cache.find(catalog.id(), By::Mask, mask.as_str())
     }
 
+    /// The same threads, with a cache of its own: for another thread of the gate, which then waits for no lock of this one's.
+    #[must_use]
+    pub fn beside(&self) -> Reader {
+        Reader {
+            cache: Arc::new(Cache::new(CACHE_BYTES_MAX)),
+            queue: self.queue.clone(),
+        }
+    }
+
     /// How many bytes are remembered, as the cache counts them.
     pub fn bytes(&self) -> usize {
         self.cache.bytes()
@@ -111,6 +121,7 @@ impl Reader {
         let (answer, reading) = oneshot::channel();
         match self.queue.try_send(Job {
             text: text.clone(),
+            cache: Arc::clone(&self.cache),
             catalog,
             answer,
             until: now().checked_add(WAIT_MAX),
@@ -175,7 +186,7 @@ fn keep(text: &str, catalog: &Catalog, reading: &Arc<Reading>, cache: &Cache) {
     }
 }
 
-fn work(jobs: &Mutex<Receiver<Job>>, cache: &Cache) {
+fn work(jobs: &Mutex<Receiver<Job>>) {
     loop {
         // The lock is held while waiting: the other threads then wait for it instead, which is the same queue.
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -183,13 +194,13 @@ fn work(jobs: &Mutex<Receiver<Job>>, cache: &Cache) {
             return;
         };
         if !job.answer.is_canceled() {
-            answer(job, cache);
+            answer(job);
         }
     }
 }
 
-fn answer(job: Job, cache: &Cache) {
-    let (text, catalog) = (&job.text, &*job.catalog);
+fn answer(job: Job) {
+    let (text, catalog, cache) = (&job.text, &*job.catalog, &job.cache);
     let reading = match cache.find(catalog.id(), By::Text, text) {
         Some(reading) => reading,
         None if job.is_overdue() => Arc::new(unread(text, "was not read in time")),
@@ -206,17 +217,18 @@ mod tests {
 
     #[test]
     fn what_waited_too_long_is_opaque_and_not_remembered() {
-        let cache = Cache::new(CACHE_BYTES_MAX);
+        let cache = Arc::new(Cache::new(CACHE_BYTES_MAX));
         let catalog = Arc::new(Catalog::unknown(None));
         let ask = |until| {
             let (answering, mut asking) = oneshot::channel();
             let job = Job {
                 text: "SELECT 1".into(),
+                cache: Arc::clone(&cache),
                 catalog: Arc::clone(&catalog),
                 answer: answering,
                 until,
             };
-            answer(job, &cache);
+            answer(job);
             asking.try_recv().unwrap().unwrap()
         };
         let late = ask(Some(now()));

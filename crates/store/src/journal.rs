@@ -17,7 +17,7 @@ use gate::tickets::StoreError;
 use gate::{Entry, Journal, JournalDown};
 use tokio::sync::oneshot;
 
-use self::inbox::{Entries, Inbox, Outbox, Refused};
+use self::inbox::{Entries, Inbox, Outbox, Refused, Tray};
 pub use self::sink::Sink;
 use self::writer::{Anchor, Batch, Writer};
 use crate::clock::WallClock;
@@ -64,10 +64,14 @@ pub enum JournalError {
     },
 }
 
-/// A handle on the journal; clones share one thread. When the last one goes, what was queued is
-/// written, synced and anchored first.
+/// A handle on the journal; all share the journal's thread. When the last one goes, what was queued is
+/// written, synced and anchored first. What clones of a handle are given is written in that order; of
+/// what comes by others only that before which somebody waited is in front for sure.
 #[derive(Clone)]
-pub struct JournalFile(Arc<Shared>);
+pub struct JournalFile {
+    shared: Arc<Shared>,
+    tray: Arc<Tray>,
+}
 
 struct Shared {
     dir: PathBuf,
@@ -142,7 +146,10 @@ impl JournalFile {
             inbox,
             thread: Some(thread),
         };
-        let journal = Self(Arc::new(shared));
+        let journal = Self {
+            tray: shared.inbox.tray(),
+            shared: Arc::new(shared),
+        };
         let ended = |_| io::Error::other("its thread has ended");
         first
             .await
@@ -152,9 +159,18 @@ impl JournalFile {
         Ok(journal)
     }
 
+    /// A handle for another thread of the gate, which then waits for no lock of this one's.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        Self {
+            tray: self.shared.inbox.tray(),
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
     /// The directory that it is in.
     pub fn dir(&self) -> &Path {
-        &self.0.dir
+        &self.shared.dir
     }
 
     fn queue(
@@ -162,7 +178,7 @@ impl JournalFile {
         entry: &Entry,
         written: Option<oneshot::Sender<()>>,
     ) -> Result<(), JournalDown> {
-        let put = self.0.inbox.put(entry, written);
+        let put = self.shared.inbox.put(&self.tray, entry, written);
         put.map_err(|Refused| JournalDown)
     }
 }
@@ -171,7 +187,7 @@ impl Journal for JournalFile {
     /// A disk error ends the thread, for good.
     fn is_open(&self) -> bool {
         let running = |thread: &JoinHandle<()>| !thread.is_finished();
-        self.0.thread.as_ref().is_some_and(running)
+        self.shared.thread.as_ref().is_some_and(running)
     }
 
     fn note(&self, entry: &Entry) -> Result<(), JournalDown> {

@@ -1,6 +1,6 @@
-//! Entries on their way to the journal's thread. Who puts one in wakes the thread only where it may sleep for long or somebody
-//! waits; the thread gathers what comes meanwhile, so that one wake-up, one write and one sync serve many. It never holds an
-//! entry longer than [`GATHER`] once the thread knows of it.
+//! Entries on their way to the journal's thread. Each thread of the gate puts its own into a tray of its own, and wakes the
+//! journal's only where that may sleep for long or somebody waits; it gathers what comes meanwhile, so that one wake-up, one
+//! write and one sync serve many. It never holds an entry longer than [`GATHER`] once the journal's thread knows of it.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,9 +8,9 @@ use std::time::Duration;
 use gate::Entry;
 use tokio::sync::oneshot;
 
-/// How many entries may wait for the thread.
+/// How many entries of a tray may wait for the thread.
 const ENTRIES_MAX: usize = 8192;
-/// How many bytes of entries may wait before another is refused.
+/// How many bytes of a tray may wait before another entry is refused.
 const BYTES_MAX: usize = 64 << 20;
 /// How long the thread gathers entries for which nobody waits.
 pub(super) const GATHER: Duration = Duration::from_millis(5);
@@ -33,14 +33,30 @@ pub(super) struct Entries {
 /// What waits for the thread.
 #[derive(Default)]
 pub(super) struct Inbox {
-    gathered: Mutex<Gathered>,
+    trays: Mutex<Vec<Arc<Tray>>>,
+    bell: Mutex<Bell>,
     wake: Condvar,
 }
 
+/// What one of the gate's threads put in.
 #[derive(Default)]
-struct Gathered {
+pub(super) struct Tray(Mutex<Content>);
+
+#[derive(Default)]
+struct Content {
     entries: Entries,
-    /// Nothing more is taken: the handles are gone, or the thread is.
+    /// Nothing more is taken: the journal's thread is gone.
+    closed: bool,
+}
+
+/// Rung where the thread may sleep, not for each entry.
+#[derive(Default)]
+struct Bell {
+    /// Something is in a tray.
+    rung: bool,
+    /// And it is not gathered any longer.
+    due: bool,
+    /// Nothing more comes: the handles are gone, or the thread is.
     closed: bool,
 }
 
@@ -86,6 +102,19 @@ impl Entries {
         Ok(())
     }
 
+    /// Takes what is in `other`, behind its own.
+    fn take(&mut self, other: &mut Self) {
+        if self.is_empty() {
+            std::mem::swap(self, other);
+            return;
+        }
+        let before = self.texts.len();
+        self.texts.append(&mut other.texts);
+        self.ends
+            .extend(other.ends.drain(..).map(|end| before + end));
+        self.waiting.append(&mut other.waiting);
+    }
+
     fn clear(&mut self) {
         self.texts.clear();
         self.texts.shrink_to(KEPT_BYTES);
@@ -94,34 +123,62 @@ impl Entries {
     }
 }
 
-impl Gathered {
+impl Content {
     fn is_full(&self) -> bool {
         self.entries.ends.len() >= ENTRIES_MAX || self.entries.texts.len() > BYTES_MAX
     }
 
     fn is_due(&self) -> bool {
-        let urgent = !self.entries.waiting.is_empty();
-        urgent || self.closed || self.entries.texts.len() >= GATHERED_BYTES
+        !self.entries.waiting.is_empty() || self.entries.texts.len() >= GATHERED_BYTES
+    }
+}
+
+impl Tray {
+    fn lock(&self) -> MutexGuard<'_, Content> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes nothing more, and tells those who wait that nothing is written any more.
+    fn close(&self) {
+        let mut content = self.lock();
+        content.closed = true;
+        content.entries.clear();
     }
 }
 
 impl Inbox {
-    /// Puts an entry in, and who waits for it.
+    /// A tray for one more thread.
+    pub(super) fn tray(&self) -> Arc<Tray> {
+        let tray = Arc::<Tray>::default();
+        let mut trays = self.trays();
+        if self.bell().closed {
+            tray.close();
+        }
+        trays.push(Arc::clone(&tray));
+        tray
+    }
+
+    /// Puts an entry into a tray, and who waits for it.
     pub(super) fn put(
         &self,
+        tray: &Tray,
         entry: &Entry,
         written: Option<oneshot::Sender<()>>,
     ) -> Result<(), Refused> {
-        let mut gathered = self.lock();
-        if gathered.closed || gathered.is_full() {
+        let mut content = tray.lock();
+        if content.closed || content.is_full() {
             return Err(Refused);
         }
-        let (first, was_due) = (gathered.entries.is_empty(), gathered.is_due());
-        gathered.entries.write(entry)?;
-        gathered.entries.waiting.extend(written);
-        let wake = first || (gathered.is_due() && !was_due);
-        drop(gathered);
-        if wake {
+        let (first, was_due) = (content.entries.is_empty(), content.is_due());
+        content.entries.write(entry)?;
+        content.entries.waiting.extend(written);
+        let due = content.is_due();
+        drop(content);
+        if first || (due && !was_due) {
+            let mut bell = self.bell();
+            bell.rung = true;
+            bell.due |= due;
+            drop(bell);
             self.wake.notify_one();
         }
         Ok(())
@@ -131,48 +188,57 @@ impl Inbox {
     /// `patience`, if there is one.
     pub(super) fn take(&self, patience: Option<Duration>, taken: &mut Entries) -> Found {
         taken.clear();
-        let nothing = |it: &mut Gathered| it.entries.is_empty() && !it.closed;
-        let gathered = self.lock();
-        let mut gathered = match patience {
+        let nothing = |it: &mut Bell| !it.rung && !it.closed;
+        let bell = self.bell();
+        let mut bell = match patience {
             None => {
-                let waited = self.wake.wait_while(gathered, nothing);
+                let waited = self.wake.wait_while(bell, nothing);
                 waited.unwrap_or_else(PoisonError::into_inner)
             }
             Some(patience) => {
-                let waited = self.wake.wait_timeout_while(gathered, patience, nothing);
+                let waited = self.wake.wait_timeout_while(bell, patience, nothing);
                 waited.unwrap_or_else(PoisonError::into_inner).0
             }
         };
-        if gathered.entries.is_empty() {
-            return if gathered.closed {
+        if !bell.rung {
+            return if bell.closed {
                 Found::Closed
             } else {
                 Found::Late
             };
         }
-        if !gathered.is_due() {
-            let more = |it: &mut Gathered| !it.is_due();
-            let waited = self.wake.wait_timeout_while(gathered, GATHER, more);
-            gathered = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let more = |it: &mut Bell| !it.due && !it.closed;
+        if more(&mut bell) {
+            let waited = self.wake.wait_timeout_while(bell, GATHER, more);
+            bell = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        std::mem::swap(&mut gathered.entries, taken);
+        (bell.rung, bell.due) = (false, false);
+        drop(bell);
+        // Only now: what comes into a tray that was emptied rings again.
+        for tray in self.trays().iter() {
+            taken.take(&mut tray.lock().entries);
+        }
         Found::Entries
     }
 
-    /// Takes nothing more. What is there is still taken out, or dropped with the [`Outbox`].
+    /// Nothing more comes. What is there is still taken out, or dropped with the [`Outbox`].
     pub(super) fn close(&self) {
-        self.lock().closed = true;
+        self.bell().closed = true;
         self.wake.notify_one();
     }
 
     /// Takes nothing more, and tells those who wait that nothing is written any more.
     fn clear(&self) {
-        let mut gathered = self.lock();
-        gathered.closed = true;
-        gathered.entries.clear();
+        let trays = self.trays();
+        self.bell().closed = true;
+        trays.iter().for_each(|tray| tray.close());
     }
 
-    fn lock(&self) -> MutexGuard<'_, Gathered> {
-        self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
+    fn trays(&self) -> MutexGuard<'_, Vec<Arc<Tray>>> {
+        self.trays.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bell(&self) -> MutexGuard<'_, Bell> {
+        self.bell.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

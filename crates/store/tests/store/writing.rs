@@ -123,7 +123,9 @@ async fn broken(lever: impl Fn(&Disk) -> &AtomicBool) {
     assert_eq!(head.map(|head| head.seq), Some(2));
 
     lever(&levers.0).store(true, Ordering::SeqCst);
-    assert_eq!(journal.write(login(2)).await, Err(JournalDown));
+    let beside = journal.beside();
+    let (here, there) = tokio::join!(journal.write(login(2)), beside.write(login(2)));
+    assert_eq!((here, there), (Err(JournalDown), Err(JournalDown)));
     lever(&levers.0).store(false, Ordering::SeqCst);
     wait_for("notes are refused", || journal.note(&login(3)).is_err());
     let writes = levers.0.writes.load(Ordering::SeqCst);
@@ -133,6 +135,7 @@ async fn broken(lever: impl Fn(&Disk) -> &AtomicBool) {
         "the journal came back"
     );
     assert_eq!(journal.clone().note(&login(5)), Err(JournalDown));
+    assert_eq!(journal.beside().note(&login(5)), Err(JournalDown));
     // Its thread has let go of the queue and is about to end.
     while journal.is_open() {
         std::thread::yield_now();
@@ -245,6 +248,47 @@ async fn many_writers_make_one_chain() {
         "{} syncs for 640 writes",
         levers.syncs()
     );
+}
+
+/// Nobody waits for ever, nothing is lost, and what one thread wrote stands in the order in which it wrote it.
+#[tokio::test]
+async fn many_threads_make_one_chain() {
+    const EACH: u64 = 400;
+    let state = StateDir::new();
+    let store = state.store();
+    let journal = state.journal(&store).await;
+    std::thread::scope(|scope| {
+        for thread in 1..=4_u64 {
+            let journal = journal.beside();
+            scope.spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build();
+                runtime.unwrap().block_on(async {
+                    for number in thread * 1000..thread * 1000 + EACH {
+                        match number % 7 {
+                            0 => journal.write(login(number)).await.unwrap(),
+                            _ => journal.note(&login(number)).unwrap(),
+                        }
+                    }
+                });
+            });
+        }
+    });
+    drop(journal);
+    store.head(NODE).await.unwrap();
+    let report = verify_state(state.dir.path()).unwrap();
+    assert_eq!((report.records, report.unanchored), (4 * EACH + 1, 0));
+    let lines = state.lines();
+    for thread in 1..=4_u64 {
+        let numbers = thread * 1000..thread * 1000 + EACH;
+        let places = numbers.map(|it| {
+            let session = format!("\"session\":{it},");
+            lines.iter().position(|line| line.contains(&session))
+        });
+        assert!(
+            places.is_sorted_by(|a, b| a.is_some() && a < b),
+            "thread {thread}"
+        );
+    }
 }
 
 #[tokio::test]
