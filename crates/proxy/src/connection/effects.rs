@@ -110,7 +110,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
             let unread = texts.iter().map(|it| Arc::new(sql::unread(it, why)));
             return self.tell(Input::Readings(unread.collect()));
         };
-        let now = self.keeper.world.now();
+        let now = self.now;
         let knowledge = Rc::clone(&lanes.knowledge);
         let current = knowledge.current(now);
         if let Some(catalog) = &current
