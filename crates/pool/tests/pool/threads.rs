@@ -27,6 +27,21 @@ fn threads<const N: usize>(fake: &Fake, limits: ServerLimits) -> [Rc<Servers<Fak
     servers
 }
 
+/// Has one wait `there` while as many wait in the `busy` pool, and expects it among the first; how many were served in the end.
+async fn soon_served(there: &Rc<Pool<Fake>>, (busy, many): (&Rc<Pool<Fake>>, usize)) -> usize {
+    let order = Order::default();
+    for number in 0..many {
+        work(busy, &format!("here {number}"), &order);
+    }
+    settle().await;
+    work(there, "there", &order);
+    sleep(Duration::from_secs(10)).await;
+    let order = order.borrow();
+    let at = order.iter().position(|it| it == "there").expect("served");
+    assert!(at < 6, "served as number {at}");
+    order.len()
+}
+
 #[test]
 fn what_lies_unused_on_one_thread_is_given_up_for_another() {
     run(async {
@@ -52,17 +67,7 @@ fn a_busy_thread_gives_up_what_is_above_its_part() {
         let fake = Fake::new();
         let [here, there] = threads(&fake, ServerLimits::default());
         let (here, there) = (pool(&here, "acme", 2), pool(&there, "acme", 2));
-        let order = Order::default();
-        for number in 0..100 {
-            work(&here, &format!("here {number}"), &order);
-        }
-        settle().await;
-        work(&there, "there", &order);
-        sleep(Duration::from_secs(10)).await;
-        let order = order.borrow();
-        let at = order.iter().position(|it| it == "there").expect("served");
-        assert!(at < 6, "served as number {at}");
-        assert_eq!(order.len(), 101);
+        assert_eq!(soon_served(&there, (&here, 100)).await, 101);
         assert!(fake.0.open_max.get() <= 2);
     });
 }
@@ -89,17 +94,8 @@ fn the_limit_of_a_server_is_that_of_all_threads() {
         let fake = Fake::new();
         let [here, there] = threads(&fake, budget(2));
         let (here, there) = (pool(&here, "acme", 5), pool(&there, "other", 5));
-        let order = Order::default();
-        for number in 0..50 {
-            work(&here, &format!("here {number}"), &order);
-        }
-        settle().await;
-        work(&there, "there", &order);
-        sleep(Duration::from_secs(10)).await;
-        let order = order.borrow();
-        let at = order.iter().position(|it| it == "there").expect("served");
-        assert!(at < 6, "served as number {at}");
-        assert_eq!((order.len(), fake.0.open_max.get()), (51, 2));
+        let served = soon_served(&there, (&here, 50)).await;
+        assert_eq!((served, fake.0.open_max.get()), (51, 2));
     });
 }
 
