@@ -6,11 +6,10 @@ mod effects;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use gate::{Settings, TenantId};
+use gate::TenantId;
 use pool::{CheckoutError, Lease};
 use session::{Fault, Input, Session};
 use tokio::sync::oneshot;
@@ -63,8 +62,6 @@ pub(crate) struct Connection<W: World, S> {
     number: u64,
     /// The time, as it was when the task was woken.
     now: Instant,
-    /// The settings of a connection that logged in with none.
-    plain: Arc<Settings>,
     place: Place,
     _counted: Counted,
     lanes: Option<Rc<Lanes<W::Dial>>>,
@@ -104,7 +101,6 @@ impl<W: World, S: Socket> Connection<W, S> {
             client,
             session,
             number,
-            plain: Arc::default(),
             place,
             _counted: counted,
             lanes: None,

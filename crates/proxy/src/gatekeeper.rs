@@ -14,8 +14,8 @@ use gate::policy::Hold;
 use gate::ticket::{State, Ticket};
 use gate::tickets::{NewTicket, Opened, StoreError};
 use gate::{
-    Clearance, Journal, Judgement, Pass, Principal, PrincipalId, Request, TenantId, TicketId,
-    Tickets,
+    Clearance, Journal, Judgement, Pass, Principal, PrincipalId, Request, Settings, TenantId,
+    TicketId, Tickets,
 };
 use pool::{CheckoutError, Servers, Worker};
 use session::{Account, Destination, Fault, Limits, News, Verdict};
@@ -111,6 +111,8 @@ pub(crate) struct Gatekeeper<W: World> {
     pub(crate) servers: Rc<Servers<W::Dial>>,
     /// All threads, this one too.
     pub(crate) crew: Crew,
+    /// The settings of a connection that logged in with none.
+    pub(crate) plain: Arc<Settings>,
     lanes: RefCell<HashMap<TenantId, Rc<Lanes<W::Dial>>>>,
     principals: Arc<HashMap<String, Arc<Principal>>>,
     changes: Arc<DashMap<TenantId, Changes>>,
@@ -132,6 +134,7 @@ impl<W: World> Gatekeeper<W> {
             registry: shared.registry,
             servers,
             crew,
+            plain: Arc::default(),
             lanes: RefCell::default(),
             principals: shared.principals,
             changes: shared.changes,

@@ -245,7 +245,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
             return self.tell(Input::Leased(Err(Fault::no_upstream(""))));
         };
         let pool = Rc::clone(lanes.pool(wanted.lane));
-        let login = wanted.login.as_ref().unwrap_or(&self.plain);
+        let login = wanted.login.as_ref().unwrap_or(&self.keeper.plain);
         let login = Arc::clone(login);
         let owner = Borrower { principal, login };
         if let Some(lease) = pool.try_checkout(&owner) {
