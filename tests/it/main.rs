@@ -45,4 +45,5 @@ mod try_it;
 mod unfenced;
 mod upstream;
 mod versions;
+mod words;
 mod workers;

@@ -4,10 +4,11 @@
 
 use std::sync::Arc;
 
-use crate::policy::Pass;
+use crate::policy::{Denial, Pass, Policy};
+use crate::principal::People;
 use crate::request::Request;
-use crate::ticket::{ClaimId, TicketId};
-use crate::tickets::{StoreError, Tickets};
+use crate::ticket::{ClaimId, Ticket, TicketId};
+use crate::tickets::{Claimed, Standing, StoreError, Tickets};
 
 /// On whose word something runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +73,12 @@ pub enum NotClaimed {
     /// The ticket is not approved any more: another session spent it, or it expired.
     #[error(transparent)]
     Ticket(StoreError),
+    /// What people said is not enough any more.
+    #[error("ticket {} waits again", .0.id)]
+    Reopened(Box<Ticket>),
+    /// A rule denies it by now.
+    #[error("a rule denies it")]
+    Denied(Denial),
     /// The store did not answer.
     #[error("the ticket store is not available")]
     Store(String),
@@ -126,25 +133,42 @@ pub fn pass_on(pass: Pass) -> Released {
     }
 }
 
-/// Spends a clearance. For a ticket this is one compare-and-set, durable before it returns; the
-/// caller then writes the intent and sends (DESIGN ruling 1). Dropping the future may leave the
-/// ticket spent and unsent: the driver must not drop it.
-pub async fn claim<T: Tickets>(tickets: &T, clearance: Clearance) -> Result<Released, NotClaimed> {
-    match clearance {
-        Clearance::Pass(pass) => Ok(pass_on(pass)),
-        Clearance::Ticket { ticket, request } => {
-            let claim =
-                tickets
-                    .claim(ticket, request.digest())
-                    .await
-                    .map_err(|error| match error {
-                        StoreError::Unavailable(why) => NotClaimed::Store(why),
-                        refused => NotClaimed::Ticket(refused),
-                    })?;
-            Ok(Released {
-                request,
-                authority: Authority::Signed { ticket, claim },
-            })
-        }
+/// What stands when a ticket is spent.
+#[derive(Clone, Copy, Debug)]
+pub struct Law<'a> {
+    /// The rules.
+    pub policy: &'a Policy,
+    /// Who is in which group.
+    pub people: &'a Arc<People>,
+    /// The time of day, in milliseconds since 1970, for rules that have hours.
+    pub now_ms: i64,
+}
+
+/// Spends a clearance. For a ticket this is one compare-and-set, durable before it returns, with the rules and the groups
+/// of this moment in its condition; the caller then writes the intent and sends (DESIGN ruling 1). Dropping the future
+/// may leave the ticket spent and unsent: the driver must not drop it.
+pub async fn claim<T: Tickets>(
+    tickets: &T,
+    law: Law<'_>,
+    clearance: Clearance,
+) -> Result<Released, NotClaimed> {
+    let (ticket, request) = match clearance {
+        Clearance::Pass(pass) => return Ok(pass_on(pass)),
+        Clearance::Ticket { ticket, request } => (ticket, request),
+    };
+    let needs = law.policy.needs(&request, law.now_ms);
+    let standing = Standing {
+        needs: needs.map_err(NotClaimed::Denied)?,
+        people: Arc::clone(law.people),
+    };
+    let claimed = tickets.claim(ticket, request.digest(), standing).await;
+    match claimed {
+        Ok(Claimed::Spent(claim)) => Ok(Released {
+            request,
+            authority: Authority::Signed { ticket, claim },
+        }),
+        Ok(Claimed::Reopened(ticket)) => Err(NotClaimed::Reopened(ticket)),
+        Err(StoreError::Unavailable(why)) => Err(NotClaimed::Store(why)),
+        Err(refused) => Err(NotClaimed::Ticket(refused)),
     }
 }

@@ -229,6 +229,15 @@ impl Policy {
         }
     }
 
+    /// The approvals that `request` needs at `now_ms`; none where it may pass.
+    pub fn needs(&self, request: &Arc<Request>, now_ms: i64) -> Result<Vec<Need>, Denial> {
+        match self.judge(request, now_ms) {
+            Judgement::Hold(hold) => Ok(hold.needs),
+            Judgement::Allow(_) | Judgement::Apart(_) => Ok(Vec::new()),
+            Judgement::Deny(denial) => Err(denial),
+        }
+    }
+
     /// What the rules say of each statement of `request`, whatever stands beside it, and what they would say
     /// did the policy not only observe.
     pub fn explain(&self, request: &Request, now_ms: i64) -> Vec<Opinion> {

@@ -1,6 +1,6 @@
 //! The names of people and of tenants. It never knows how somebody proved who they are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -63,5 +63,27 @@ impl Principal {
     /// Whether they are in `group`.
     pub fn in_group(&self, group: &Group) -> bool {
         self.groups.contains(group)
+    }
+}
+
+/// Everybody whom the gate knows, by stable id, with the groups that count for them now.
+#[derive(Clone, Debug, Default)]
+pub struct People(HashMap<PrincipalId, BTreeSet<Group>>);
+
+impl People {
+    /// The groups of somebody; none of whom the gate does not know any more.
+    pub fn groups(&self, id: &PrincipalId) -> impl Iterator<Item = &Group> {
+        self.0.get(id).into_iter().flatten()
+    }
+}
+
+impl FromIterator<(PrincipalId, BTreeSet<Group>)> for People {
+    /// Somebody with several logins is in the groups of all of them.
+    fn from_iter<I: IntoIterator<Item = (PrincipalId, BTreeSet<Group>)>>(people: I) -> Self {
+        let mut all: HashMap<PrincipalId, BTreeSet<Group>> = HashMap::new();
+        for (id, groups) in people {
+            all.entry(id).or_default().extend(groups);
+        }
+        Self(all)
     }
 }

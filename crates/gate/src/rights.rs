@@ -11,6 +11,10 @@ pub enum Action<'a> {
     Approve(&'a Ticket),
     /// Refuse a ticket.
     Reject(&'a Ticket),
+    /// Ask for something else than what a ticket holds.
+    RequestChanges(&'a Ticket),
+    /// Remark on a ticket.
+    Comment(&'a Ticket),
     /// Take a ticket back.
     Withdraw(&'a Ticket),
     /// Read a ticket's text.
@@ -59,6 +63,14 @@ pub fn authorize(who: &Principal, action: Action<'_>) -> Result<Permit, Forbidde
             format!("ticket {} cannot be rejected by \"{}\"", ticket.id, who.id),
             approvers(ticket),
         ),
+        Action::RequestChanges(ticket) => (
+            asked(ticket) && !own(ticket),
+            format!(
+                "changes of ticket {} cannot be requested by \"{}\"",
+                ticket.id, who.id
+            ),
+            approvers(ticket),
+        ),
         Action::Withdraw(ticket) => (
             own(ticket),
             format!("ticket {} cannot be withdrawn by \"{}\"", ticket.id, who.id),
@@ -67,7 +79,7 @@ pub fn authorize(who: &Principal, action: Action<'_>) -> Result<Permit, Forbidde
                 ticket.requester
             ),
         ),
-        Action::See(ticket) => (
+        Action::See(ticket) | Action::Comment(ticket) => (
             own(ticket) || asked(ticket),
             format!("ticket {} does not exist", ticket.id),
             "SHOW TICKETS lists the tickets that you may see.".to_owned(),

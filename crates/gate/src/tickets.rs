@@ -3,11 +3,12 @@
 //! asked: the store finishes it.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use crate::digest::Digest;
 use crate::policy::Need;
-use crate::principal::{Group, PrincipalId, TenantId};
-use crate::ticket::{Asked, ClaimId, Event, Outcome, State, Ticket, TicketId};
+use crate::principal::{Group, People, PrincipalId, TenantId};
+use crate::ticket::{Asked, ClaimId, Event, Outcome, Say, State, Ticket, TicketId};
 
 /// A store that could not do what was asked. The gate is then closed for whatever needs it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,10 +82,29 @@ pub struct Word {
     pub by: PrincipalId,
     /// Their groups now.
     pub groups: Vec<Group>,
-    /// Yes or no.
-    pub approve: bool,
-    /// What they said.
+    /// What.
+    pub say: Say,
+    /// In their own words.
     pub comment: Option<String>,
+}
+
+/// What an approval must still be worth when it is spent: who must sign as the rules stand now, and who is in which
+/// group now.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The approvals that the rules ask for now, beyond those that the ticket was opened with.
+    pub needs: Vec<Need>,
+    /// Everybody.
+    pub people: Arc<People>,
+}
+
+/// What a claim came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    /// The ticket is spent.
+    Spent(ClaimId),
+    /// What people said is not enough any more: it waits again, for those who are missing now.
+    Reopened(Box<Ticket>),
 }
 
 /// Which tickets to list.
@@ -103,15 +123,22 @@ pub trait Tickets {
     /// Finds an approved or a pending ticket of the same digest, requester and tenant, or makes one.
     fn open(&self, new: NewTicket) -> impl Future<Output = Result<Opened, StoreError>>;
 
-    /// Adds a person's word; the ticket moves when that was the last one needed, or a rejection.
-    fn decide(&self, id: TicketId, word: Word) -> impl Future<Output = Result<Ticket, StoreError>>;
+    /// Adds a person's word to each of these, or to none; a ticket moves when that was the last one needed, or one that takes
+    /// back what was said, or a rejection.
+    fn decide(
+        &self,
+        ids: Vec<TicketId>,
+        word: Word,
+    ) -> impl Future<Output = Result<Vec<Ticket>, StoreError>>;
 
-    /// Spends an approved, unexpired ticket of exactly this digest: `approved -> executing`.
+    /// Spends an approved, unexpired ticket of exactly this digest, if the words on it still count:
+    /// `approved -> executing`.
     fn claim(
         &self,
         id: TicketId,
         digest: Digest,
-    ) -> impl Future<Output = Result<ClaimId, StoreError>>;
+        standing: Standing,
+    ) -> impl Future<Output = Result<Claimed, StoreError>>;
 
     /// Records how claims ended, or puts them back ([`Event::Unclaim`]).
     fn settle(
@@ -121,8 +148,18 @@ pub trait Tickets {
         outcome: Option<Outcome>,
     ) -> impl Future<Output = Result<(), StoreError>>;
 
-    /// Takes a ticket back.
-    fn withdraw(&self, id: TicketId) -> impl Future<Output = Result<Ticket, StoreError>>;
+    /// Takes tickets back, or none of them.
+    fn withdraw(&self, ids: Vec<TicketId>)
+    -> impl Future<Output = Result<Vec<Ticket>, StoreError>>;
+
+    /// Ends a ticket by what was found out about it: [`Event::Void`], where its request may never run any more, and what
+    /// resolves a doubt, [`Event::Confirm`] and [`Event::Fence`].
+    fn conclude(
+        &self,
+        id: TicketId,
+        event: Event,
+        outcome: Option<Outcome>,
+    ) -> impl Future<Output = Result<Ticket, StoreError>>;
 
     /// Expires what is due and returns it.
     fn expire(&self) -> impl Future<Output = Result<Vec<Ticket>, StoreError>>;

@@ -3,19 +3,20 @@
 
 mod common;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Write;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use common::{Asks, need};
 use gate::rights::OPERATORS;
-use gate::ticket::{ClaimId, Decision, missing};
-use gate::tickets::{Filter, NewTicket, Opened, StoreError, Word};
+use gate::ticket::{ClaimId, Decision, Say, missing};
+use gate::tickets::{Claimed, Filter, NewTicket, Opened, Standing, StoreError, Word};
 use gate::{
-    Action, Authority, Clearance, Digest, Event, Group, Judgement, NotClaimed, Outcome, Policy,
-    Principal, State, Ticket, TicketId, Tickets, authorize, claim,
+    Action, Authority, Clearance, Digest, Event, Group, Judgement, Law, Need, NotClaimed, Outcome,
+    People, Policy, Principal, State, Ticket, TicketId, Tickets, authorize, claim,
 };
 
 #[test]
@@ -31,13 +32,16 @@ fn what_may_become_of_a_ticket() {
         table = table.trim_end_matches(',').to_owned() + "\n";
     }
     insta::assert_snapshot!(table);
-    // What ran, or was refused, is final.
+    // What ran, or was refused, is final; what is in doubt can only be found out.
     for state in State::ALL {
         let moves = Event::ALL
             .iter()
             .filter(|it| it.apply(*state).is_some())
             .count();
-        let ends = !matches!(state, State::Pending | State::Approved | State::Executing);
+        let ends = !matches!(
+            state,
+            State::Pending | State::Approved | State::Executing | State::InDoubt
+        );
         assert_eq!(moves == 0, ends, "{state}");
         assert_eq!(state.to_string().parse::<State>(), Ok(*state));
     }
@@ -68,11 +72,11 @@ fn a_ticket_is_named_by_a_number() {
     assert_eq!(TicketId(42).to_string(), "T-42");
 }
 
-fn decision(by: &str, groups: &[&str], approve: bool) -> Decision {
+fn decision(by: &str, groups: &[&str], yes: bool) -> Decision {
     Decision {
         by: by.into(),
         groups: groups.iter().map(|it| Group::from(*it)).collect(),
-        approve,
+        say: if yes { Say::Approve } else { Say::Changes },
         comment: None,
         at_ms: 0,
     }
@@ -111,6 +115,15 @@ fn what_is_missing() {
         "2dba 1owners"
     );
     assert_eq!(of(&[decision("bob", &["dba"], false)]), "2dba 1owners");
+    // The latest word of each person counts, and a remark is none.
+    let back = || decision("bob", &["dba"], false);
+    assert_eq!(of(&[bob(), back()]), "2dba 1owners");
+    assert_eq!(of(&[back(), bob()]), "1dba 1owners");
+    let remark = Decision {
+        say: Say::Comment,
+        ..bob()
+    };
+    assert_eq!(of(&[bob(), remark]), "1dba 1owners");
     // A need of none is a need of one.
     assert_eq!(
         missing(&[need("dba", 0)], &"alice".into(), &[]),
@@ -162,6 +175,8 @@ fn who_may_do_what() {
         for (word, action) in [
             ("approve", Action::Approve(&ticket)),
             ("reject", Action::Reject(&ticket)),
+            ("changes", Action::RequestChanges(&ticket)),
+            ("comment", Action::Comment(&ticket)),
             ("withdraw", Action::Withdraw(&ticket)),
             ("see", Action::See(&ticket)),
             ("operate", Action::Operate),
@@ -187,16 +202,33 @@ struct One {
     state: Cell<State>,
     digest: Digest,
     asked: Cell<u32>,
+    /// What the rules asked for at the last claim.
+    needs: RefCell<Vec<Need>>,
+}
+
+/// Rules that hold everything for the dba.
+fn law<'a>(policy: &'a Policy, people: &'a Arc<People>) -> Law<'a> {
+    Law {
+        policy,
+        people,
+        now_ms: 0,
+    }
 }
 
 impl Tickets for One {
     async fn open(&self, _: NewTicket) -> Result<Opened, StoreError> {
         unreachable!("a claim opens nothing")
     }
-    async fn decide(&self, _: TicketId, _: Word) -> Result<Ticket, StoreError> {
+    async fn decide(&self, _: Vec<TicketId>, _: Word) -> Result<Vec<Ticket>, StoreError> {
         unreachable!("a claim decides nothing")
     }
-    async fn claim(&self, id: TicketId, digest: Digest) -> Result<ClaimId, StoreError> {
+    async fn claim(
+        &self,
+        id: TicketId,
+        digest: Digest,
+        standing: Standing,
+    ) -> Result<Claimed, StoreError> {
+        self.needs.replace(standing.needs);
         self.asked.set(self.asked.get() + 1);
         let state = self.state.get();
         if digest != self.digest {
@@ -206,7 +238,7 @@ impl Tickets for One {
             .apply(state)
             .ok_or(StoreError::WrongState { id, state })?;
         self.state.set(next);
-        Ok(ClaimId(1))
+        Ok(Claimed::Spent(ClaimId(1)))
     }
     async fn settle(
         &self,
@@ -216,7 +248,15 @@ impl Tickets for One {
     ) -> Result<(), StoreError> {
         Err(StoreError::Unavailable("down".into()))
     }
-    async fn withdraw(&self, id: TicketId) -> Result<Ticket, StoreError> {
+    async fn withdraw(&self, ids: Vec<TicketId>) -> Result<Vec<Ticket>, StoreError> {
+        Err(StoreError::NoSuchTicket(*ids.first().unwrap()))
+    }
+    async fn conclude(
+        &self,
+        id: TicketId,
+        _: Event,
+        _: Option<Outcome>,
+    ) -> Result<Ticket, StoreError> {
         Err(StoreError::NoSuchTicket(id))
     }
     async fn expire(&self) -> Result<Vec<Ticket>, StoreError> {
@@ -245,17 +285,21 @@ fn a_ticket_is_spent_once_and_only_by_its_own_request() {
         state: Cell::new(State::Approved),
         digest: request.digest(),
         asked: Cell::new(0),
+        needs: RefCell::default(),
     };
-    let clearance = |request: &std::sync::Arc<gate::Request>| Clearance::Ticket {
+    let clearance = |request: &Arc<gate::Request>| Clearance::Ticket {
         ticket: TicketId(7),
         request: request.clone(),
     };
+    let (policy, people) = (Policy::built_in("dba".into()), Arc::default());
+    let law = law(&policy, &people);
     assert!(!clearance(&request).fenced());
     assert!(matches!(
-        now(claim(&store, clearance(&other))),
+        now(claim(&store, law, clearance(&other))),
         Err(NotClaimed::Ticket(_))
     ));
-    let released = now(claim(&store, clearance(&request))).unwrap();
+    let released = now(claim(&store, law, clearance(&request))).unwrap();
+    assert_eq!(*store.needs.borrow(), [need("dba", 1)]);
     let signed = Authority::Signed {
         ticket: TicketId(7),
         claim: ClaimId(1),
@@ -264,7 +308,7 @@ fn a_ticket_is_spent_once_and_only_by_its_own_request() {
     assert_eq!(released.right().authority(), &signed);
     assert_eq!(released.request().digest(), request.digest());
     assert!(matches!(
-        now(claim(&store, clearance(&request))),
+        now(claim(&store, law, clearance(&request))),
         Err(NotClaimed::Ticket(_))
     ));
     assert_eq!(store.asked.get(), 3);
@@ -280,8 +324,10 @@ fn a_pass_never_touches_the_store() {
         state: Cell::new(State::Pending),
         digest: Digest::of(b""),
         asked: Cell::new(0),
+        needs: RefCell::default(),
     };
-    let released = now(claim(&store, Clearance::Pass(pass))).unwrap();
+    let (policy, people) = (Policy::built_in("dba".into()), Arc::default());
+    let released = now(claim(&store, law(&policy, &people), Clearance::Pass(pass))).unwrap();
     assert!(matches!(released.authority(), Authority::Unsigned { .. }));
     assert_eq!(store.asked.get(), 0);
 }

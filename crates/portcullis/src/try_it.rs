@@ -212,7 +212,8 @@ fn users(logins: &[Login], groups: &Groups) -> Result<Vec<User>, String> {
             let verifier =
                 Verifier::from_password(login.password.expose_secret(), &salt, ITERATIONS);
             Ok(User {
-                name,
+                name: login.name.clone(),
+                person: name,
                 verifier,
                 groups: member,
                 tenants: Vec::new(),

@@ -127,7 +127,7 @@ impl Config {
 
     /// Who logs in under this name.
     pub fn user(&self, name: &str) -> Option<&User> {
-        self.users.iter().find(|user| user.name.as_str() == name)
+        self.users.iter().find(|user| user.name == name)
     }
 }
 
@@ -146,8 +146,9 @@ pub fn policy_file(
     }
     let top = Fields::root(&page, root.get_ref(), keys::POLICY_FILE);
     let users: Vec<&str> = people.iter().map(PrincipalId::as_str).collect();
+    let logins: Vec<(&str, &str)> = users.iter().map(|it| (*it, *it)).collect();
     let mut members = Members::new();
-    people::groups(&top, &users, &mut members);
+    people::groups(&top, &logins, &mut members);
     let known = Known {
         users: &users,
         members: &members,
@@ -180,8 +181,9 @@ fn read<'a>(page: &'a Page<'a>, root: &'a DeTable<'a>) -> Option<Config> {
     let before = page.problems();
     let mut members = Members::new();
     let people = people::users(&top, &mut members);
-    let users: Vec<&str> = people.iter().map(|person| person.name).collect();
-    people::groups(&top, &users, &mut members);
+    let logins: Vec<(&str, &str)> = people.iter().map(|it| (it.name, it.is)).collect();
+    people::groups(&top, &logins, &mut members);
+    let users: Vec<&str> = people.iter().map(|it| it.is).collect();
     let sound = page.problems() == before;
     let routes = tenants::tenants(&top);
     check_tenants_of(&top, &people, &routes.names);

@@ -11,11 +11,11 @@ use std::time::Duration;
 use dashmap::DashMap;
 use gate::audit::Entry;
 use gate::policy::Hold;
-use gate::ticket::{State, Ticket};
+use gate::ticket::{Decision, Say, State, Ticket};
 use gate::tickets::{NewTicket, Opened, StoreError};
 use gate::{
-    Clearance, Journal, Judgement, Pass, Principal, PrincipalId, Request, Settings, TenantId,
-    TicketId, Tickets,
+    Clearance, Event, Journal, Judgement, Law, NotClaimed, Pass, People, Principal, PrincipalId,
+    Released, Request, Settings, TenantId, TicketId, Tickets,
 };
 use pool::{CheckoutError, Servers, Worker};
 use session::{Account, Destination, Fault, Limits, News, Verdict};
@@ -44,7 +44,9 @@ pub(crate) struct Shared<W: World> {
     journal: W::Journal,
     reader: Reader,
     pub(crate) registry: Arc<Registry>,
+    /// Who logs in under which name.
     principals: Arc<HashMap<String, Arc<Principal>>>,
+    people: Arc<People>,
     /// How often something that may have changed a tenant's catalog went up.
     changes: Arc<DashMap<TenantId, Changes>>,
     /// Randomness of this daemon, for what nobody may guess and for what should not happen all at once.
@@ -67,14 +69,17 @@ impl<W: World> Shared<W> {
         }
         let principals = config.users.iter().map(|user| {
             let principal = Principal {
-                id: user.name.clone(),
+                id: user.person.clone(),
                 groups: user.groups.clone(),
             };
-            (user.name.to_string(), Arc::new(principal))
+            (user.name.clone(), Arc::new(principal))
         });
+        let people = config.users.iter();
+        let people = people.map(|user| (user.person.clone(), user.groups.clone()));
         Some(Self {
             world,
             principals: Arc::new(principals.collect()),
+            people: Arc::new(people.collect()),
             registry: Arc::new(Registry::new(config.edge.clone())),
             config: Arc::new(config),
             tickets,
@@ -115,6 +120,7 @@ pub(crate) struct Gatekeeper<W: World> {
     pub(crate) plain: Arc<Settings>,
     lanes: RefCell<HashMap<TenantId, Rc<Lanes<W::Dial>>>>,
     principals: Arc<HashMap<String, Arc<Principal>>>,
+    people: Arc<People>,
     changes: Arc<DashMap<TenantId, Changes>>,
     decoy: [u8; 32],
     sessions: Arc<AtomicU64>,
@@ -137,6 +143,7 @@ impl<W: World> Gatekeeper<W> {
             plain: Arc::default(),
             lanes: RefCell::default(),
             principals: shared.principals,
+            people: shared.people,
             changes: shared.changes,
             decoy: shared.decoy,
             sessions: shared.sessions,
@@ -318,14 +325,43 @@ impl<W: World> Gatekeeper<W> {
         if !(withdraw && last) {
             return;
         }
-        match self.tickets.withdraw(ticket).await {
+        match self.tickets.withdraw(vec![ticket]).await {
             Ok(withdrawn) => {
-                let by = withdrawn.requester.clone();
-                self.tell(&withdrawn, by, "withdraw", None).await;
+                for ticket in withdrawn {
+                    let by = ticket.requester.clone();
+                    self.tell(&ticket, by, "withdraw", None).await;
+                }
             }
             // It was decided or spent in the meantime: there is nothing to take back.
             Err(error) => tracing::debug!(%ticket, "not withdrawn: {error}"),
         }
+    }
+
+    /// Spends a clearance, if the rules and the groups of this moment still bear it. A ticket that they do not bear waits
+    /// again, or is void.
+    pub(crate) async fn claim(&self, clearance: Clearance) -> Result<Released, NotClaimed> {
+        let law = Law {
+            policy: &self.config.policy,
+            people: &self.people,
+            now_ms: self.world.now_ms(),
+        };
+        let id = clearance.ticket();
+        let claimed = gate::claim(&self.tickets, law, clearance).await;
+        let (moved, word) = match (&claimed, id) {
+            (Err(NotClaimed::Reopened(ticket)), _) => (Ok((**ticket).clone()), "reopen"),
+            (Err(NotClaimed::Denied(_)), Some(id)) => {
+                (self.tickets.conclude(id, Event::Void, None).await, "void")
+            }
+            _ => return claimed,
+        };
+        match moved {
+            Ok(ticket) => {
+                self.tell(&ticket, PrincipalId::from(CONSOLE), word, None)
+                    .await;
+            }
+            Err(error) => tracing::warn!("a ticket that a rule denies by now is not void: {error}"),
+        }
+        claimed
     }
 
     /// Journals a word on a ticket and wakes whoever waits for it.
@@ -379,9 +415,10 @@ pub(crate) fn checkout_fault(tenant: &TenantId, error: &CheckoutError) -> Fault 
 
 /// What a ticket's state means to somebody who waits for it.
 fn news(ticket: &Ticket) -> Option<News> {
-    let last = ticket.decisions.iter().rev().find(|it| !it.approve);
+    let said = |it: &&Decision| it.say == Say::Reject;
+    let last = ticket.decisions.iter().rev().find(said);
     match ticket.state {
-        State::Pending => Some(News::Signed(Box::new(ticket.clone()))),
+        State::Pending => Some(News::Said(Box::new(ticket.clone()))),
         State::Approved => Some(News::Approved),
         State::Rejected => Some(News::Rejected {
             by: last.map_or_else(String::new, |it| it.by.to_string()),
@@ -389,7 +426,12 @@ fn news(ticket: &Ticket) -> Option<News> {
         }),
         State::Withdrawn => Some(News::Withdrawn),
         State::Expired | State::Void => Some(News::Expired),
-        State::Executing | State::Done | State::Failed | State::RolledBack | State::InDoubt => None,
+        State::Executing
+        | State::Done
+        | State::Failed
+        | State::RolledBack
+        | State::InDoubt
+        | State::Fenced => None,
     }
 }
 

@@ -8,7 +8,7 @@ use std::task::Context;
 
 use bytes::Bytes;
 use dashmap::DashMap;
-use gate::{TenantId, TicketId};
+use gate::{PrincipalId, TenantId, TicketId};
 use session::{Fault, News};
 use tokio::sync::oneshot;
 use wire::CancelKey;
@@ -48,6 +48,7 @@ pub(crate) enum Mail {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
     pub(crate) user: String,
+    pub(crate) person: Option<PrincipalId>,
     pub(crate) tenant: String,
     pub(crate) client: Arc<str>,
     pub(crate) application: String,
@@ -166,13 +167,13 @@ impl Registry {
         Target(entry).signal(false).await;
     }
 
-    /// The session of `user` at `tenant` that goes by this process id: ours, or the server's of what is
+    /// The session of `person` at `tenant` that goes by this process id: ours, or the server's of what is
     /// lent to it now. Nobody else's.
-    pub(crate) fn own(&self, pid: u32, user: &str, tenant: &str) -> Option<Target> {
+    pub(crate) fn own(&self, pid: u32, person: &PrincipalId, tenant: &str) -> Option<Target> {
         let own = |it: &Entry| {
             let view = it.view();
             let known = it.key.pid == pid || view.server == Some(pid);
-            known && view.user == user && view.tenant == tenant
+            known && view.person.as_ref() == Some(person) && view.tenant == tenant
         };
         let mut sessions = self.sessions.iter();
         let entry = sessions.find_map(|it| own(it.value()).then(|| Arc::clone(it.value())));

@@ -10,6 +10,8 @@ use gate::{
     TicketId,
 };
 
+use crate::command::ConsoleCommand;
+
 /// One thing to do.
 #[derive(Debug)]
 pub enum Effect {
@@ -97,30 +99,4 @@ pub struct Settlement {
     pub event: Event,
     /// What the server said.
     pub outcome: Option<Outcome>,
-}
-
-/// A command of the console.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ConsoleCommand {
-    /// `SHOW TICKETS` and `SHOW TICKETS ALL`.
-    ShowTickets {
-        /// Also those that have ended.
-        all: bool,
-    },
-    /// `SHOW TICKET id`.
-    ShowTicket(TicketId),
-    /// `APPROVE id ['comment']`.
-    Approve(TicketId, Option<String>),
-    /// `REJECT id 'reason'`.
-    Reject(TicketId, String),
-    /// `WITHDRAW id`.
-    Withdraw(TicketId),
-    /// `SHOW POOLS`.
-    ShowPools,
-    /// `SHOW SESSIONS`.
-    ShowSessions,
-    /// `SHOW VERSION`.
-    ShowVersion,
-    /// `SHOW HELP`.
-    Help,
 }

@@ -116,8 +116,8 @@ pub enum Verdict {
 pub enum News {
     /// Enough people have signed.
     Approved,
-    /// Somebody signed and others have yet to.
-    Signed(Box<Ticket>),
+    /// Somebody said something, and it still waits.
+    Said(Box<Ticket>),
     /// Somebody said no.
     Rejected {
         /// Who.

@@ -7,6 +7,7 @@
 
 mod ahead;
 mod batch;
+mod command;
 mod effect;
 mod fault;
 mod heard;
@@ -25,12 +26,12 @@ mod talk;
 mod told;
 mod transaction;
 
-pub use effect::{Checkout, ConsoleCommand, Effect, Lane, Settlement};
+pub use command::{COMMANDS as CONSOLE_COMMANDS, ConsoleCommand};
+pub use effect::{Checkout, Effect, Lane, Settlement};
 pub use fault::{Blame, Fault, sqlstate};
 pub use gate::Disposition;
 pub use input::{Account, Admission, Destination, Input, Leased, News, TableReply, Verdict};
 pub use mode::PoolMode;
 pub use session::Session;
 pub use settings::{Refused, login_settings};
-pub use state::console::COMMANDS as CONSOLE_COMMANDS;
 pub use talk::{Limits, Peer};

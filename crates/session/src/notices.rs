@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use gate::ticket::Say;
 use gate::{Need, Ticket};
 use wire::backend::encode;
 use wire::fields::{Fields, Severity};
@@ -48,18 +49,22 @@ pub(crate) fn still_waiting(ticket: &Ticket, waited: Duration, out: &mut BytesMu
     notice(message, None, None, out);
 }
 
-/// Somebody signed and others have yet to.
-pub(crate) fn signed(ticket: &Ticket, out: &mut BytesMut) {
-    let by = ticket
-        .decisions
-        .last()
-        .map_or_else(String::new, |it| format!(" by \"{}\"", it.by));
-    let message = format!(
-        "ticket {} was signed{by}: waits for {}",
-        ticket.id,
-        people(&ticket.missing())
-    );
-    notice(message, None, None, out);
+/// Somebody said something, and the ticket waits on.
+pub(crate) fn said(ticket: &Ticket, out: &mut BytesMut) {
+    let id = ticket.id;
+    let waits = || format!("waits for {}", people(&ticket.missing()));
+    let (message, comment) = match ticket.decisions.last() {
+        Some(it) => {
+            let message = match it.say {
+                Say::Approve => format!("ticket {id} was signed by \"{}\": {}", it.by, waits()),
+                Say::Changes => format!("changes of ticket {id} were requested by \"{}\"", it.by),
+                Say::Reject | Say::Comment => format!("comment of \"{}\" on ticket {id}", it.by),
+            };
+            (message, it.comment.clone())
+        }
+        None => (format!("ticket {id} {}", waits()), None),
+    };
+    notice(message, comment, None, out);
 }
 
 /// The ticket that lets it pass.

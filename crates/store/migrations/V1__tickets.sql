@@ -8,7 +8,7 @@ CREATE TABLE tickets (
     requester      TEXT    NOT NULL,
     state          TEXT    NOT NULL CHECK (state IN (
         'pending', 'approved', 'executing', 'done', 'failed', 'rolled_back',
-        'in_doubt', 'rejected', 'withdrawn', 'expired', 'void')),
+        'in_doubt', 'rejected', 'withdrawn', 'expired', 'void', 'fenced')),
     class          TEXT    NOT NULL,
     rule           TEXT    NOT NULL,
     why            TEXT    NOT NULL,
@@ -19,29 +19,31 @@ CREATE TABLE tickets (
     client         TEXT    NOT NULL,
     created_ms     INTEGER NOT NULL,
     expires_ms     INTEGER NOT NULL,
+    use_within_ms  INTEGER CHECK (use_within_ms > 0),  -- where its rule says so
     previous       INTEGER REFERENCES tickets (id),
     outcome        TEXT               -- JSON: {tags, error}
 ) STRICT;
 CREATE INDEX tickets_by_request ON tickets (digest, requester, tenant, id);
 CREATE INDEX tickets_by_state ON tickets (state, id);
 
--- The latest word of each person.
-CREATE TABLE decisions (
+-- What people said, in order. The latest word of each counts, remarks aside.
+CREATE TABLE words (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
     ticket  INTEGER NOT NULL REFERENCES tickets (id),
     person  TEXT    NOT NULL,
     groups  TEXT    NOT NULL,         -- JSON: [group]
-    approve INTEGER NOT NULL CHECK (approve IN (0, 1)),
+    say     TEXT    NOT NULL CHECK (say IN ('approve', 'reject', 'changes', 'comment')),
     comment TEXT,
-    at_ms   INTEGER NOT NULL,
-    PRIMARY KEY (ticket, person)
-) STRICT, WITHOUT ROWID;
+    at_ms   INTEGER NOT NULL
+) STRICT;
+CREATE INDEX words_of_ticket ON words (ticket, id);
 
 -- Each use of a ticket. A number is never given twice, as the journal names uses by it.
 CREATE TABLE claims (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     ticket     INTEGER NOT NULL REFERENCES tickets (id),
     claimed_ms INTEGER NOT NULL,
-    ended      TEXT CHECK (ended IN ('undone', 'done', 'failed', 'rolled_back', 'in_doubt')),
+    ended      TEXT CHECK (ended IN ('undone', 'done', 'failed', 'rolled_back', 'in_doubt', 'fenced')),
     ended_ms   INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX claims_open ON claims (ticket) WHERE ended IS NULL;

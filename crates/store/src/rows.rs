@@ -1,11 +1,9 @@
 //! Tickets as rows: how one is read, and what can go wrong on the way. It never changes a row.
 
-use gate::principal::Group;
 use gate::ticket::{ClaimId, Decision};
 use gate::tickets::{Filter, StoreError};
 use gate::{PrincipalId, State, Ticket, TicketId};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use serde::de::DeserializeOwned;
 
 /// Why a piece of work on the database stopped.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +82,7 @@ fn whole(db: &Connection, raw: Raw, now: i64) -> Result<Ticket, Stop> {
         .as_deref()
         .map(serde_json::from_str)
         .transpose()?;
-    ticket.decisions = decisions(db, ticket.id)?;
+    ticket.decisions = said(db, ticket.id)?;
     Ok(ticket)
 }
 
@@ -169,23 +167,24 @@ pub(crate) fn list(db: &Connection, filter: &Filter, now: i64) -> Result<Vec<Tic
     found.into_iter().map(|raw| whole(db, raw, now)).collect()
 }
 
-fn decisions(db: &Connection, id: TicketId) -> Result<Vec<Decision>, Stop> {
+/// All that was said of a ticket, in order.
+fn said(db: &Connection, id: TicketId) -> Result<Vec<Decision>, Stop> {
     let mut statement = db.prepare_cached(
-        "SELECT person, groups, approve, comment, at_ms FROM decisions
-         WHERE ticket = ?1 ORDER BY at_ms, person",
+        "SELECT person, groups, say, comment, at_ms FROM words WHERE ticket = ?1 ORDER BY id",
     )?;
     let mut rows = statement.query([id.0])?;
-    let mut decisions = Vec::new();
+    let mut said = Vec::new();
     while let Some(row) = rows.next()? {
-        decisions.push(Decision {
+        let say: String = row.get(2)?;
+        said.push(Decision {
             by: row.get::<_, String>(0)?.into(),
-            groups: json::<Vec<Group>>(&row.get::<_, String>(1)?)?,
-            approve: row.get(2)?,
+            groups: serde_json::from_str(&row.get::<_, String>(1)?)?,
+            say: say.parse().map_err(Stop::Value)?,
             comment: row.get(3)?,
             at_ms: row.get(4)?,
         });
     }
-    Ok(decisions)
+    Ok(said)
 }
 
 /// Every ticket that is executing, with the claim that made it so.
@@ -198,8 +197,4 @@ pub(crate) fn executing(db: &Connection) -> Result<Vec<(TicketId, ClaimId)>, Sto
         .query_map([], |row| Ok((TicketId(row.get(0)?), ClaimId(row.get(1)?))))?
         .collect::<Result<_, _>>()?;
     Ok(found)
-}
-
-fn json<T: DeserializeOwned>(text: &str) -> Result<T, Stop> {
-    Ok(serde_json::from_str(text)?)
 }

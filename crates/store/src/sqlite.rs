@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use gate::ticket::ClaimId;
-use gate::tickets::{Filter, NewTicket, Opened, StoreError, Tickets, Word};
+use gate::tickets::{Claimed, Filter, NewTicket, Opened, Standing, StoreError, Tickets, Word};
 use gate::{Digest, Event, Outcome, Ticket, TicketId};
 use refinery::{Migration, Runner};
 use rusqlite::{Connection, OpenFlags, Transaction};
@@ -18,30 +18,18 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::chain::Head;
 use crate::clock::WallClock;
+use crate::options::Options;
 use crate::rows::{self, Stop};
 use crate::transitions::{self, transact};
+use crate::words;
 
 /// How many requests may wait for the thread.
 const QUEUE_MAX: usize = 256;
 /// How long another process may hold the file's write lock.
 const BUSY: Duration = Duration::from_secs(5);
 /// Every step of the schema, in order. A step that was published is never edited.
-const MIGRATIONS: &[(&str, &str)] = &[
-    ("V1__tickets", include_str!("../migrations/V1__tickets.sql")),
-    (
-        "V2__use_within",
-        include_str!("../migrations/V2__use_within.sql"),
-    ),
-];
-
-/// How long tickets live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// People decide a ticket within so many milliseconds of its making, or it expires.
-    pub decide_within_ms: i64,
-    /// An approved ticket is used within so many milliseconds, or it expires.
-    pub use_within_ms: i64,
-}
+const MIGRATIONS: &[(&str, &str)] =
+    &[("V1__tickets", include_str!("../migrations/V1__tickets.sql"))];
 
 /// Why a store was not opened. Nothing was changed, but where a migration failed half-way.
 #[derive(Debug, thiserror::Error)]
@@ -225,16 +213,26 @@ impl Tickets for Sqlite {
         .await
     }
 
-    async fn decide(&self, id: TicketId, word: Word) -> Result<Ticket, StoreError> {
+    async fn decide(&self, ids: Vec<TicketId>, word: Word) -> Result<Vec<Ticket>, StoreError> {
         self.ask(move |desk| {
-            desk.change(|db, now, life| transitions::decide(db, id, &word, now, life.use_within_ms))
+            desk.change(|db, now, life| {
+                let decide = |id: &TicketId| words::decide(db, *id, &word, now, life);
+                ids.iter().map(decide).collect()
+            })
         })
         .await
     }
 
-    async fn claim(&self, id: TicketId, digest: Digest) -> Result<ClaimId, StoreError> {
-        self.ask(move |desk| desk.change(|db, now, _| transitions::claim(db, id, &digest, now)))
-            .await
+    async fn claim(
+        &self,
+        id: TicketId,
+        digest: Digest,
+        standing: Standing,
+    ) -> Result<Claimed, StoreError> {
+        self.ask(move |desk| {
+            desk.change(|db, now, life| transitions::claim(db, id, &digest, &standing, now, life))
+        })
+        .await
     }
 
     async fn settle(
@@ -249,9 +247,26 @@ impl Tickets for Sqlite {
         .await
     }
 
-    async fn withdraw(&self, id: TicketId) -> Result<Ticket, StoreError> {
-        self.ask(move |desk| desk.change(|db, now, _| transitions::withdraw(db, id, now)))
-            .await
+    async fn withdraw(&self, ids: Vec<TicketId>) -> Result<Vec<Ticket>, StoreError> {
+        self.ask(move |desk| {
+            desk.change(|db, now, _| {
+                let withdraw = |id: &TicketId| transitions::withdraw(db, *id, now);
+                ids.iter().map(withdraw).collect()
+            })
+        })
+        .await
+    }
+
+    async fn conclude(
+        &self,
+        id: TicketId,
+        event: Event,
+        outcome: Option<Outcome>,
+    ) -> Result<Ticket, StoreError> {
+        self.ask(move |desk| {
+            desk.change(|db, now, _| transitions::conclude(db, id, event, outcome.as_ref(), now))
+        })
+        .await
     }
 
     async fn expire(&self) -> Result<Vec<Ticket>, StoreError> {

@@ -2,12 +2,13 @@
 //! `gate::Event`'s table and the expiry in its WHERE (hazards R79, R100). It never reads a clock;
 //! it is told the time.
 
-use gate::ticket::ClaimId;
-use gate::tickets::{NewTicket, Opened, StoreError, Word};
+use gate::ticket::{ClaimId, missing, still, together};
+use gate::tickets::{Claimed, NewTicket, Opened, Standing, StoreError};
 use gate::{Digest, Event, Outcome, State, Ticket, TicketId};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 use crate::chain::Head;
+use crate::options::Options;
 use crate::rows::{self, Stop};
 
 /// Runs `work` as one transaction that has the write lock from its start.
@@ -23,7 +24,7 @@ pub(crate) fn transact<T>(
 
 /// The compare-and-set: moves `id` as the table says, or fails with where it stands. Whatever waits
 /// or is approved can only move while its time is not over, but for the expiry itself.
-fn advance(db: &Connection, id: TicketId, event: Event, now: i64) -> Result<(), Stop> {
+pub(crate) fn advance(db: &Connection, id: TicketId, event: Event, now: i64) -> Result<(), Stop> {
     let (from, to) = event.transition();
     let names: Vec<&str> = from.iter().map(|state| state.as_str()).collect();
     let from = serde_json::to_string(&names)?;
@@ -94,81 +95,51 @@ pub(crate) fn open(
     Ok(Opened::Pending(rows::ticket(db, id, now)?))
 }
 
-pub(crate) fn decide(
-    db: &Connection,
-    id: TicketId,
-    word: &Word,
-    now: i64,
-    use_within_ms: i64,
-) -> Result<Ticket, Stop> {
-    let ticket = rows::ticket(db, id, now)?;
-    if ticket.requester == word.by {
-        return Err(StoreError::OwnTicket(id).into());
-    }
-    if !ticket
-        .needs
-        .iter()
-        .any(|need| word.groups.contains(&need.group))
-    {
-        return Err(StoreError::NotAsked(id).into());
-    }
-    let event = if word.approve {
-        Event::Approve
-    } else {
-        Event::Reject
-    };
-    if event.apply(ticket.state).is_none() {
-        return Err(StoreError::WrongState {
-            id,
-            state: ticket.state,
-        }
-        .into());
-    }
-    db.prepare_cached(
-        "INSERT INTO decisions (ticket, person, groups, approve, comment, at_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (ticket, person) DO UPDATE SET
-             groups = excluded.groups, approve = excluded.approve,
-             comment = excluded.comment, at_ms = excluded.at_ms",
-    )?
-    .execute(params![
-        id.0,
-        word.by.as_str(),
-        serde_json::to_string(&word.groups)?,
-        word.approve,
-        word.comment,
-        now
-    ])?;
-    let ticket = rows::ticket(db, id, now)?;
-    if !word.approve {
-        advance(db, id, event, now)?;
-    } else if ticket.missing().is_empty() {
-        advance(db, id, event, now)?;
-        db.prepare_cached(
-            "UPDATE tickets SET expires_ms = ?2 + coalesce(use_within_ms, ?3) WHERE id = ?1",
-        )?
-        .execute(params![id.0, now, use_within_ms])?;
-    }
-    rows::ticket(db, id, now)
-}
-
 pub(crate) fn claim(
     db: &Connection,
     id: TicketId,
     digest: &Digest,
+    standing: &Standing,
     now: i64,
-) -> Result<ClaimId, Stop> {
-    // The digest never changes, so that looking at it first takes nothing from the compare-and-set.
-    let same = db
-        .prepare_cached("SELECT 1 FROM tickets WHERE id = ?1 AND digest = ?2")?
-        .exists(params![id.0, digest.to_string()])?;
-    if !same {
+    life: Options,
+) -> Result<Claimed, Stop> {
+    let ticket = rows::ticket(db, id, now)?;
+    if ticket.digest != digest.to_string() {
         return Err(StoreError::NoSuchTicket(id).into());
+    }
+    let needs = together(&ticket.needs, &standing.needs);
+    let words = still(&ticket.decisions, &standing.people);
+    let enough = missing(&needs, &ticket.requester, &words).is_empty();
+    if ticket.state == State::Approved && !enough {
+        db.prepare_cached("UPDATE tickets SET needs = ?2 WHERE id = ?1")?
+            .execute(params![id.0, serde_json::to_string(&needs)?])?;
+        for word in words {
+            db.prepare_cached("UPDATE words SET groups = ?3 WHERE ticket = ?1 AND person = ?2")?
+                .execute(params![
+                    id.0,
+                    word.by.as_str(),
+                    serde_json::to_string(&word.groups)?
+                ])?;
+        }
+        return Ok(Claimed::Reopened(Box::new(reopen(db, id, now, life)?)));
     }
     advance(db, id, Event::Claim, now)?;
     db.prepare_cached("INSERT INTO claims (ticket, claimed_ms) VALUES (?1, ?2)")?
         .execute(params![id.0, now])?;
-    Ok(ClaimId(db.last_insert_rowid()))
+    Ok(Claimed::Spent(ClaimId(db.last_insert_rowid())))
+}
+
+/// What was approved waits again, as long as what is new.
+pub(crate) fn reopen(
+    db: &Connection,
+    id: TicketId,
+    now: i64,
+    life: Options,
+) -> Result<Ticket, Stop> {
+    advance(db, id, Event::Reopen, now)?;
+    db.prepare_cached("UPDATE tickets SET expires_ms = ?2 WHERE id = ?1")?
+        .execute(params![id.0, now.saturating_add(life.decide_within_ms)])?;
+    rows::ticket(db, id, now)
 }
 
 /// Ends claims, all of them or none.
@@ -209,6 +180,27 @@ pub(crate) fn settle(
 
 pub(crate) fn withdraw(db: &Connection, id: TicketId, now: i64) -> Result<Ticket, Stop> {
     advance(db, id, Event::Withdraw, now)?;
+    rows::ticket(db, id, now)
+}
+
+/// Ends a ticket by what was found out about it; of a doubt also the claim that it is about.
+pub(crate) fn conclude(
+    db: &Connection,
+    id: TicketId,
+    event: Event,
+    outcome: Option<&Outcome>,
+    now: i64,
+) -> Result<Ticket, Stop> {
+    if !matches!(event, Event::Void | Event::Confirm | Event::Fence) {
+        return Err(rows::refusal(db, id, now));
+    }
+    advance(db, id, event, now)?;
+    db.prepare_cached("UPDATE claims SET ended = ?2 WHERE ticket = ?1 AND ended = 'in_doubt'")?
+        .execute(params![id.0, event.transition().1.as_str()])?;
+    if let Some(outcome) = outcome {
+        db.prepare_cached("UPDATE tickets SET outcome = ?2 WHERE id = ?1")?
+            .execute(params![id.0, serde_json::to_string(outcome)?])?;
+    }
     rows::ticket(db, id, now)
 }
 

@@ -125,7 +125,13 @@ pub enum ConsoleCommand {
     },
     /// Refuse a ticket, for good
     #[command(override_usage = "portcullis reject [OPTIONS] <TICKET> <REASON | -m REASON>")]
-    Reject(RejectArgs),
+    Reject(SayArgs),
+    /// Ask for something else than what a ticket holds; a yes of yours is taken back
+    #[command(override_usage = "portcullis request-changes [OPTIONS] <TICKET> <WHAT | -m WHAT>")]
+    RequestChanges(SayArgs),
+    /// Remark on a ticket
+    #[command(override_usage = "portcullis comment [OPTIONS] <TICKET> <TEXT | -m TEXT>")]
+    Comment(SayArgs),
     /// Take your own tickets back
     Withdraw {
         /// The tickets, such as T-42 T-43
@@ -138,24 +144,24 @@ pub enum ConsoleCommand {
     Sessions,
 }
 
-/// A ticket and why not.
+/// A ticket and what to say of it.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("why").required(true).args(["reason", "message"]))]
-pub struct RejectArgs {
+#[command(group = ArgGroup::new("why").required(true).args(["text", "message"]))]
+pub struct SayArgs {
     /// The ticket, such as T-42
     pub ticket: TicketId,
-    /// Why, for the person who asked
+    /// What, for the person who asked
     #[arg(value_parser = said)]
-    reason: Option<String>,
+    text: Option<String>,
     /// The same, as an option
-    #[arg(short = 'm', long = "message", value_name = "REASON", value_parser = said)]
+    #[arg(short = 'm', long = "message", value_name = "TEXT", value_parser = said)]
     message: Option<String>,
 }
 
-impl RejectArgs {
-    /// The reason, whichever way it was given.
-    pub fn reason(&self) -> &str {
-        self.reason
+impl SayArgs {
+    /// The text, whichever way it was given.
+    pub fn text(&self) -> &str {
+        self.text
             .as_deref()
             .or(self.message.as_deref())
             .unwrap_or_default()
@@ -164,7 +170,7 @@ impl RejectArgs {
 
 fn said(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {
-        return Err("a reason cannot be empty".to_owned());
+        return Err("it cannot be empty".to_owned());
     }
     Ok(text.to_owned())
 }
@@ -395,7 +401,7 @@ mod tests {
                     }),
                     Some(reason),
                 ) => {
-                    assert_eq!(args.reason(), reason);
+                    assert_eq!(args.text(), reason);
                     assert_eq!(args.ticket, TicketId(42));
                 }
                 (Err(error), None) => assert_eq!(error.exit_code(), 2),

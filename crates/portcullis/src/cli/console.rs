@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::ser::SerializeMap;
 
-use super::args::{ConsoleCommand, Options};
+use super::args::{ConsoleCommand, Options, SayArgs};
 use super::card::{Viewer, card};
 use super::connect::Console;
 use super::grid::{Grid, Record};
@@ -64,10 +64,11 @@ pub async fn run(
             let commands = tickets.iter().map(|it| (*it, format!("WITHDRAW {it}")));
             decide(console, commands, false, printer).await
         }
-        ConsoleCommand::Reject(args) => {
-            let command = format!("REJECT {} {}", args.ticket, quoted(args.reason()));
-            decide(console, [(args.ticket, command)].into_iter(), true, printer).await
+        ConsoleCommand::Reject(args) => say(console, "REJECT", args, printer).await,
+        ConsoleCommand::RequestChanges(args) => {
+            say(console, "REQUEST CHANGES", args, printer).await
         }
+        ConsoleCommand::Comment(args) => say(console, "COMMENT", args, printer).await,
     }
 }
 
@@ -170,6 +171,17 @@ impl Serialize for Outcome {
             }
         }
     }
+}
+
+/// Says something of one ticket.
+async fn say(
+    console: &Console,
+    verb: &str,
+    args: &SayArgs,
+    printer: &mut Printer<'_>,
+) -> Result<Exit, Trouble> {
+    let command = format!("{verb} {} {}", args.ticket, quoted(args.text()));
+    decide(console, [(args.ticket, command)].into_iter(), true, printer).await
 }
 
 /// Sends each command; a refusal of one does not keep the others back.

@@ -29,7 +29,7 @@ pub(super) const HOLD: &[&str] = &["heartbeat", "transaction_budget"];
 /// `[tickets]`
 pub(super) const TICKETS: &[&str] = &["decide_within", "use_within"];
 /// `[user.NAME]`
-pub(super) const USER: &[&str] = &["verifier", "groups", "tenants"];
+pub(super) const USER: &[&str] = &["verifier", "person", "groups", "tenants"];
 /// `[group.NAME]`
 pub(super) const GROUP: &[&str] = &["members"];
 /// `[pool]`

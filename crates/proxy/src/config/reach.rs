@@ -54,7 +54,7 @@ impl Asker {
             }
         }
         scopes.remove(CONSOLE);
-        let name = PrincipalId::from(person.name);
+        let name = PrincipalId::from(person.is);
         Self {
             groups: groups_of(&name, members),
             name,

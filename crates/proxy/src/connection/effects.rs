@@ -8,7 +8,6 @@ use bytestring::ByteString;
 use gate::claim::pass_on;
 use gate::{
     Cargo, Clearance, Entry, Journal, Judgement, PrincipalId, Request, Settings, TenantId, Tickets,
-    claim,
 };
 use pool::{Borrower, CheckoutError, Lease};
 use session::{Checkout, Destination, Effect, Fault, Input, Leased, Settlement, Verdict};
@@ -78,7 +77,9 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
         if let Some(Destination::Tenant(tenant)) = &account.destination {
             self.tenant = Some(tenant.clone());
         }
+        let person = account.principal.as_ref().map(|it| it.id.clone());
         self.place.show(|view| {
+            view.person = person;
             user.clone_into(&mut view.user);
             database.clone_into(&mut view.tenant);
         });
@@ -204,8 +205,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
         };
         let (keeper, session) = (Rc::clone(&self.keeper), self.number);
         self.later(async move {
-            let (user, tenant) = (principal.as_str(), tenant.as_str());
-            let Some(target) = keeper.registry.own(pid, user, tenant) else {
+            let Some(target) = keeper.registry.own(pid, &principal, tenant.as_str()) else {
                 return Answer::Input(Input::Signalled(false));
             };
             let entry = Entry::Signalled {
@@ -276,8 +276,8 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
         if let Clearance::Pass(pass) = clearance {
             return self.tell(Input::Claimed(Ok(pass_on(pass))));
         }
-        let tickets = self.keeper.tickets.clone();
-        self.later(async move { Answer::Input(Input::Claimed(claim(&tickets, clearance).await)) });
+        let keeper = Rc::clone(&self.keeper);
+        self.later(async move { Answer::Input(Input::Claimed(keeper.claim(clearance).await)) });
     }
 
     fn write(&mut self, entry: Entry) {

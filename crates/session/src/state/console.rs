@@ -1,28 +1,15 @@
-//! Console: the virtual database `portcullis`. Commands are read here; what they may do is for the
-//! gate's one authorisation function. It never touches an upstream.
+//! Console: the virtual database `portcullis`. What commands may do is for the gate's one
+//! authorisation function. It never touches an upstream.
 
-use gate::TicketId;
 use wire::backend::{Column, Status, encode};
 use wire::frame::Frame;
 use wire::frontend::Frontend;
 
-use crate::effect::{ConsoleCommand, Effect};
+use crate::command::parse;
+use crate::effect::Effect;
 use crate::fault::Fault;
 use crate::input::{Input, TableReply};
 use crate::talk::Io;
-
-/// The commands, for hints and for `SHOW HELP`.
-pub const COMMANDS: [&str; 9] = [
-    "SHOW TICKETS",
-    "SHOW TICKETS ALL",
-    "SHOW TICKET id",
-    "APPROVE id ['comment']",
-    "REJECT id 'reason'",
-    "WITHDRAW id",
-    "SHOW POOLS",
-    "SHOW SESSIONS",
-    "SHOW VERSION",
-];
 
 /// A console session.
 #[derive(Debug, Default)]
@@ -128,111 +115,4 @@ fn answer(table: &TableReply, io: &mut Io) {
         }
     }
     encode::command_complete(&table.tag, &mut io.out);
-}
-
-/// Reads one command; `None` for an empty one.
-fn parse(text: &str) -> Result<Option<ConsoleCommand>, Fault> {
-    let words = words(text)?;
-    let upper: Vec<String> = words
-        .iter()
-        .map(|word| word.text.to_ascii_uppercase())
-        .collect();
-    let upper: Vec<&str> = upper.iter().map(String::as_str).collect();
-    let literal = |at: usize| words.get(at).map(|word| word.text.clone());
-    let command = match upper.as_slice() {
-        [] => return Ok(None),
-        ["SHOW", "TICKETS"] => ConsoleCommand::ShowTickets { all: false },
-        ["SHOW", "TICKETS", "ALL"] => ConsoleCommand::ShowTickets { all: true },
-        ["SHOW", "TICKET", id] => ConsoleCommand::ShowTicket(ticket(id)?),
-        ["APPROVE", id] => ConsoleCommand::Approve(ticket(id)?, None),
-        ["APPROVE", id, _] => ConsoleCommand::Approve(ticket(id)?, literal(2)),
-        ["REJECT", id, _] => ConsoleCommand::Reject(ticket(id)?, literal(2).unwrap_or_default()),
-        ["REJECT", _] => {
-            return Err(Fault::console_syntax(
-                "REJECT needs a reason: REJECT id 'reason'.",
-            ));
-        }
-        ["WITHDRAW", id] => ConsoleCommand::Withdraw(ticket(id)?),
-        ["SHOW", "POOLS"] => ConsoleCommand::ShowPools,
-        ["SHOW", "SESSIONS"] => ConsoleCommand::ShowSessions,
-        ["SHOW", "VERSION"] => ConsoleCommand::ShowVersion,
-        ["SHOW" | "HELP"] | ["SHOW", "HELP"] => ConsoleCommand::Help,
-        _ => {
-            return Err(Fault::console_syntax(format!(
-                "Commands: {}.",
-                COMMANDS.join(", ")
-            )));
-        }
-    };
-    Ok(Some(command))
-}
-
-fn ticket(word: &str) -> Result<TicketId, Fault> {
-    word.parse()
-        .map_err(|error: gate::ticket::NotATicket| Fault::console_syntax(error.to_string()))
-}
-
-#[derive(Debug, PartialEq)]
-struct Word {
-    text: String,
-}
-
-/// Splits at blanks, takes 'quoted words' whole ('' is a quote), and drops one trailing semicolon.
-fn words(text: &str) -> Result<Vec<Word>, Fault> {
-    let text = text.trim().trim_end_matches(';');
-    let mut words = Vec::new();
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
-        if character.is_whitespace() {
-            continue;
-        }
-        let mut word = String::new();
-        if character == '\'' {
-            loop {
-                match characters.next() {
-                    Some('\'') if characters.peek() == Some(&'\'') => {
-                        word.extend(characters.next());
-                    }
-                    Some('\'') => break,
-                    Some(other) => word.push(other),
-                    None => return Err(Fault::console_syntax("A quoted string is not closed.")),
-                }
-            }
-        } else {
-            word.push(character);
-            while let Some(next) = characters.next_if(|it| !it.is_whitespace() && *it != '\'') {
-                word.push(next);
-            }
-        }
-        words.push(Word { text: word });
-    }
-    Ok(words)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commands_are_read_as_psql_sends_them() {
-        assert_eq!(parse("").unwrap(), None);
-        assert_eq!(
-            parse("show tickets;").unwrap(),
-            Some(ConsoleCommand::ShowTickets { all: false })
-        );
-        let reject = ConsoleCommand::Reject(TicketId(7), "it's wrong".into());
-        assert_eq!(parse("REJECT T-7 'it''s wrong';").unwrap(), Some(reject));
-        let approve = ConsoleCommand::Approve(TicketId(12), Some("ok".into()));
-        assert_eq!(parse("approve 12 'ok'").unwrap(), Some(approve));
-        for bad in [
-            "REJECT 7",
-            "APPROVE",
-            "APPROVE x",
-            "SHOW TICKET -1",
-            "DROP TABLE t",
-            "REJECT 7 'x",
-        ] {
-            assert!(parse(bad).is_err(), "{bad}");
-        }
-    }
 }

@@ -118,8 +118,8 @@ impl Held {
                 };
                 return Next::Release(clearance, self.shape);
             }
-            News::Signed(ticket) => {
-                notices::signed(&ticket, &mut io.out);
+            News::Said(ticket) => {
+                notices::said(&ticket, &mut io.out);
                 self.ticket = ticket;
                 return Next::Stay(self);
             }

@@ -354,11 +354,12 @@ impl Turn {
         }
         let fault = match refused {
             _ if self.gone || self.cancelled => Fault::cancelled(None),
-            NotClaimed::Ticket(_) => {
+            NotClaimed::Ticket(_) | NotClaimed::Reopened(_) => {
                 self.unbegin(talk, io);
                 talk.checkin_if_free(io);
                 return Next::AskAgain(request, self.shape);
             }
+            NotClaimed::Denied(denial) => Fault::denied(denial),
             NotClaimed::Store(_) => Fault::store_down(),
         };
         self.stop(&fault, talk, io)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use gate::tickets::{NewTicket, Opened, StoreError};
 use gate::{
-    Authority, Cargo, Clearance, Entry, Group, JournalDown, Judgement, NotClaimed, Principal,
+    Authority, Cargo, Clearance, Entry, Group, JournalDown, Judgement, Law, NotClaimed, Principal,
     Released, Request, Tickets,
 };
 use session::{
@@ -56,6 +56,15 @@ impl World {
         }
     }
 
+    fn claim(&self, clearance: Clearance) -> Result<Released, NotClaimed> {
+        let law = Law {
+            policy: &self.policy,
+            people: &Arc::default(),
+            now_ms: NOW_MS,
+        };
+        now(gate::claim(&self.store, law, clearance))
+    }
+
     pub fn give(&mut self, due: Due) {
         let now = self.now;
         match due {
@@ -82,7 +91,7 @@ impl World {
                 self.session.handle(now, Input::Leased(leased));
             }
             Due::Claimed(clearance) => {
-                let claimed = crate::store::now(gate::claim(&self.store, clearance));
+                let claimed = self.claim(clearance);
                 if let Err(NotClaimed::Ticket(error)) = &claimed {
                     self.log.push(format!("        not claimed: {error}"));
                 }
@@ -278,7 +287,7 @@ impl World {
                     self.waits.remove(&ticket),
                     "leaves {ticket} without waiting"
                 );
-                if withdraw && now(self.store.withdraw(ticket)).is_ok() {
+                if withdraw && now(self.store.withdraw(vec![ticket])).is_ok() {
                     self.log.push(format!("        {ticket} is withdrawn"));
                 }
                 return;

@@ -1,5 +1,6 @@
 //! A Query, from the socket to the server and back.
 
+use gate::ticket::{Decision, Say};
 use gate::{Event, State};
 use session::{Fault, Input, News};
 
@@ -133,8 +134,15 @@ fn an_expiry_a_withdrawal_elsewhere_and_a_signature_are_told() {
         ["E:ERROR ZG004 ticket T-1 was withdrawn", "Z:I"]
     );
     let mut world = held();
-    let ticket = world.store.0.borrow().tickets[0].0.clone();
-    world.news(1, News::Signed(Box::new(ticket)));
+    let mut ticket = world.store.0.borrow().tickets[0].0.clone();
+    ticket.decisions.push(Decision {
+        by: "bob".into(),
+        groups: Vec::new(),
+        say: Say::Approve,
+        comment: None,
+        at_ms: 0,
+    });
+    world.news(1, News::Said(Box::new(ticket)));
     assert!(world.heard[1].starts_with("N:NOTICE ZG000 ticket T-1 was signed"));
     assert_eq!(world.session.state(), "held");
 }

@@ -6,8 +6,8 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use gate::ticket::{ClaimId, Decision};
-use gate::tickets::{Filter, NewTicket, Opened, StoreError, Word};
+use gate::ticket::{ClaimId, Decision, Say};
+use gate::tickets::{Claimed, Filter, NewTicket, Opened, Standing, StoreError, Word};
 use gate::{Digest, Event, Outcome, State, Ticket, TicketId, Tickets};
 
 /// Resolves a future that never waits.
@@ -104,25 +104,35 @@ impl Tickets for Store {
         Ok(Opened::Pending(ticket))
     }
 
-    async fn decide(&self, id: TicketId, word: Word) -> Result<Ticket, StoreError> {
-        self.0.borrow_mut().find_mut(id).decisions.push(Decision {
-            by: word.by,
-            groups: word.groups,
-            approve: word.approve,
-            comment: word.comment,
-            at_ms: 0,
-        });
-        let ticket = self.ticket(id).await?;
-        if !word.approve {
-            return self.apply(id, Event::Reject);
-        }
-        if ticket.missing().is_empty() {
-            return self.apply(id, Event::Approve);
-        }
-        Ok(ticket)
+    async fn decide(&self, ids: Vec<TicketId>, word: Word) -> Result<Vec<Ticket>, StoreError> {
+        let decide = |id: TicketId| {
+            let ticket = {
+                let mut inside = self.0.borrow_mut();
+                let ticket = inside.find_mut(id);
+                ticket.decisions.push(Decision {
+                    by: word.by.clone(),
+                    groups: word.groups.clone(),
+                    say: word.say,
+                    comment: word.comment.clone(),
+                    at_ms: 0,
+                });
+                ticket.clone()
+            };
+            match word.say {
+                Say::Reject => self.apply(id, Event::Reject),
+                Say::Approve if ticket.missing().is_empty() => self.apply(id, Event::Approve),
+                _ => Ok(ticket),
+            }
+        };
+        ids.into_iter().map(decide).collect()
     }
 
-    async fn claim(&self, id: TicketId, digest: Digest) -> Result<ClaimId, StoreError> {
+    async fn claim(
+        &self,
+        id: TicketId,
+        digest: Digest,
+        _: Standing,
+    ) -> Result<Claimed, StoreError> {
         self.up()?;
         assert!(
             self.0
@@ -135,7 +145,7 @@ impl Tickets for Store {
         let mut inside = self.0.borrow_mut();
         let claim = ClaimId(i64::try_from(inside.claims.len()).unwrap() + 1);
         inside.claims.push((id, claim, None));
-        Ok(claim)
+        Ok(Claimed::Spent(claim))
     }
 
     async fn settle(
@@ -157,8 +167,18 @@ impl Tickets for Store {
         Ok(())
     }
 
-    async fn withdraw(&self, id: TicketId) -> Result<Ticket, StoreError> {
-        self.apply(id, Event::Withdraw)
+    async fn withdraw(&self, ids: Vec<TicketId>) -> Result<Vec<Ticket>, StoreError> {
+        let withdraw = |id| self.apply(id, Event::Withdraw);
+        ids.into_iter().map(withdraw).collect()
+    }
+
+    async fn conclude(
+        &self,
+        id: TicketId,
+        event: Event,
+        _: Option<Outcome>,
+    ) -> Result<Ticket, StoreError> {
+        self.apply(id, event)
     }
 
     async fn expire(&self) -> Result<Vec<Ticket>, StoreError> {

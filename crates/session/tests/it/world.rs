@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use gate::policy::Ruling;
+use gate::ticket::Say;
 use gate::tickets::Word;
 use gate::{
     Clearance, Entry, Event, Group, Need, Policy, Request, Rule, Surface, TicketId, Tickets,
@@ -306,12 +307,12 @@ impl World {
         let word = Word {
             by: "bob".into(),
             groups: vec![Group::from("dba")],
-            approve: true,
+            say: Say::Approve,
             comment: None,
         };
-        let ticket = now(self.store.decide(TicketId(id), word)).unwrap();
+        let tickets = now(self.store.decide(vec![TicketId(id)], word)).unwrap();
         self.log
-            .push(format!("bob approves T-{id}: {}", ticket.state));
+            .push(format!("bob approves T-{id}: {}", tickets[0].state));
         self.news(id, News::Approved);
     }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use gate::policy::Need;
-use gate::ticket::{Asked, ClaimId, Parameter};
-use gate::tickets::{NewTicket, Opened, StoreError, Word};
-use gate::{Digest, Group, State, Ticket, TicketId, Tickets};
+use gate::ticket::{Asked, ClaimId, Parameter, Say};
+use gate::tickets::{Claimed, NewTicket, Opened, Standing, StoreError, Word};
+use gate::{Digest, Group, People, PrincipalId, State, Ticket, TicketId, Tickets};
 use store::{Options, WallClock};
 
 pub(crate) const DECIDE_MS: i64 = 10_000;
@@ -85,6 +85,37 @@ pub(crate) fn need(group: &str, approvals: u32) -> Need {
     }
 }
 
+/// Who is in which group, for all who sign here.
+pub(crate) fn people(groups: &[(&str, &[&str])]) -> Arc<People> {
+    let person = |(name, groups): &(&str, &[&str])| {
+        let groups = groups.iter().map(|it| Group::from(*it)).collect();
+        (PrincipalId::from(*name), groups)
+    };
+    Arc::new(groups.iter().map(person).collect())
+}
+
+/// What stands where nothing has changed since people signed.
+pub(crate) fn standing() -> Standing {
+    let people = people(&[
+        ("bob", &["dba", "owners"]),
+        ("carol", &["dba"]),
+        ("dave", &["dba", "owners"]),
+        ("alice", &["dba"]),
+    ]);
+    Standing {
+        needs: Vec::new(),
+        people,
+    }
+}
+
+/// The claim of a ticket that still counts.
+pub(crate) fn spent(claimed: Claimed) -> ClaimId {
+    match claimed {
+        Claimed::Spent(claim) => claim,
+        Claimed::Reopened(ticket) => panic!("{} waits again", ticket.id),
+    }
+}
+
 impl<T: Tickets> Bench<T> {
     /// A ticket of `alice` that one of the `dba` must sign.
     pub(crate) async fn simple(&self, text: &str) -> Ticket {
@@ -105,19 +136,30 @@ impl<T: Tickets> Bench<T> {
         groups: &[&str],
         approve: bool,
     ) -> Result<Ticket, StoreError> {
-        let groups = groups.iter().map(|group| Group::from(*group)).collect();
-        let comment = Some(format!("{by} says so"));
-        self.store
-            .decide(
-                id,
-                Word {
-                    by: by.into(),
-                    groups,
-                    approve,
-                    comment,
-                },
-            )
-            .await
+        let say = if approve { Say::Approve } else { Say::Reject };
+        self.word(id, by, groups, say).await
+    }
+
+    pub(crate) async fn word(
+        &self,
+        id: TicketId,
+        by: &str,
+        groups: &[&str],
+        say: Say,
+    ) -> Result<Ticket, StoreError> {
+        let word = Word {
+            by: by.into(),
+            groups: groups.iter().map(|group| Group::from(*group)).collect(),
+            say,
+            comment: Some(format!("{by} says so")),
+        };
+        let decided = self.store.decide(vec![id], word).await?;
+        Ok(decided.into_iter().next().unwrap())
+    }
+
+    pub(crate) async fn claim(&self, id: TicketId, text: &str) -> Result<ClaimId, StoreError> {
+        let digest = Digest::of(text.as_bytes());
+        self.store.claim(id, digest, standing()).await.map(spent)
     }
 
     pub(crate) async fn approved(&self, text: &str) -> Ticket {
@@ -127,13 +169,7 @@ impl<T: Tickets> Bench<T> {
 
     pub(crate) async fn claimed(&self, text: &str) -> (TicketId, ClaimId) {
         let ticket = self.approved(text).await;
-        (
-            ticket.id,
-            self.store
-                .claim(ticket.id, Digest::of(text.as_bytes()))
-                .await
-                .unwrap(),
-        )
+        (ticket.id, self.claim(ticket.id, text).await.unwrap())
     }
 
     pub(crate) async fn state(&self, id: TicketId) -> State {

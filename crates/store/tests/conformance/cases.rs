@@ -1,12 +1,13 @@
-//! Who may sign, what expires, what is shared, and who wins. Each case has a store of its own; it
+//! What expires, what is shared, and who wins. Each case has a store of its own; it
 //! never depends on the order of cases.
 
-use gate::tickets::{Filter, NewTicket, Opened, StoreError};
+use gate::ticket::Say;
+use gate::tickets::{Claimed, Filter, NewTicket, Opened, Standing, StoreError, Word};
 use gate::{Digest, Event, Outcome, State, TicketId, Tickets};
 use store::WallClock as _;
 use tokio::task::LocalSet;
 
-use super::bench::{Bench, DECIDE_MS, USE_MS, asked_by, need};
+use super::bench::{Bench, DECIDE_MS, USE_MS, asked_by, need, people, standing};
 
 fn wrong(id: TicketId, state: State) -> StoreError {
     StoreError::WrongState { id, state }
@@ -45,97 +46,6 @@ pub(super) async fn a_new_ticket_is_as_asked<T: Tickets>(bench: &Bench<T>) {
     assert_eq!(bench.store.ticket(ticket.id).await.unwrap(), ticket);
 }
 
-pub(super) async fn nobody_signs_for_themselves<T: Tickets>(bench: &Bench<T>) {
-    let id = bench.simple("delete from t").await.id;
-    for approve in [true, false] {
-        let result = bench.say(id, "alice", &["dba", "everybody"], approve).await;
-        assert_eq!(result, Err(StoreError::OwnTicket(id)));
-    }
-    let ticket = bench.store.ticket(id).await.unwrap();
-    assert_eq!((ticket.state, ticket.decisions.len()), (State::Pending, 0));
-}
-
-pub(super) async fn a_stranger_is_not_asked<T: Tickets>(bench: &Bench<T>) {
-    let id = bench.simple("delete from t").await.id;
-    for (groups, approve) in [
-        (&["owners"][..], true),
-        (&[][..], true),
-        (&["DBA"][..], false),
-    ] {
-        let result = bench.say(id, "mallory", groups, approve).await;
-        assert_eq!(result, Err(StoreError::NotAsked(id)));
-    }
-    assert!(bench.store.ticket(id).await.unwrap().decisions.is_empty());
-}
-
-pub(super) async fn two_people_are_two_people<T: Tickets>(bench: &Bench<T>) {
-    let id = bench
-        .pending(asked_by("alice", "drop table t", &[("dba", 2)]))
-        .await
-        .id;
-    for _ in 0..3 {
-        let ticket = bench.say(id, "bob", &["dba"], true).await.unwrap();
-        assert_eq!((ticket.state, ticket.decisions.len()), (State::Pending, 1));
-        assert_eq!(ticket.missing(), [need("dba", 1)]);
-        bench.clock.advance(1);
-    }
-    let ticket = bench.say(id, "carol", &["dba"], true).await.unwrap();
-    assert_eq!((ticket.state, ticket.decisions.len()), (State::Approved, 2));
-    let bob = &ticket.decisions[0];
-    assert_eq!((bob.by.as_str(), bob.approve), ("bob", true));
-    assert_eq!(bob.comment.as_deref(), Some("bob says so"));
-    assert_eq!(
-        bob.at_ms,
-        bench.clock.now_ms() - 1,
-        "the latest word of a person counts"
-    );
-}
-
-pub(super) async fn groups_add_up<T: Tickets>(bench: &Bench<T>) {
-    let new = asked_by("alice", "drop table t", &[("dba", 1), ("owners", 1)]);
-    let id = bench.pending(new).await.id;
-    let ticket = bench.say(id, "bob", &["dba"], true).await.unwrap();
-    assert_eq!(
-        (ticket.state, ticket.missing()),
-        (State::Pending, vec![need("owners", 1)])
-    );
-    let ticket = bench.say(id, "carol", &["dba"], true).await.unwrap();
-    assert_eq!(
-        ticket.state,
-        State::Pending,
-        "two of one group are none of the other"
-    );
-    let ticket = bench.say(id, "dave", &["owners"], true).await.unwrap();
-    assert_eq!(ticket.state, State::Approved);
-}
-
-pub(super) async fn one_person_counts_for_one_group<T: Tickets>(bench: &Bench<T>) {
-    let new = asked_by("alice", "drop table t", &[("dba", 1), ("owners", 1)]);
-    let id = bench.pending(new).await.id;
-    let both = &["owners", "dba"][..];
-    let ticket = bench.say(id, "bob", both, true).await.unwrap();
-    assert_eq!(ticket.state, State::Pending);
-    // Bob then counts for the group that carol is not in.
-    let ticket = bench.say(id, "carol", &["dba"], true).await.unwrap();
-    assert_eq!(ticket.state, State::Approved);
-}
-
-pub(super) async fn a_rejection_is_final<T: Tickets>(bench: &Bench<T>) {
-    let pending = bench.simple("delete from a").await.id;
-    let approved = bench.approved("delete from b").await.id;
-    for id in [pending, approved] {
-        let ticket = bench.say(id, "carol", &["dba"], false).await.unwrap();
-        assert_eq!(ticket.state, State::Rejected);
-        for approve in [true, false] {
-            let again = bench.say(id, "dave", &["dba"], approve).await;
-            assert_eq!(again, Err(wrong(id, State::Rejected)));
-        }
-    }
-    let digest = Digest::of(b"delete from b");
-    let claim = bench.store.claim(approved, digest).await;
-    assert_eq!(claim, Err(wrong(approved, State::Rejected)));
-}
-
 pub(super) async fn expiry_is_judged_without_a_sweep<T: Tickets>(bench: &Bench<T>) {
     let alive = bench.simple("select 1").await.id;
     bench.clock.advance(DECIDE_MS - 1);
@@ -146,7 +56,8 @@ pub(super) async fn expiry_is_judged_without_a_sweep<T: Tickets>(bench: &Bench<T
     let expired = Err(wrong(id, State::Expired));
     assert_eq!(bench.say(id, "bob", &["dba"], true).await, expired);
     assert_eq!(bench.say(id, "bob", &["dba"], false).await, expired);
-    assert_eq!(bench.store.withdraw(id).await, expired);
+    let withdrawn = bench.store.withdraw(vec![id]).await;
+    assert_eq!(withdrawn, Err(wrong(id, State::Expired)));
     assert!(bench.store.ticket(id).await.unwrap().decisions.is_empty());
 
     let swept = bench.store.expire().await.unwrap();
@@ -170,7 +81,7 @@ pub(super) async fn approval_starts_a_new_time<T: Tickets>(bench: &Bench<T>) {
     let ticket = bench.say(id, "bob", &["dba"], true).await.unwrap();
     assert_eq!(ticket.expires_ms, bench.clock.now_ms() + USE_MS);
     bench.clock.advance(USE_MS);
-    let claim = bench.store.claim(id, Digest::of(b"select 1")).await;
+    let claim = bench.claim(id, "select 1").await;
     assert_eq!(claim, Err(wrong(id, State::Expired)));
     assert!(matches!(
         bench.store.open(asked_by("alice", "select 1", &[("dba", 1)])).await,
@@ -180,9 +91,8 @@ pub(super) async fn approval_starts_a_new_time<T: Tickets>(bench: &Bench<T>) {
 
 pub(super) async fn another_digest_is_not_claimed<T: Tickets>(bench: &Bench<T>) {
     let id = bench.approved("delete from t where id = 1").await.id;
-    let other = Digest::of(b"delete from t where id = 2");
     assert_eq!(
-        bench.store.claim(id, other).await,
+        bench.claim(id, "delete from t where id = 2").await,
         Err(StoreError::NoSuchTicket(id))
     );
     assert_eq!(bench.state(id).await, State::Approved);
@@ -195,7 +105,7 @@ pub(super) async fn one_of_many_claims_wins<T: Tickets + Clone + 'static>(bench:
     let tasks: Vec<_> = (0..16)
         .map(|_| {
             let store = bench.store.clone();
-            local.spawn_local(async move { store.claim(id, digest).await })
+            local.spawn_local(async move { store.claim(id, digest, standing()).await })
         })
         .collect();
     local.await;
@@ -241,11 +151,7 @@ pub(super) async fn an_approved_ticket_is_found<T: Tickets>(bench: &Bench<T>) {
             .open(asked_by("alice", "delete from t", &[("dba", 1)]))
     };
     assert!(matches!(open().await, Ok(Opened::Approved(ticket)) if ticket.id == id));
-    bench
-        .store
-        .claim(id, Digest::of(b"delete from t"))
-        .await
-        .unwrap();
+    bench.claim(id, "delete from t").await.unwrap();
     let Ok(Opened::Pending(next)) = open().await else {
         panic!("a spent ticket was found")
     };
@@ -269,7 +175,7 @@ pub(super) async fn a_spent_ticket_is_named_as_previous<T: Tickets>(bench: &Benc
     );
     let second = bench.simple("delete from t").await;
     assert_eq!(second.previous, Some(first.0));
-    bench.store.withdraw(second.id).await.unwrap();
+    bench.store.withdraw(vec![second.id]).await.unwrap();
     assert_eq!(
         bench.simple("delete from t").await.previous,
         Some(second.id)
@@ -288,11 +194,7 @@ pub(super) async fn a_claim_that_was_undone_cannot_be_settled<T: Tickets>(bench:
         .settle(vec![(id, first)], Event::Succeed, None)
         .await;
     assert_eq!(late, Err(wrong(id, State::Approved)));
-    let second = bench
-        .store
-        .claim(id, Digest::of(b"delete from t"))
-        .await
-        .unwrap();
+    let second = bench.claim(id, "delete from t").await.unwrap();
     assert_ne!(first, second);
     let late = bench
         .store
@@ -368,10 +270,7 @@ pub(super) async fn an_unclaimed_ticket_expires_like_any<T: Tickets>(bench: &Ben
         .await
         .unwrap();
     assert_eq!(bench.state(claim.0).await, State::Expired);
-    let again = bench
-        .store
-        .claim(claim.0, Digest::of(b"delete from t"))
-        .await;
+    let again = bench.claim(claim.0, "delete from t").await;
     assert_eq!(again, Err(wrong(claim.0, State::Expired)));
     assert_eq!(bench.store.expire().await.unwrap().len(), 1);
 }
@@ -428,15 +327,12 @@ pub(super) async fn an_unknown_ticket_is_unknown<T: Tickets>(bench: &Bench<T>) {
     let id = TicketId(42);
     let none = StoreError::NoSuchTicket(id);
     assert_eq!(bench.store.ticket(id).await.unwrap_err(), none);
-    assert_eq!(bench.store.withdraw(id).await.unwrap_err(), none);
+    assert_eq!(bench.store.withdraw(vec![id]).await.unwrap_err(), none);
     assert_eq!(
         bench.say(id, "bob", &["dba"], true).await.unwrap_err(),
         none
     );
-    assert_eq!(
-        bench.store.claim(id, Digest::of(b"")).await.unwrap_err(),
-        none
-    );
+    assert_eq!(bench.claim(id, "").await.unwrap_err(), none);
     let claim = vec![(id, gate::ticket::ClaimId(1))];
     assert_eq!(
         bench

@@ -3,9 +3,10 @@
 
 mod bench;
 mod cases;
+mod signing;
 mod table;
 
-pub(crate) use bench::{DECIDE_MS, Manual, OPTIONS, USE_MS, asked_by};
+pub(crate) use bench::{DECIDE_MS, Manual, OPTIONS, USE_MS, asked_by, spent, standing};
 
 use bench::Bench;
 use gate::Tickets;
@@ -26,12 +27,15 @@ macro_rules! suite {
 suite! {
     table::every_event_in_every_state,
     cases::a_new_ticket_is_as_asked,
-    cases::nobody_signs_for_themselves,
-    cases::a_stranger_is_not_asked,
-    cases::two_people_are_two_people,
-    cases::groups_add_up,
-    cases::one_person_counts_for_one_group,
-    cases::a_rejection_is_final,
+    signing::nobody_signs_for_themselves,
+    signing::a_stranger_is_not_asked,
+    signing::two_people_are_two_people,
+    signing::groups_add_up,
+    signing::one_person_counts_for_one_group,
+    signing::a_rejection_is_final,
+    signing::the_latest_word_counts,
+    signing::an_approval_is_checked_again_when_it_is_spent,
+    signing::several_are_decided_together_or_none,
     cases::expiry_is_judged_without_a_sweep,
     cases::approval_starts_a_new_time,
     cases::another_digest_is_not_claimed,

@@ -3,12 +3,13 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use gate::ticket::Say;
 use gate::tickets::Opened;
 use gate::{Digest, State, Tickets as _};
 use rusqlite::Connection;
 use store::{OpenError, Sqlite, tickets_file};
 
-use crate::conformance::{self, Manual, OPTIONS, asked_by};
+use crate::conformance::{self, Manual, OPTIONS, asked_by, spent, standing};
 use crate::support::StateDir;
 
 #[tokio::test(flavor = "current_thread")]
@@ -37,18 +38,17 @@ async fn a_reopened_store_keeps_its_tickets() {
     let word = gate::tickets::Word {
         by: "bob".into(),
         groups: vec!["dba".into()],
-        approve: true,
+        say: Say::Approve,
         comment: None,
     };
-    let approved = store.decide(ticket.id, word).await.unwrap();
+    let approved = store.decide(vec![ticket.id], word).await.unwrap();
     drop(store);
 
     let store = state.store();
-    assert_eq!(store.ticket(ticket.id).await.unwrap(), approved);
-    let claim = store
-        .claim(ticket.id, Digest::of(b"delete from t"))
-        .await
-        .unwrap();
+    assert_eq!(store.ticket(ticket.id).await.unwrap(), approved[0]);
+    let digest = Digest::of(b"delete from t");
+    let claim = store.claim(ticket.id, digest, standing()).await;
+    let claim = spent(claim.unwrap());
     assert_eq!(store.executing().await.unwrap(), [(ticket.id, claim)]);
     drop(store);
 
@@ -127,7 +127,7 @@ fn a_newer_schema_is_refused() {
             error,
             OpenError::Newer {
                 found: 99,
-                known: 2,
+                known: 1,
                 ..
             }
         ),

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use gate::ticket::ClaimId;
+use gate::ticket::{ClaimId, Say};
 use gate::tickets::{NewTicket, Opened, StoreError, Tickets as _, Word};
 use gate::{Digest, Event, State, TicketId};
 use proptest::prelude::*;
 use store::Sqlite;
 
-use crate::conformance::{DECIDE_MS, USE_MS, asked_by};
+use crate::conformance::{DECIDE_MS, USE_MS, asked_by, spent, standing};
 use crate::support::StateDir;
 
 const TEXTS: [&str; 2] = ["delete from a", "delete from b"];
@@ -128,20 +128,24 @@ impl Trial {
                 let word = Word {
                     by: PEOPLE[by].into(),
                     groups,
-                    approve,
+                    say: if approve { Say::Approve } else { Say::Reject },
                     comment: None,
                 };
-                let got = self.store.decide(model.id, word).await.map(|_| ());
+                let got = self.store.decide(vec![model.id], word).await.map(|_| ());
                 assert_eq!(got, model.say(by, approve, now));
             }
             Deed::Withdraw(ticket) => {
                 let model = &mut self.models[ticket];
-                let got = self.store.withdraw(model.id).await.map(|_| ());
+                let got = self.store.withdraw(vec![model.id]).await.map(|_| ());
                 assert_eq!(got, model.step(Event::Withdraw, now));
             }
             Deed::Claim(ticket) => {
                 let model = &mut self.models[ticket];
-                let got = self.store.claim(model.id, digest(model.text)).await;
+                let got = self
+                    .store
+                    .claim(model.id, digest(model.text), standing())
+                    .await;
+                let got = got.map(spent);
                 let expected = model.step(Event::Claim, now);
                 assert_eq!(got.clone().map(|_| ()), expected);
                 if let Ok(claim) = got {

@@ -2,12 +2,12 @@
 //! of it (DESIGN ruling 1). It never runs a statement.
 
 use gate::audit::{End, TransactionEnd};
-use gate::ticket::ClaimId;
+use gate::ticket::{ClaimId, Say};
 use gate::tickets::{NewTicket, Opened, StoreError, Tickets as _, Word};
 use gate::{Digest, Entry, Event, Journal as _, State, TicketId};
 use store::{Recovered, Sqlite, recover, verify_state};
 
-use crate::conformance::asked_by;
+use crate::conformance::{asked_by, spent, standing};
 use crate::support::{StateDir, ended, intent, outcome};
 
 const TEXT: &str = "delete from t";
@@ -22,17 +22,13 @@ async fn claimed(store: &Sqlite, text: &str, in_transaction: bool) -> (TicketId,
     let word = Word {
         by: "bob".into(),
         groups,
-        approve: true,
+        say: Say::Approve,
         comment: None,
     };
-    store.decide(ticket.id, word).await.unwrap();
-    (
-        ticket.id,
-        store
-            .claim(ticket.id, Digest::of(text.as_bytes()))
-            .await
-            .unwrap(),
-    )
+    store.decide(vec![ticket.id], word).await.unwrap();
+    let digest = Digest::of(text.as_bytes());
+    let claimed = store.claim(ticket.id, digest, standing()).await;
+    (ticket.id, spent(claimed.unwrap()))
 }
 
 /// A gate that claims, writes what the `tale` tells, dies, and starts again.
@@ -202,10 +198,9 @@ async fn what_was_put_back_can_be_claimed_again() {
     let journal = state.journal(&store).await;
     let (ticket, first) = claimed(&store, TEXT, false).await;
     recover(&store, &journal).await.unwrap();
-    let second = store
-        .claim(ticket, Digest::of(TEXT.as_bytes()))
-        .await
-        .unwrap();
+    let digest = Digest::of(TEXT.as_bytes());
+    let second = store.claim(ticket, digest, standing()).await;
+    let second = spent(second.unwrap());
     assert_ne!(first, second);
     let late = store
         .settle(vec![(ticket, first)], Event::Succeed, None)

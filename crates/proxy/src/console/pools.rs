@@ -1,0 +1,122 @@
+//! Pools and sessions as the console shows them. It never changes one.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use gate::TenantId;
+use session::TableReply;
+
+use super::card::time;
+use crate::gatekeeper::Gatekeeper;
+use crate::lanes::PoolView;
+use crate::registry::View;
+use crate::world::World;
+
+/// pgbouncer's columns, then `pool_size` and the lane. What is being reset is `sv_tested`; nothing needs
+/// a check before it is used, so `sv_used` is 0. Sessions count as active in the write lane, which each has.
+const POOL_COLUMNS: [&str; 14] = [
+    "database",
+    "user",
+    "cl_active",
+    "cl_waiting",
+    "sv_active",
+    "sv_idle",
+    "sv_used",
+    "sv_tested",
+    "sv_login",
+    "maxwait",
+    "maxwait_us",
+    "pool_mode",
+    "pool_size",
+    "lane",
+];
+
+pub(super) async fn show_pools<W: World>(keeper: &Gatekeeper<W>) -> TableReply {
+    let sessions = keeper.registry.views();
+    let pools = together(keeper.crew.pools().await);
+    let waiting = |tenant: &TenantId| -> usize {
+        let its = pools.values().filter(|it| it.tenant == *tenant);
+        its.map(|it| it.figures.waiting).sum()
+    };
+    let row = |it: &PoolView| {
+        let own = sessions
+            .iter()
+            .filter(|(_, view)| view.tenant == it.tenant.as_str());
+        let active = match it.lane {
+            "write" => own.count().saturating_sub(waiting(&it.tenant)),
+            _ => 0,
+        };
+        let figures = it.figures;
+        let (wait, wait_us) = (figures.max_wait.as_secs(), figures.max_wait.subsec_micros());
+        let row = [
+            it.tenant.to_string(),
+            it.user.clone(),
+            active.to_string(),
+            figures.waiting.to_string(),
+            figures.active.to_string(),
+            figures.idle.to_string(),
+            "0".to_owned(),
+            figures.resetting.to_string(),
+            figures.logging_in.to_string(),
+            wait.to_string(),
+            wait_us.to_string(),
+            it.mode.as_str().to_owned(),
+            it.size.to_string(),
+            it.lane.to_owned(),
+        ];
+        row.map(Some).to_vec()
+    };
+    TableReply {
+        columns: POOL_COLUMNS.to_vec(),
+        rows: pools.values().map(row).collect(),
+        tag: "SHOW".to_owned(),
+    }
+}
+
+/// The pools of all threads by tenant, and each tenant's write lane first.
+fn together(views: Vec<PoolView>) -> BTreeMap<(TenantId, Reverse<&'static str>), PoolView> {
+    let mut pools: BTreeMap<_, PoolView> = BTreeMap::new();
+    for view in views {
+        match pools.entry((view.tenant.clone(), Reverse(view.lane))) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(view);
+            }
+            Entry::Occupied(mut known) => known.get_mut().figures += view.figures,
+        }
+    }
+    pools
+}
+
+pub(super) fn show_sessions<W: World>(keeper: &Gatekeeper<W>) -> TableReply {
+    let columns = vec![
+        "pid",
+        "user",
+        "database",
+        "state",
+        "ticket",
+        "addr",
+        "tls",
+        "application_name",
+        "connect_time",
+    ];
+    let row = |(pid, view): (u32, View)| {
+        vec![
+            Some(pid.to_string()),
+            Some(view.user),
+            Some(view.tenant),
+            Some(view.state.to_owned()),
+            view.ticket.map(|it| it.to_string()),
+            Some(view.client.to_string()),
+            Some(if view.tls { "yes" } else { "no" }.to_owned()),
+            Some(view.application),
+            Some(time(view.since_ms)),
+        ]
+    };
+    let rows = keeper.registry.views().into_iter().map(row).collect();
+    TableReply {
+        columns,
+        rows,
+        tag: "SHOW".to_owned(),
+    }
+}

@@ -1,0 +1,76 @@
+//! What people say of a ticket, and where it goes with that: one transaction. It never asks whether somebody may speak, but
+//! for what a ticket itself says of it: whom it asks, and whose it is.
+
+use gate::ticket::Say;
+use gate::tickets::{StoreError, Word};
+use gate::{Event, Group, State, Ticket, TicketId};
+use rusqlite::{Connection, params};
+
+use crate::options::Options;
+use crate::rows::{self, Stop};
+use crate::transitions::{advance, reopen};
+
+/// Adds a word, and moves the ticket where that makes the difference.
+pub(crate) fn decide(
+    db: &Connection,
+    id: TicketId,
+    word: &Word,
+    now: i64,
+    life: Options,
+) -> Result<Ticket, Stop> {
+    let ticket = rows::ticket(db, id, now)?;
+    if word.say != Say::Comment {
+        counts(&ticket, word)?;
+    }
+    db.prepare_cached(
+        "INSERT INTO words (ticket, person, groups, say, comment, at_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![
+        id.0,
+        word.by.as_str(),
+        serde_json::to_string(&word.groups)?,
+        word.say.as_str(),
+        word.comment,
+        now
+    ])?;
+    let ticket = rows::ticket(db, id, now)?;
+    let enough = ticket.missing().is_empty();
+    match word.say {
+        Say::Reject => advance(db, id, Event::Reject, now)?,
+        Say::Changes if ticket.state == State::Approved && !enough => {
+            return reopen(db, id, now, life);
+        }
+        Say::Approve if enough => {
+            advance(db, id, Event::Approve, now)?;
+            db.prepare_cached(
+                "UPDATE tickets SET expires_ms = ?2 + coalesce(use_within_ms, ?3) WHERE id = ?1",
+            )?
+            .execute(params![id.0, now, life.use_within_ms])?;
+        }
+        Say::Changes | Say::Approve | Say::Comment => {}
+    }
+    rows::ticket(db, id, now)
+}
+
+/// Whether the word is one that the ticket waits for.
+fn counts(ticket: &Ticket, word: &Word) -> Result<(), StoreError> {
+    let id = ticket.id;
+    if ticket.requester == word.by {
+        return Err(StoreError::OwnTicket(id));
+    }
+    let asks = |group: &Group| ticket.needs.iter().any(|need| need.group == *group);
+    if !word.groups.iter().any(asks) {
+        return Err(StoreError::NotAsked(id));
+    }
+    let event = match word.say {
+        Say::Approve => Event::Approve,
+        // It may be said of whatever can be refused.
+        Say::Reject | Say::Changes | Say::Comment => Event::Reject,
+    };
+    let state = ticket.state;
+    match event.apply(state) {
+        Some(_) => Ok(()),
+        None => Err(StoreError::WrongState { id, state }),
+    }
+}
