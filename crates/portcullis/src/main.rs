@@ -16,6 +16,11 @@ fn main() -> ExitCode {
         Command::Audit(AuditCommand::Verify(args)) => {
             cli::audit::verify(&args, options.json, state_of_config)
         }
+        Command::Audit(AuditCommand::Export(args)) => {
+            cli::audit_export::export(&args, state_of_config)
+        }
+        Command::Look(command) => cli::look(&options, &command),
+        Command::Completions(args) => cli::completions::run(&args),
         Command::Password(args) => cli::password::run(&args, options.json),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args, options.json),

@@ -188,8 +188,7 @@ pub(crate) struct Record<'a> {
     prev: &'a str,
     #[serde(borrow)]
     pub(crate) entry: &'a RawValue,
-    #[serde(rename = "hash")]
-    _hash: &'a str,
+    pub(crate) hash: &'a str,
 }
 
 #[cfg(test)]

@@ -182,15 +182,19 @@ pub fn verify(dir: &Path, head: Option<Head>) -> Result<Report, Tampered> {
 /// Verifies the journal of a state directory up to the head in its ticket store, which is only
 /// read. The gate may be running.
 pub fn verify_state(state: &Path) -> Result<Report, Tampered> {
+    verify(&journal_dir(state), head_of(state)?)
+}
+
+/// The head that the ticket store of a state directory has for its journal.
+pub(crate) fn head_of(state: &Path) -> Result<Option<Head>, Tampered> {
     let tickets = tickets_file(state);
     // The heads first: what is written meanwhile is then beyond the head, and not short of it.
     let heads = read_heads(&tickets).map_err(|error| Tampered::Unreadable {
         file: tickets,
         why: error.to_string(),
     })?;
-    let dir = journal_dir(state);
-    let file = journal_file(&dir);
-    let head = match first_node(&file)? {
+    let file = journal_file(&journal_dir(state));
+    Ok(match first_node(&file)? {
         None => heads.first().map(|(_, head)| *head),
         Some(node) => {
             let found = heads
@@ -202,8 +206,7 @@ pub fn verify_state(state: &Path) -> Result<Report, Tampered> {
             }
             found
         }
-    };
-    verify(&dir, head)
+    })
 }
 
 /// The node that the first record names; the record is not checked yet.

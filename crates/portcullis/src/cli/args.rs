@@ -11,6 +11,8 @@ use secrecy::SecretString;
 use session::PoolMode;
 use sql::Major;
 
+use super::look_args::{AuditExportArgs, CompletionsArgs, LookCommand, VerifyArgs};
+
 const CONNECTION: &str = "Connection options";
 const OUTPUT: &str = "Output options";
 
@@ -45,7 +47,7 @@ pub struct Options {
     /// Who you are [PGUSER, else the name of your account]
     #[arg(short = 'U', long, global = true, value_name = "NAME", help_heading = CONNECTION)]
     pub username: Option<String>,
-    /// The gate as postgres://user@host:port or "host=... user=..." [PORTCULLIS_URL]
+    /// The gate as postgres://user@host:port, "host=... user=..." or service=NAME [PORTCULLIS_URL, PGSERVICE]
     #[arg(long, global = true, value_name = "CONNSTRING", help_heading = CONNECTION)]
     pub url: Option<String>,
     /// Never ask for a password
@@ -98,6 +100,11 @@ pub enum Command {
     Try(TryArgs),
     /// Play the story against a PostgreSQL made on the spot
     Demo(DemoArgs),
+    /// What the console of a running gate shows, made into something else.
+    #[command(flatten)]
+    Look(LookCommand),
+    /// Print the script that completes commands and options in a shell
+    Completions(CompletionsArgs),
 }
 
 /// Commands to the console of a running gate.
@@ -180,17 +187,8 @@ fn said(text: &str) -> Result<String, String> {
 pub enum AuditCommand {
     /// Check that no record of the journal was edited, removed, reordered or cut off
     Verify(VerifyArgs),
-}
-
-/// Which journal.
-#[derive(Debug, Args)]
-pub struct VerifyArgs {
-    /// The state folder of the gate [that of `portcullis try`]
-    #[arg(long, value_name = "DIR", conflicts_with = "config")]
-    pub state: Option<PathBuf>,
-    /// The configuration file that names the state folder
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    /// Print the journal as JSON Lines, one flat object a record; checked as it is read
+    Export(AuditExportArgs),
 }
 
 /// How to make a verifier.

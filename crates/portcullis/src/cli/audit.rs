@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use serde_json::json;
 use store::{Report, Tampered};
 
-use super::args::VerifyArgs;
+use super::look_args::VerifyArgs;
 use super::trouble::{Exit, Trouble};
 use super::visible;
 
@@ -19,15 +19,22 @@ pub fn verify(
     json: bool,
     of_config: impl FnOnce(&Path) -> Result<PathBuf, String>,
 ) -> ExitCode {
-    let found = match (&args.state, &args.config) {
+    match folder_of(args, of_config) {
+        Ok(state) => run(&state, json),
+        Err(why) => Trouble::Usage(why).tell().into(),
+    }
+}
+
+/// The state folder that `args` name.
+pub(super) fn folder_of(
+    args: &VerifyArgs,
+    of_config: impl FnOnce(&Path) -> Result<PathBuf, String>,
+) -> Result<PathBuf, String> {
+    match (&args.state, &args.config) {
         (Some(state), _) => Ok(state.clone()),
         (None, Some(config)) => of_config(config),
         (None, None) => state_folder(&|name| std::env::var(name).ok())
             .ok_or_else(|| "there is no home folder: use --state or --config".to_owned()),
-    };
-    match found {
-        Ok(state) => run(&state, json),
-        Err(why) => Trouble::Usage(why).tell().into(),
     }
 }
 

@@ -60,7 +60,7 @@ pub fn card(ticket: Record<'_>, viewer: Viewer<'_>) -> String {
 }
 
 /// Green for what may run or ran well, red for what did not, yellow for what waits.
-fn state_style(state: &str) -> Style {
+pub(super) fn state_style(state: &str) -> Style {
     let color = match state {
         "pending" => AnsiColor::Yellow,
         "approved" | "executing" | "done" => AnsiColor::Green,
@@ -86,6 +86,11 @@ fn facts(out: &mut String, ticket: Record<'_>, viewer: Viewer<'_>, state: &str) 
     fact(out, "rule", ticket.said("rule"));
     fact(out, "why", ticket.said("why"));
     fact(out, "waiting for", ticket.said("waiting_for"));
+    fact(out, "reason", ticket.said("reason"));
+    fact(out, "reads", ticket.said("reads"));
+    fact(out, "writes", ticket.said("writes"));
+    fact(out, "calls", ticket.said("calls"));
+    fact(out, "beware", ticket.said("beware"));
     fact(
         out,
         "created",

@@ -24,13 +24,38 @@ use super::trouble::{Refusal, Trouble};
 pub struct Console {
     client: Client,
     driver: JoinHandle<()>,
+    asked: Option<SecretString>,
+}
+
+/// No door opened: what each address said.
+#[derive(Debug)]
+pub struct Shut {
+    /// One text for each address.
+    pub texts: Vec<String>,
+    /// Whether it is we who are not let in: another time will not help.
+    pub login_refused: bool,
+}
+
+impl From<Shut> for Trouble {
+    fn from(shut: Shut) -> Self {
+        Self::Unreachable(shut.texts)
+    }
 }
 
 impl Console {
     /// Connects and logs in.
     pub async fn open(target: &Target, may_ask: bool) -> Result<Self, Trouble> {
-        let trust = tls::trust(target.ssl_mode, &target.roots)
-            .map_err(|error| Trouble::Unreachable(vec![error]))?;
+        Ok(Self::try_open(target, may_ask).await?)
+    }
+
+    /// As `open`, for who may come again.
+    pub async fn try_open(target: &Target, may_ask: bool) -> Result<Self, Shut> {
+        let shut = |texts, login_refused| Shut {
+            texts,
+            login_refused,
+        };
+        let trust =
+            tls::trust(target.ssl_mode, &target.roots).map_err(|error| shut(vec![error], false))?;
         let mut asked: Option<SecretString> = None;
         let mut failures = Vec::new();
         for place in &target.places {
@@ -60,18 +85,23 @@ impl Console {
                 match tried {
                     Ok(console) => {
                         note(target, place, trust.seen());
-                        return Ok(console);
+                        return Ok(Self { asked, ..console });
                     }
                     Err(failure) => {
                         failures.push(door.failed(&failure));
                         if failure.is_final() {
-                            return Err(Trouble::Unreachable(failures));
+                            return Err(shut(failures, failure.is_of_login()));
                         }
                     }
                 }
             }
         }
-        Err(Trouble::Unreachable(failures))
+        Err(shut(failures, false))
+    }
+
+    /// The password that somebody typed to come in.
+    pub fn asked(&self) -> Option<&SecretString> {
+        self.asked.as_ref()
     }
 
     /// Sends one command.
@@ -135,6 +165,15 @@ impl Failure {
             Self::Other(_) => false,
         }
     }
+
+    /// Whether it is about who we are (class 28 of SQLSTATE), and not about the server.
+    fn is_of_login(&self) -> bool {
+        match self {
+            Self::NoPassword => true,
+            Self::Refused(refusal) => refusal.code().starts_with("28"),
+            Self::Other(_) => false,
+        }
+    }
 }
 
 impl Door<'_> {
@@ -177,6 +216,7 @@ impl Door<'_> {
             Ok((client, connection)) => Ok(Console {
                 client,
                 driver: tokio::spawn(drive(connection)),
+                asked: None,
             }),
             Err(error) => Err(match error.as_db_error() {
                 Some(refused) => Failure::Refused(Refusal::from(refused)),

@@ -1,5 +1,5 @@
-//! Where the gate is and who we are, found as libpq finds it: flags, connection string, environment,
-//! defaults. It never connects, reads a file or touches the real environment: that is handed in.
+//! Where the gate is and who we are, found as libpq finds it: flags, connection string, service, environment,
+//! defaults. It never connects or touches the real environment: that is handed in.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 
 use super::connstring::{BadConnstring, Layer};
+use super::service;
 
 /// The virtual database that is the console.
 pub const CONSOLE: &str = "portcullis";
@@ -155,91 +156,128 @@ fn bad<T>(message: impl Into<String>) -> Result<T, BadConnstring> {
     Err(BadConnstring(message.into()))
 }
 
-/// Finds the target: flags, then `--url` or else `PORTCULLIS_URL`, then libpq's variables, then defaults.
+/// Finds the target: flags, then `--url` or else `PORTCULLIS_URL`, then the service that one of them or `PGSERVICE`
+/// names, then libpq's variables, then defaults.
 pub fn resolve(
     flags: Flags<'_>,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Target, BadConnstring> {
-    let mut typed = Layer::default();
-    typed.set("host", flags.host.unwrap_or_default().to_owned());
-    typed.set(
-        "port",
-        flags.port.map(|port| port.to_string()).unwrap_or_default(),
-    );
-    typed.set("user", flags.user.unwrap_or_default().to_owned());
-    let said = |name: &str| environment(name).filter(|it| !it.is_empty());
-    let url = match flags.url {
-        Some(url) => Layer::parse(url)?,
-        None => Layer::parse(&said("PORTCULLIS_URL").unwrap_or_default())
-            .map_err(|error| BadConnstring(format!("PORTCULLIS_URL: {error}")))?,
-    };
-    let mut variables = Layer::default();
-    for (variable, keyword) in VARIABLES {
-        variables.set(keyword, said(variable).unwrap_or_default());
-    }
-    let value = |keyword: &str| {
-        [&typed, &url, &variables]
-            .into_iter()
-            .find_map(|it| it.value(keyword))
-            .map(str::to_owned)
-    };
-    let home = said("HOME").map(PathBuf::from);
-    let (ssl_mode, roots) = ssl(value("sslmode"), value("sslrootcert"), home.as_ref())?;
-    let hosts = hosts(&typed, &url, &variables);
-    Ok(Target {
-        places: places(&hosts.0, &hosts.1, &value("port").unwrap_or_default())?,
-        user: match value("user")
-            .or_else(|| said("USER"))
-            .or_else(|| said("LOGNAME"))
-        {
-            Some(user) => user,
-            None => return bad("no user name was given: use -U, PGUSER or a connection string"),
-        },
-        database: CONSOLE.to_owned(),
-        password: value("password").map(SecretString::from),
-        passfile: value("passfile")
-            .map(PathBuf::from)
-            .or_else(|| Some(home?.join(".pgpass"))),
-        ssl_mode,
-        roots,
-        binding: match value("channel_binding").as_deref() {
-            None | Some("prefer") => Binding::Prefer,
-            Some("disable") => Binding::Disable,
-            Some("require") => Binding::Require,
-            Some(other) => return bad(format!("invalid channel_binding value: \"{other}\"")),
-        },
-        connect_timeout_s: timeout(value("connect_timeout"))?,
-    })
+    Sources::of(flags, environment)?.target(PORT)
 }
 
-/// Finds a server of PostgreSQL itself: a connection string, then libpq's variables, then defaults.
+/// Finds a server of PostgreSQL itself: a connection string, then its service, libpq's variables, and defaults.
 pub fn upstream(
     connstring: &str,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Target, BadConnstring> {
-    let said = |name: &str| environment(name).filter(|it| !it.is_empty());
-    let layer = Layer::parse(connstring)?;
-    let port = layer.value("port").is_none() && said("PGPORT").is_none();
     let flags = Flags {
-        port: port.then_some(POSTGRESQL),
         url: Some(connstring),
         ..Flags::default()
     };
-    let target = resolve(flags, environment)?;
-    let database = layer.value("dbname").map(str::to_owned);
-    let database = database.or_else(|| said("PGDATABASE"));
+    let sources = Sources::of(flags, environment)?;
+    let target = sources.target(POSTGRESQL)?;
+    let database = sources.value("dbname");
+    let database = database.or_else(|| sources.said("PGDATABASE"));
     Ok(Target {
         database: database.unwrap_or_else(|| target.user.clone()),
         ..target
     })
 }
 
+/// All that says something, the strongest first.
+struct Sources<'a> {
+    layers: [Layer; 4],
+    environment: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl<'a> Sources<'a> {
+    fn of(
+        flags: Flags<'_>,
+        environment: &'a dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, BadConnstring> {
+        let mut typed = Layer::default();
+        typed.set("host", flags.host.unwrap_or_default().to_owned());
+        typed.set(
+            "port",
+            flags.port.map(|port| port.to_string()).unwrap_or_default(),
+        );
+        typed.set("user", flags.user.unwrap_or_default().to_owned());
+        let said = |name: &str| environment(name).filter(|it| !it.is_empty());
+        let url = match flags.url {
+            Some(url) => Layer::parse(url)?,
+            None => Layer::parse(&said("PORTCULLIS_URL").unwrap_or_default())
+                .map_err(|error| BadConnstring(format!("PORTCULLIS_URL: {error}")))?,
+        };
+        let service = url.value("service").map(str::to_owned);
+        let service = match service.or_else(|| said("PGSERVICE")) {
+            Some(name) => service::look_up(&name, &said)?,
+            None => Layer::default(),
+        };
+        let mut variables = Layer::default();
+        for (variable, keyword) in VARIABLES {
+            variables.set(keyword, said(variable).unwrap_or_default());
+        }
+        Ok(Self {
+            layers: [typed, url, service, variables],
+            environment,
+        })
+    }
+
+    /// A variable, if there is anything in it.
+    fn said(&self, name: &str) -> Option<String> {
+        (self.environment)(name).filter(|it| !it.is_empty())
+    }
+
+    /// What the strongest that says anything of a keyword says, if that is not nothing.
+    fn value(&self, keyword: &str) -> Option<String> {
+        let value = self.layers.iter().find_map(|it| it.value(keyword))?;
+        (!value.is_empty()).then(|| value.to_owned())
+    }
+
+    fn target(&self, usual_port: u16) -> Result<Target, BadConnstring> {
+        let home = self.said("HOME").map(PathBuf::from);
+        let (ssl_mode, roots) = ssl(
+            self.value("sslmode"),
+            self.value("sslrootcert"),
+            home.as_ref(),
+        )?;
+        let (hosts, addresses) = hosts(&self.layers);
+        let ports = self.value("port").unwrap_or_default();
+        let user = self.value("user");
+        let user = user.or_else(|| self.said("USER"));
+        Ok(Target {
+            places: places(&hosts, &addresses, &ports, usual_port)?,
+            user: match user.or_else(|| self.said("LOGNAME")) {
+                Some(user) => user,
+                None => {
+                    return bad("no user name was given: use -U, PGUSER or a connection string");
+                }
+            },
+            database: CONSOLE.to_owned(),
+            password: self.value("password").map(SecretString::from),
+            passfile: self
+                .value("passfile")
+                .map(PathBuf::from)
+                .or_else(|| Some(home?.join(".pgpass"))),
+            ssl_mode,
+            roots,
+            binding: match self.value("channel_binding").as_deref() {
+                None | Some("prefer") => Binding::Prefer,
+                Some("disable") => Binding::Disable,
+                Some("require") => Binding::Require,
+                Some(other) => return bad(format!("invalid channel_binding value: \"{other}\"")),
+            },
+            connect_timeout_s: timeout(self.value("connect_timeout"))?,
+        })
+    }
+}
+
 /// Host and address. A host from a stronger source silences an address from a weaker one, which would
 /// otherwise lead to another server than the one that was named.
-fn hosts(typed: &Layer, url: &Layer, variables: &Layer) -> (String, String) {
+fn hosts(layers: &[Layer]) -> (String, String) {
     let mut host = None;
     let mut address = None;
-    for layer in [typed, url, variables] {
+    for layer in layers {
         if host.is_none() && address.is_none() {
             address = layer.value("hostaddr");
         }
@@ -251,7 +289,12 @@ fn hosts(typed: &Layer, url: &Layer, variables: &Layer) -> (String, String) {
     )
 }
 
-fn places(hosts: &str, addresses: &str, ports: &str) -> Result<Vec<Place>, BadConnstring> {
+fn places(
+    hosts: &str,
+    addresses: &str,
+    ports: &str,
+    usual_port: u16,
+) -> Result<Vec<Place>, BadConnstring> {
     let hosts: Vec<&str> = hosts.split(',').map(str::trim).collect();
     let addresses: Vec<&str> = addresses.split(',').map(str::trim).collect();
     let ports: Vec<&str> = ports.split(',').map(str::trim).collect();
@@ -293,15 +336,15 @@ fn places(hosts: &str, addresses: &str, ports: &str) -> Result<Vec<Place>, BadCo
         places.push(Place {
             host: host.to_owned(),
             address,
-            port: self::port(port)?,
+            port: self::port(port, usual_port)?,
         });
     }
     Ok(places)
 }
 
-fn port(text: &str) -> Result<u16, BadConnstring> {
+fn port(text: &str, usual: u16) -> Result<u16, BadConnstring> {
     match text.parse::<u16>() {
-        _ if text.is_empty() => Ok(PORT),
+        _ if text.is_empty() => Ok(usual),
         Ok(port) if port > 0 => Ok(port),
         _ => bad(format!("invalid port number: \"{text}\"")),
     }

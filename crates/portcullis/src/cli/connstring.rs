@@ -13,6 +13,7 @@ const USED: &[&str] = &[
     "passfile",
     "password",
     "port",
+    "service",
     "sslmode",
     "sslrootcert",
     "user",
@@ -79,6 +80,16 @@ impl Layer {
             } else {
                 self.0.insert(known, value);
             }
+            return true;
+        }
+        IGNORED.contains(&keyword)
+    }
+
+    /// Says `value` of `keyword` unless it has said something already. An empty one is said, too: of what is stronger
+    /// than the environment it keeps that out. `false` if there is no such keyword.
+    pub fn set_first(&mut self, keyword: &str, value: String) -> bool {
+        if let Some(known) = USED.iter().find(|it| **it == keyword) {
+            self.0.entry(known).or_insert(value);
             return true;
         }
         IGNORED.contains(&keyword)

@@ -144,7 +144,8 @@ async fn show(
     Ok(Exit::Done)
 }
 
-fn one(grid: &Grid) -> Result<Record<'_>, Trouble> {
+/// The one ticket that was asked for.
+pub(super) fn one(grid: &Grid) -> Result<Record<'_>, Trouble> {
     let missing = || {
         Trouble::Unreachable(vec![
             "the server is not a console: it sent no row".to_owned(),
@@ -233,7 +234,10 @@ fn sentence(record: Record<'_>) -> String {
     }
 }
 
-fn document(out: &mut dyn Write, value: &impl Serialize) -> Result<(), Trouble> {
+/// One JSON document.
+pub(super) fn document(out: &mut dyn Write, value: &impl Serialize) -> Result<(), Trouble> {
     let text = serde_json::to_string_pretty(value).map_err(std::io::Error::from)?;
+    // What takes colours out of the output takes this for one of them.
+    let text = text.replace('\u{7f}', "\\u007f");
     Ok(writeln!(out, "{text}")?)
 }

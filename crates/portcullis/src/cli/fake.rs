@@ -10,7 +10,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// What the console answers to a command: columns and rows, or message and hint of an error.
-type Answer = Result<(Vec<&'static str>, Vec<Vec<&'static str>>), (&'static str, &'static str)>;
+pub(super) type Answer =
+    Result<(Vec<&'static str>, Vec<Vec<&'static str>>), (&'static str, &'static str)>;
+/// What a console answers to each command.
+type Script = fn(&str) -> Answer;
 pub(super) type Heard = Arc<Mutex<Vec<String>>>;
 
 pub(super) struct Fake {
@@ -57,9 +60,9 @@ fn answer(query: &str) -> Answer {
     }
 }
 
-fn answered(query: &str) -> Vec<u8> {
+fn answered(answer: Answer) -> Vec<u8> {
     let mut out = Vec::new();
-    match answer(query) {
+    match answer {
         Ok((columns, rows)) => {
             let mut body = u16::try_from(columns.len()).unwrap().to_be_bytes().to_vec();
             for name in columns {
@@ -102,7 +105,7 @@ fn read_body(stream: &mut impl Read) -> Option<Vec<u8>> {
     Some(body)
 }
 
-fn talk(mut stream: impl Read + Write, startup: &[u8], heard: &Heard) {
+fn talk(mut stream: impl Read + Write, startup: &[u8], script: Script, heard: &Heard) {
     let startup = String::from_utf8_lossy(&startup[4..]).replace('\0', " ");
     heard.lock().unwrap().push(startup.clone());
     if startup.contains("user mallory ") {
@@ -138,12 +141,12 @@ fn talk(mut stream: impl Read + Write, startup: &[u8], heard: &Heard) {
         let query = String::from_utf8_lossy(&body)
             .trim_end_matches('\0')
             .to_owned();
-        stream.write_all(&answered(&query)).unwrap();
+        stream.write_all(&answered(script(&query))).unwrap();
         heard.lock().unwrap().push(query);
     }
 }
 
-fn serve(mut stream: TcpStream, tls: Option<Arc<ServerConfig>>, heard: &Heard) {
+fn serve(mut stream: TcpStream, tls: Option<Arc<ServerConfig>>, script: Script, heard: &Heard) {
     let Some(mut startup) = read_body(&mut stream) else {
         return;
     };
@@ -154,7 +157,7 @@ fn serve(mut stream: TcpStream, tls: Option<Arc<ServerConfig>>, heard: &Heard) {
         if let Some(config) = tls {
             let mut stream = StreamOwned::new(ServerConnection::new(config).unwrap(), stream);
             if let Some(startup) = read_body(&mut stream) {
-                talk(stream, &startup, heard);
+                talk(stream, &startup, script, heard);
             }
             return;
         }
@@ -163,10 +166,15 @@ fn serve(mut stream: TcpStream, tls: Option<Arc<ServerConfig>>, heard: &Heard) {
             None => return,
         }
     }
-    talk(stream, &startup, heard);
+    talk(stream, &startup, script, heard);
 }
 
 pub(super) fn fake(tls: Option<Arc<ServerConfig>>) -> Fake {
+    scripted(tls, answer)
+}
+
+/// One that answers something else.
+pub(super) fn scripted(tls: Option<Arc<ServerConfig>>, script: Script) -> Fake {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let heard = Heard::default();
@@ -174,7 +182,7 @@ pub(super) fn fake(tls: Option<Arc<ServerConfig>>) -> Fake {
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let (tls, heard) = (tls.clone(), Arc::clone(&ears));
-            thread::spawn(move || serve(stream, tls, &heard));
+            thread::spawn(move || serve(stream, tls, script, &heard));
         }
     });
     Fake { port, heard }

@@ -103,7 +103,7 @@ impl Grid {
 }
 
 /// At most `most` bytes of it, and not half a character.
-fn beginning(text: &str, most: usize) -> &str {
+pub(super) fn beginning(text: &str, most: usize) -> &str {
     let end = text
         .char_indices()
         .map(|it| it.0)

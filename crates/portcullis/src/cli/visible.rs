@@ -76,6 +76,12 @@ pub fn plain(text: &str) -> String {
     out
 }
 
+/// How many characters of a text with its lines are written as escapes.
+pub fn escaped(text: &str) -> usize {
+    let glyphs = text.split('\n').flat_map(glyphs);
+    glyphs.filter(|it| matches!(it, Glyph::Escaped(_))).count()
+}
+
 /// The text on one line, every character kept, marks in colour.
 pub fn marked(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

@@ -1,0 +1,67 @@
+//! The journal record by record, for whoever takes it elsewhere: each is handed on only once it is checked. It never
+//! writes, keeps no more than one record, and needs no running gate.
+
+use std::io;
+use std::path::Path;
+
+use crate::layout::{journal_dir, journal_file};
+use crate::verify::{self, Tampered};
+
+/// A record that follows from all before it.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// Its number.
+    pub seq: u64,
+    /// When it was written.
+    pub at: &'a str,
+    /// The node that wrote it.
+    pub node: &'a str,
+    /// Its hash, in hexadecimal digits.
+    pub hash: &'a str,
+    /// What happened, as the JSON object that is in the file.
+    pub entry: &'a str,
+}
+
+/// Why a journal was not read to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It does not hold.
+    #[error(transparent)]
+    Tampered(#[from] Tampered),
+    /// Whoever took the records wants no more.
+    #[error(transparent)]
+    Taker(io::Error),
+}
+
+/// Hands each record of the journal of a state directory to `take`, in order, and checks it up to the head in its
+/// ticket store. Before a fault is found what goes before it is handed on, and a chain that was written anew from some
+/// record on is known by its head alone: only `Ok` says that all of it is as it was written. The gate may be running.
+pub fn read_state(
+    state: &Path,
+    take: &mut dyn FnMut(Seen<'_>) -> io::Result<()>,
+) -> Result<(), ReadError> {
+    let head = verify::head_of(state)?;
+    let file = journal_file(&journal_dir(state));
+    let mut stopped = None;
+    let walked = verify::walk(&file, head, &mut |record| {
+        let seen = Seen {
+            seq: record.seq,
+            at: &record.at,
+            node: &record.node,
+            hash: record.hash,
+            entry: record.entry.get(),
+        };
+        take(seen).map_err(|why| {
+            let ended = Tampered::Unreadable {
+                file: file.clone(),
+                why: why.to_string(),
+            };
+            stopped = Some(why);
+            ended
+        })
+    });
+    match stopped {
+        Some(why) => Err(ReadError::Taker(why)),
+        None => Ok(walked.map(|_| ())?),
+    }
+}
