@@ -60,6 +60,7 @@ fn request(work: Work) -> Arc<Request> {
         work,
         named: Vec::new(),
         client: Arc::from("192.0.2.7:50000"),
+        wish: Arc::default(),
     })
 }
 

@@ -9,6 +9,7 @@
     reason = "this is all test code: a panic is how a test says no, and deadlines read the clock"
 )]
 
+mod asking;
 mod bad_input;
 mod binding;
 mod canary;
@@ -31,6 +32,7 @@ mod inside;
 mod limits;
 mod load;
 mod login;
+mod looks;
 mod modes;
 mod numbers;
 mod policy;
@@ -45,5 +47,6 @@ mod try_it;
 mod unfenced;
 mod upstream;
 mod versions;
+mod watch;
 mod words;
 mod workers;

@@ -44,8 +44,11 @@ fn query(text: &str, reading: &Reading, passes: bool) -> Option<Apart> {
     semicolon.then_some(Apart::Query(end))
 }
 
-/// Transaction control in front of the work: not its end, which belongs to what is in it.
+/// Transaction control in front of the work: not its end, which belongs to what is in it. And what the gate answers itself.
 fn opens(statement: &Statement) -> bool {
+    if statement.ours.is_some() {
+        return true;
+    }
     let ends = matches!(
         statement.control,
         Some(Control::Commit { .. } | Control::Rollback { .. })

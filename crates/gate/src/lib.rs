@@ -18,6 +18,7 @@ pub mod rights;
 pub mod surface;
 pub mod ticket;
 pub mod tickets;
+pub mod wish;
 pub mod work;
 
 pub use apart::Apart;
@@ -34,4 +35,5 @@ pub use rights::{Action, Forbidden, Permit, authorize};
 pub use surface::{Place, Shelf, Slot, Surface};
 pub use ticket::{Event, Outcome, State, Ticket, TicketId};
 pub use tickets::Tickets;
+pub use wish::Wish;
 pub use work::{Prepared, Step, Work};

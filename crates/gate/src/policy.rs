@@ -14,11 +14,12 @@ mod window;
 
 use std::sync::Arc;
 
-use sql::{Class, Statement};
+use sql::{Class, Relation, Statement};
 
 use crate::apart::{Apart, apart};
 use crate::principal::Group;
 use crate::request::Request;
+use crate::ticket::{Facts, Touched};
 use filed::Filed;
 use hearing::{Heard, Hearing};
 use sum::Sum;
@@ -273,6 +274,44 @@ impl Policy {
             })
         };
         request.statements().map(explain).collect()
+    }
+
+    /// What `request` does, for those who sign.
+    pub fn facts(&self, request: &Request) -> Facts {
+        let hearing = Hearing::new(&self.rules, request, 0);
+        let mut facts = Facts::default();
+        let touch = |relation: &Relation| Touched {
+            relation: relation.to_string(),
+            owners: self
+                .owners
+                .of(relation, hearing.path())
+                .into_iter()
+                .cloned()
+                .collect(),
+        };
+        let add = |all: &mut Vec<Touched>, relation: &Relation| {
+            let touched = touch(relation);
+            if !all.contains(&touched) {
+                all.push(touched);
+            }
+        };
+        for statement in request.statements() {
+            for relation in statement.reads.iter().chain(&statement.behind) {
+                add(&mut facts.reads, relation);
+            }
+            for relation in &statement.writes {
+                add(&mut facts.writes, relation);
+            }
+            for function in &statement.functions {
+                let function = function.to_string();
+                if !facts.functions.contains(&function) {
+                    facts.functions.push(function);
+                }
+            }
+            facts.outside_transaction |= statement.outside_transaction;
+            facts.data_unseen |= statement.copies_in;
+        }
+        facts
     }
 
     /// Adds what was said of a statement to the sum, or says that it is denied.

@@ -8,6 +8,7 @@ use sql::{Class, Leaves, Reading, Relation, Statement};
 use crate::context::Context;
 use crate::digest::{Digest, Gather};
 use crate::principal::Principal;
+use crate::wish::{Wish, reason_in};
 use crate::work::{Piece, Prepared, Values, Work};
 
 /// `FirstNormalObjectId` of transam.h: what PostgreSQL brings has a smaller one.
@@ -28,6 +29,8 @@ pub struct Request {
     pub readings: Vec<Arc<Reading>>,
     /// Where the client comes from, for the people who decide.
     pub client: Arc<str>,
+    /// What the requester says beside it.
+    pub wish: Arc<Wish>,
 }
 
 impl Request {
@@ -41,6 +44,12 @@ impl Request {
             statement.gather(&mut gather);
         }
         gather.finish()
+    }
+
+    /// Why it is to run, in the requester's words: those of the session, else those that a text of it begins with.
+    pub fn reason(&self) -> Option<&str> {
+        let texts = || self.work.pieces().find_map(|it| reason_in(it.text));
+        self.wish.reason.as_deref().or_else(texts)
     }
 
     /// Every statement of every text.

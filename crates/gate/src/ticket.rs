@@ -136,6 +136,30 @@ pub struct Asked {
     pub parameters: Vec<Parameter>,
 }
 
+/// What a request does, as far as it could be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// The relations that it reads from, those behind a view included.
+    pub reads: Vec<Touched>,
+    /// The relations that it changes, makes, locks or drops.
+    pub writes: Vec<Touched>,
+    /// The functions that it calls.
+    pub functions: Vec<String>,
+    /// Something in it cannot sit in a transaction (R86): what it did stays, whatever else fails.
+    pub outside_transaction: bool,
+    /// It takes data from its client that nobody has seen.
+    pub data_unseen: bool,
+}
+
+/// A relation, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Touched {
+    /// Its name, as the text names it.
+    pub relation: String,
+    /// The groups that own it.
+    pub owners: Vec<Group>,
+}
+
 /// How a claim ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
@@ -174,6 +198,10 @@ pub struct Ticket {
     pub in_transaction: bool,
     /// Where the client came from.
     pub client: String,
+    /// Why it is to run, in the requester's words.
+    pub reason: Option<String>,
+    /// What it does.
+    pub facts: Facts,
     /// When it was asked, in milliseconds since 1970.
     pub created_ms: i64,
     /// Until when it can be decided, or once approved be used.

@@ -2,13 +2,14 @@
 //! durable when the future resolves (hazards R79, R100). Dropping a future does not undo what it
 //! asked: the store finishes it.
 
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
 use crate::digest::Digest;
 use crate::policy::Need;
 use crate::principal::{Group, People, PrincipalId, TenantId};
-use crate::ticket::{Asked, ClaimId, Event, Outcome, Say, State, Ticket, TicketId};
+use crate::ticket::{Asked, ClaimId, Event, Facts, Outcome, Say, State, Ticket, TicketId};
 
 /// A store that could not do what was asked. The gate is then closed for whatever needs it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,12 +28,38 @@ pub enum StoreError {
         /// Where it stands.
         state: State,
     },
+    /// As many tickets as may wait already.
+    #[error("too many tickets of {whose} wait already")]
+    TooMany {
+        /// Whose.
+        whose: Whose,
+        /// How many may.
+        max: u32,
+    },
     /// Somebody tried to sign for themselves.
     #[error("ticket {0} cannot be approved by its own requester")]
     OwnTicket(TicketId),
     /// The person's word does not count for this ticket.
     #[error("ticket {0} needs no approval from any group of yours")]
     NotAsked(TicketId),
+}
+
+/// Whose tickets are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Those of one person.
+    Person,
+    /// Those of all at one tenant.
+    Tenant,
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Person => "one person",
+            Self::Tenant => "one tenant",
+        })
+    }
 }
 
 /// A request to open a ticket.
@@ -60,6 +87,10 @@ pub struct NewTicket {
     pub in_transaction: bool,
     /// Where the client comes from.
     pub client: String,
+    /// Why it is to run, in the requester's words.
+    pub reason: Option<String>,
+    /// What it does, for those who sign.
+    pub facts: Facts,
     /// How long people have to decide, where not as long as the store gives them.
     pub decide_within_ms: Option<i64>,
     /// How long it may be used once it is approved, likewise.

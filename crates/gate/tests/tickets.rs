@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 
 use common::{Asks, need};
 use gate::rights::OPERATORS;
-use gate::ticket::{ClaimId, Decision, Say, missing};
+use gate::ticket::{ClaimId, Decision, Facts, Say, missing};
 use gate::tickets::{Claimed, Filter, NewTicket, Opened, Standing, StoreError, Word};
 use gate::{
     Action, Authority, Clearance, Digest, Event, Group, Judgement, Law, Need, NotClaimed, Outcome,
@@ -146,6 +146,8 @@ fn ticket() -> Ticket {
         role: "acme_rw".into(),
         in_transaction: false,
         client: String::new(),
+        reason: None,
+        facts: Facts::default(),
         created_ms: 0,
         expires_ms: 0,
         decisions: Vec::new(),

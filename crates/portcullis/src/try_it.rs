@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use gate::{Group, Policy, PrincipalId};
 use pool::{ClientTls, Roots, ServerLimits};
-use proxy::config::{Config, Edge, ServerTls, Tenant, User};
+use proxy::config::{Config, Edge, NoWait, ServerTls, Tenant, User};
 use secrecy::{ExposeSecret, SecretString};
 use session::Limits;
 use wire::scram::{ITERATIONS, Verifier};
 
 use crate::cli::args::{Login, TryArgs};
 use crate::cli::audit::state_folder;
-use crate::cli::conninfo::{self, Flags, SslMode, Target};
+use crate::cli::conninfo::{self, SslMode, Target};
 use crate::cli::connstring::Layer;
 use crate::cli::pgpass;
 use crate::sandbox::ca::{Certificates, LOCAL_NAMES};
@@ -55,13 +55,8 @@ fn prepare(args: &TryArgs) -> Result<Prepared, String> {
         let ours = name.starts_with("PORTCULLIS_");
         if ours { None } else { std::env::var(name).ok() }
     };
-    let flags = Flags {
-        url: Some(&args.url),
-        host: None,
-        port: None,
-        user: None,
-    };
-    let target = conninfo::resolve(flags, &environment).map_err(|error| error.to_string())?;
+    let target = conninfo::upstream(&args.url, &environment);
+    let target = target.map_err(|error| error.to_string())?;
     let layer = Layer::parse(&args.url).map_err(|error| error.to_string())?;
     let state = match &args.state {
         Some(state) => state.clone(),
@@ -70,7 +65,7 @@ fn prepare(args: &TryArgs) -> Result<Prepared, String> {
     };
     let tls_named = layer.value("sslmode").is_some();
     let upstream = upstream(&target, tls_named)?;
-    let database = layer.value("dbname").unwrap_or(&target.user).to_owned();
+    let database = target.database.clone();
     let logins = logins(&args.logins)?;
     let (policy, groups) = policy(args, &logins)?;
     let (tls, root) = tls(args, &state)?;
@@ -90,8 +85,8 @@ fn prepare(args: &TryArgs) -> Result<Prepared, String> {
         workers: 1,
         limits: Limits::default(),
         edge: Edge::with_sessions(10_000),
-        decide_within: Duration::from_hours(8),
-        use_within: Duration::from_hours(1),
+        tickets: store::Options::default(),
+        no_wait: NoWait::default(),
         users: users(&logins, &groups)?,
         servers: ServerLimits::default(),
         tenants: vec![Tenant::of_one_login("*", args.pool_mode, upstream)],

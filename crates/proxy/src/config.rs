@@ -8,6 +8,7 @@ mod known;
 mod limits;
 mod listen;
 mod matchers;
+mod no_wait;
 mod owners;
 mod people;
 mod problem;
@@ -34,6 +35,7 @@ use toml::de::DeTable;
 
 pub use limits::Edge;
 pub use listen::ServerTls;
+pub use no_wait::NoWait;
 pub use people::User;
 pub use problem::{ConfigError, Place, Problem};
 pub use tenants::Tenant;
@@ -66,10 +68,10 @@ pub struct Config {
     pub edge: Edge,
     /// Limits of each server behind the gate.
     pub servers: ServerLimits,
-    /// How long people have to decide on a ticket.
-    pub decide_within: Duration,
-    /// How long an approved ticket may be used.
-    pub use_within: Duration,
+    /// How long tickets live, and how many may wait.
+    pub tickets: store::Options,
+    /// Who gets a ticket at once, and does not wait on the wire.
+    pub no_wait: NoWait,
     /// Who may log in.
     pub users: Vec<User>,
     /// Where tenants lead, in the order of the file.
@@ -203,7 +205,7 @@ fn read<'a>(page: &'a Page<'a>, root: &'a DeTable<'a>) -> Option<Config> {
     };
     let policy = policy(page, &top, known, askers);
     let (limits, edge, servers) = limits::limits(&top);
-    let (decide_within, use_within) = tickets(&top);
+    let no_wait = NoWait::read(&top, known);
     Some(Config {
         listen,
         tls: tls?,
@@ -213,8 +215,8 @@ fn read<'a>(page: &'a Page<'a>, root: &'a DeTable<'a>) -> Option<Config> {
         limits,
         edge,
         servers,
-        decide_within,
-        use_within,
+        tickets: tickets(&top),
+        no_wait,
         users: people::finish(people, &members),
         tenants: routes.tenants,
         policy: policy?,
@@ -291,13 +293,24 @@ fn workers(top: &Fields<'_>, tenants: &[Tenant], servers: ServerLimits) -> usize
     workers
 }
 
-fn tickets(top: &Fields<'_>) -> (Duration, Duration) {
+fn tickets(top: &Fields<'_>) -> store::Options {
     let table = top.table("tickets", keys::TICKETS);
-    let time = |key, hours| {
+    let time = |key, default| {
         let hour = Duration::from_hours(1);
         let within = Duration::from_secs(1)..=hour * 24 * 365;
         let given = table.as_ref().and_then(|table| table.duration(key, within));
-        given.unwrap_or(hour * hours)
+        let given = given.and_then(|it| i64::try_from(it.as_millis()).ok());
+        given.unwrap_or(default)
     };
-    (time("decide_within", 8), time("use_within", 1))
+    let count = |key, default| {
+        let given = table.as_ref().and_then(|it| it.number(key, 1..=1_000_000));
+        given.unwrap_or(default)
+    };
+    let usual = store::Options::default();
+    store::Options {
+        decide_within_ms: time("decide_within", usual.decide_within_ms),
+        use_within_ms: time("use_within", usual.use_within_ms),
+        pending_per_user_max: count("pending_per_user_max", usual.pending_per_user_max),
+        pending_per_tenant_max: count("pending_per_tenant_max", usual.pending_per_tenant_max),
+    }
 }

@@ -92,11 +92,7 @@ impl Daemon {
             let path = state.display().to_string();
             StartError::State { path, source }
         })?;
-        let options = store::Options {
-            decide_within_ms: milliseconds(config.decide_within),
-            use_within_ms: milliseconds(config.use_within),
-        };
-        let tickets = Sqlite::open(&store::tickets_file(&state), SystemClock, options)?;
+        let tickets = Sqlite::open(&store::tickets_file(&state), SystemClock, config.tickets)?;
         let journal = JournalFile::open(
             &store::journal_dir(&state),
             &config.node,
@@ -213,8 +209,4 @@ fn make_directory(path: &std::path::Path) -> std::io::Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(path)
-}
-
-fn milliseconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use dashmap::DashMap;
 use gate::audit::Entry;
 use gate::policy::Hold;
-use gate::ticket::{Decision, Say, State, Ticket};
-use gate::tickets::{NewTicket, Opened, StoreError};
+use gate::ticket::{Decision, Facts, Say, State, Ticket};
+use gate::tickets::{NewTicket, Opened, StoreError, Whose};
 use gate::{
     Clearance, Event, Journal, Judgement, Law, NotClaimed, Pass, People, Principal, PrincipalId,
     Released, Request, Settings, TenantId, TicketId, Tickets,
@@ -265,10 +265,19 @@ impl<W: World> Gatekeeper<W> {
     /// The ticket is durable, and in the journal, before anybody hears of it.
     pub(crate) async fn hold(&self, session: u64, pid: u32, hold: Hold) -> Verdict {
         let request = Arc::clone(&hold.request);
-        let new = new_ticket(hold);
+        let facts = self.config.policy.facts(&request);
+        let new = new_ticket(hold, facts);
         let digest = new.digest.to_string();
         let opened = match self.tickets.open(new).await {
             Ok(opened) => opened,
+            Err(StoreError::TooMany { whose, max }) => {
+                let key = match whose {
+                    Whose::Person => "pending_per_user_max",
+                    Whose::Tenant => "pending_per_tenant_max",
+                };
+                let fault = Fault::too_many_tickets(&whose.to_string(), max, key);
+                return Verdict::Unavailable(fault);
+            }
             Err(error) => return Verdict::Unavailable(store_fault(&error)),
         };
         let ticket = match opened {
@@ -440,7 +449,7 @@ fn store_fault(error: &StoreError) -> Fault {
     Fault::store_down()
 }
 
-fn new_ticket(hold: Hold) -> NewTicket {
+fn new_ticket(hold: Hold, facts: Facts) -> NewTicket {
     let request = &hold.request;
     NewTicket {
         digest: request.digest(),
@@ -456,6 +465,8 @@ fn new_ticket(hold: Hold) -> NewTicket {
         role: request.context.role.to_string(),
         in_transaction: request.context.in_transaction,
         client: request.client.to_string(),
+        reason: request.reason().map(str::to_owned),
+        facts,
         why: circumstances(request).fold(hold.why, |why, more| why + "; " + &more),
         needs: hold.needs,
         decide_within_ms: hold.decide_within.map(millis),

@@ -90,6 +90,7 @@ impl<D: Dial> Lanes<D> {
             system_identifier: facts.system_identifier,
             role: Arc::from(self.write.options().user.as_str()),
             mode: self.mode,
+            waits: true,
         })
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytestring::ByteString;
 use gate::ticket::ClaimId;
 use gate::{
-    Cargo, Clearance, Disposition, Entry, Event, Outcome, PrincipalId, Request, Settings, Surface,
+    Cargo, Clearance, Disposition, Entry, Event, Outcome, Principal, Request, Settings, Surface,
     TicketId,
 };
 
@@ -25,7 +25,7 @@ pub enum Effect {
     /// Get what a new session must be told: answered by `Input::Admitted`.
     Admit {
         /// Whose it is.
-        principal: PrincipalId,
+        principal: Arc<Principal>,
         /// The settings that it brings.
         login: Arc<Settings>,
     },

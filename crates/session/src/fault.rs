@@ -2,6 +2,7 @@
 //! No foreign `Display` is ever copied in.
 
 mod limits;
+mod ours;
 
 use gate::{TicketId, policy::Denial};
 use wire::fields::{Fields, Severity};
@@ -27,6 +28,8 @@ pub mod sqlstate {
     pub const IN_DOUBT: SqlState = SqlState::new(b"ZG006");
     /// The ticket store or the journal does not answer.
     pub const CLOSED: SqlState = SqlState::new(b"ZG007");
+    /// It is held, and the session does not wait for people.
+    pub const PENDING: SqlState = SqlState::new(b"ZG008");
 }
 
 /// Whose fault it was; also a metric label.

@@ -92,6 +92,8 @@ pub struct Admission {
     pub role: Arc<str>,
     /// How long the session keeps a connection.
     pub mode: PoolMode,
+    /// Whether what is held waits on the wire, unless the session says otherwise.
+    pub waits: bool,
 }
 
 /// What the gate says to a request.

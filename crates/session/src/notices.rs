@@ -85,7 +85,7 @@ fn notice(message: String, detail: Option<String>, hint: Option<String>, out: &m
 }
 
 /// `1 approval from "dba" and 2 approvals from "owners"`.
-fn people(needs: &[Need]) -> String {
+pub(crate) fn people(needs: &[Need]) -> String {
     let each: Vec<String> = needs
         .iter()
         .map(|need| {

@@ -5,6 +5,7 @@ use gate::Settings;
 use wire::startup::Startup;
 
 use crate::fault::Fault;
+use crate::ours::PREFIX;
 
 /// Settings that would reach around the gate: another identity, another set of rows, another
 /// protocol.
@@ -18,9 +19,18 @@ const FORBIDDEN: [&str; 4] = [
 /// A startup packet that is refused, and why.
 pub type Refused = Fault;
 
-/// The settings of a startup packet, by lower-case name, `options` included.
-pub fn login_settings(startup: &Startup) -> Result<Settings, Refused> {
-    let mut settings = Settings::new();
+/// What a startup packet sets.
+#[derive(Debug, Default, PartialEq)]
+pub struct LoginSettings {
+    /// Settings of the server, by lower-case name.
+    pub settings: Settings,
+    /// Settings of the gate's own, in order, without what their names begin with.
+    pub ours: Vec<(String, String)>,
+}
+
+/// The settings of a startup packet, `options` included.
+pub fn login_settings(startup: &Startup) -> Result<LoginSettings, Refused> {
+    let mut settings = LoginSettings::default();
     for (name, value) in &startup.parameters {
         match &**name {
             "user" | "database" => {}
@@ -36,8 +46,12 @@ pub fn login_settings(startup: &Startup) -> Result<Settings, Refused> {
     Ok(settings)
 }
 
-fn set(settings: &mut Settings, name: &str, value: &str) -> Result<(), Refused> {
+fn set(login: &mut LoginSettings, name: &str, value: &str) -> Result<(), Refused> {
     let name = name.to_ascii_lowercase();
+    if let Some(ours) = name.strip_prefix(PREFIX) {
+        login.ours.push((ours.to_owned(), value.to_owned()));
+        return Ok(());
+    }
     if name == "replication" {
         return if truthy(value) {
             Err(Fault::replication())
@@ -63,7 +77,7 @@ fn set(settings: &mut Settings, name: &str, value: &str) -> Result<(), Refused> 
     if FORBIDDEN.contains(&name.as_str()) || !sql::is_tracked(&name) {
         return Err(Fault::forbidden_parameter(&name));
     }
-    settings.insert(name, value.to_owned());
+    login.settings.insert(name, value.to_owned());
     Ok(())
 }
 
@@ -141,7 +155,9 @@ mod tests {
             minor: 0,
             parameters: parameters.collect(),
         };
-        login_settings(&startup).map_err(|fault| fault.fields.message)
+        let login = login_settings(&startup).map_err(|fault| fault.fields.message)?;
+        assert_eq!(login.ours, []);
+        Ok(login.settings)
     }
 
     #[test]

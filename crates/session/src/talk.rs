@@ -21,6 +21,7 @@ use crate::heard::Heard;
 use crate::lent::{Lent, State};
 use crate::mode::PoolMode;
 use crate::names::{Names, Portals};
+use crate::ours::Ours;
 use crate::shape::{Close, Labels, Rest, Shape};
 use crate::told::Told;
 use crate::transaction::{Spent, Transaction};
@@ -145,6 +146,7 @@ pub(crate) struct Talk {
     pub(crate) login: Arc<Settings>,
     /// Those that it has now, as far as they follow it from connection to connection.
     pub(crate) settings: Arc<Settings>,
+    pub(crate) ours: Ours,
     pub(crate) system_identifier: Arc<str>,
     pub(crate) role: Arc<str>,
     pub(crate) names: Names,
@@ -193,6 +195,7 @@ impl Talk {
             named,
             readings,
             client: Arc::clone(&self.peer.client),
+            wish: Arc::clone(&self.ours.wish),
         }
     }
 

@@ -130,6 +130,8 @@ pub struct Statement {
     pub ends_transaction: bool,
     /// The setting's name, lower case, for SET, RESET or SHOW of one.
     pub setting: Option<String>,
+    /// The setting of the gate's own that it sets or shows, if that is all it does.
+    pub ours: Option<Ours>,
     /// What it leaves behind in the session that runs it.
     pub leaves: Leaves,
     /// What runs in it that is not PostgreSQL's own, as far as the catalog is known.
@@ -173,6 +175,15 @@ pub enum Pid {
     Is(u32),
     /// The statement's one parameter.
     Parameter,
+}
+
+/// A setting of the gate's own, `portcullis.NAME`, which no server knows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Ours {
+    /// SET, or RESET where there is no value.
+    Set(String, Option<String>),
+    /// SHOW.
+    Show(String),
 }
 
 /// What a statement leaves behind in its session, apart from what it does to the database.
@@ -259,6 +270,7 @@ impl Statement {
             outside_transaction: false,
             ends_transaction: false,
             setting: None,
+            ours: None,
             leaves: Leaves::State,
             own: None,
             may_convert: None,
@@ -336,6 +348,7 @@ impl Statement {
             outside_transaction: false,
             ends_transaction: false,
             setting: None,
+            ours: None,
             own: None,
             keeps: None,
             prepared: None,

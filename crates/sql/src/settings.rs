@@ -7,7 +7,7 @@ use pg_query::protobuf::{
 };
 
 use crate::plain::constant;
-use crate::{Class, Control, Isolation};
+use crate::{Class, Control, Isolation, Ours};
 
 /// Settings anyone may change for their session: they open no door. Formats, time-outs, and how the planner goes about it;
 /// row_security can only make a query fail; what changes a meaning is tracked, and on the ticket.
@@ -55,6 +55,8 @@ const HARMLESS: [&str; 41] = [
     "xmloption",
 ];
 
+/// What the names of the gate's own settings begin with.
+const OURS: &str = "portcullis.";
 const SEARCH_PATH: &str = "search_path";
 /// On, it can only forbid.
 const READ_ONLY: &str = "default_transaction_read_only";
@@ -66,6 +68,7 @@ pub(crate) struct Judged {
     pub(crate) why: String,
     pub(crate) setting: Option<String>,
     pub(crate) control: Option<Control>,
+    pub(crate) ours: Option<Ours>,
 }
 
 impl Judged {
@@ -75,7 +78,28 @@ impl Judged {
             why: why.into(),
             setting: None,
             control: None,
+            ours: None,
         }
+    }
+}
+
+/// The name of a setting of the gate's own, without what all of them begin with.
+fn own_name(name: &str) -> Option<&str> {
+    name.strip_prefix(OURS)
+}
+
+/// SET and RESET of a setting of the gate's own.
+fn set_ours(name: &str, statement: &VariableSetStmt) -> Option<Ours> {
+    let name = own_name(name)?.to_owned();
+    match (
+        VariableSetKind::try_from(statement.kind),
+        statement.args.as_slice(),
+    ) {
+        (Ok(VariableSetKind::VarSetValue), [value]) => Some(Ours::Set(name, Some(text(value)?))),
+        (Ok(VariableSetKind::VarSetDefault | VariableSetKind::VarReset), []) => {
+            Some(Ours::Set(name, None))
+        }
+        _ => None,
     }
 }
 
@@ -83,6 +107,13 @@ impl Judged {
 pub(crate) fn set(statement: &VariableSetStmt) -> Judged {
     // PostgreSQL folds a setting's name by ASCII, quoted or not.
     let name = statement.name.to_ascii_lowercase();
+    if let Some(ours) = set_ours(&name, statement) {
+        return Judged {
+            setting: Some(name.clone()),
+            ours: Some(ours),
+            ..Judged::new(Class::Session, format!("sets {name}"))
+        };
+    }
     let one = |class, why| Judged {
         setting: Some(name.clone()),
         ..Judged::new(class, why)
@@ -219,6 +250,11 @@ fn is_plain(value: &Node) -> bool {
 
 /// A constant as a lower-case word.
 fn word(value: &Node) -> Option<String> {
+    Some(text(value)?.to_ascii_lowercase())
+}
+
+/// A constant as text.
+fn text(value: &Node) -> Option<String> {
     let Some(NodeEnum::AConst(AConst {
         val: Some(value), ..
     })) = &value.node
@@ -226,7 +262,7 @@ fn word(value: &Node) -> Option<String> {
         return None;
     };
     match value {
-        a_const::Val::Sval(text) => Some(text.sval.to_ascii_lowercase()),
+        a_const::Val::Sval(text) => Some(text.sval.clone()),
         a_const::Val::Ival(number) => Some(number.ival.to_string()),
         a_const::Val::Boolval(truth) => Some(truth.boolval.to_string()),
         a_const::Val::Fval(_) | a_const::Val::Bsval(_) => None,
@@ -238,6 +274,7 @@ pub(crate) fn show(statement: &VariableShowStmt) -> Judged {
     let name = statement.name.to_ascii_lowercase();
     let why = format!("shows {name}");
     Judged {
+        ours: own_name(&name).map(|it| Ours::Show(it.to_owned())),
         setting: (name != "all").then_some(name),
         ..Judged::new(Class::Session, why)
     }

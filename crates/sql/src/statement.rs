@@ -340,6 +340,7 @@ fn setting(judged: Judged, range: Range<usize>) -> Statement {
         why: judged.why,
         setting: judged.setting,
         control: judged.control,
+        ours: judged.ours,
         ..Statement::new(judged.class, range)
     }
 }

@@ -17,6 +17,8 @@ CREATE TABLE tickets (
     role           TEXT    NOT NULL,
     in_transaction INTEGER NOT NULL CHECK (in_transaction IN (0, 1)),
     client         TEXT    NOT NULL,
+    reason         TEXT,
+    facts          TEXT    NOT NULL,  -- JSON: {reads, writes, functions, ...}
     created_ms     INTEGER NOT NULL,
     expires_ms     INTEGER NOT NULL,
     use_within_ms  INTEGER CHECK (use_within_ms > 0),  -- where its rule says so
@@ -25,6 +27,9 @@ CREATE TABLE tickets (
 ) STRICT;
 CREATE INDEX tickets_by_request ON tickets (digest, requester, tenant, id);
 CREATE INDEX tickets_by_state ON tickets (state, id);
+-- Those that wait are counted whenever one more is opened.
+CREATE INDEX tickets_pending_of_person ON tickets (requester, expires_ms) WHERE state = 'pending';
+CREATE INDEX tickets_pending_of_tenant ON tickets (tenant, expires_ms) WHERE state = 'pending';
 
 -- What people said, in order. The latest word of each counts, remarks aside.
 CREATE TABLE words (

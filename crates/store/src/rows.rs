@@ -1,6 +1,6 @@
 //! Tickets as rows: how one is read, and what can go wrong on the way. It never changes a row.
 
-use gate::ticket::{ClaimId, Decision};
+use gate::ticket::{ClaimId, Decision, Facts};
 use gate::tickets::{Filter, StoreError};
 use gate::{PrincipalId, State, Ticket, TicketId};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -28,7 +28,7 @@ impl From<Stop> for StoreError {
 }
 
 const COLUMNS: &str = "id, state, tenant, requester, class, rule, why, needs, asked, digest, role, \
-                       in_transaction, client, created_ms, expires_ms, previous, outcome";
+                       in_transaction, client, reason, facts, created_ms, expires_ms, previous, outcome";
 
 /// A row whose words are not read yet.
 struct Raw {
@@ -36,6 +36,7 @@ struct Raw {
     state: String,
     needs: String,
     asked: String,
+    facts: String,
     outcome: Option<String>,
 }
 
@@ -44,6 +45,7 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
         state: row.get("state")?,
         needs: row.get("needs")?,
         asked: row.get("asked")?,
+        facts: row.get("facts")?,
         outcome: row.get("outcome")?,
         ticket: Ticket {
             id: TicketId(row.get("id")?),
@@ -59,6 +61,8 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
             role: row.get("role")?,
             in_transaction: row.get("in_transaction")?,
             client: row.get("client")?,
+            reason: row.get("reason")?,
+            facts: Facts::default(),
             created_ms: row.get("created_ms")?,
             expires_ms: row.get("expires_ms")?,
             decisions: Vec::new(),
@@ -77,6 +81,7 @@ fn whole(db: &Connection, raw: Raw, now: i64) -> Result<Ticket, Stop> {
     );
     ticket.needs = serde_json::from_str(&raw.needs)?;
     ticket.asked = serde_json::from_str(&raw.asked)?;
+    ticket.facts = serde_json::from_str(&raw.facts)?;
     ticket.outcome = raw
         .outcome
         .as_deref()

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::chain::Head;
 use crate::clock::WallClock;
+use crate::opening;
 use crate::options::Options;
 use crate::rows::{self, Stop};
 use crate::transitions::{self, transact};
@@ -207,10 +208,8 @@ impl Desk {
 
 impl Tickets for Sqlite {
     async fn open(&self, new: NewTicket) -> Result<Opened, StoreError> {
-        self.ask(move |desk| {
-            desk.change(|db, now, life| transitions::open(db, &new, now, life.decide_within_ms))
-        })
-        .await
+        self.ask(move |desk| desk.change(|db, now, options| opening::open(db, &new, now, options)))
+            .await
     }
 
     async fn decide(&self, ids: Vec<TicketId>, word: Word) -> Result<Vec<Ticket>, StoreError> {

@@ -3,9 +3,9 @@
 //! it is told the time.
 
 use gate::ticket::{ClaimId, missing, still, together};
-use gate::tickets::{Claimed, NewTicket, Opened, Standing, StoreError};
+use gate::tickets::{Claimed, Standing, StoreError};
 use gate::{Digest, Event, Outcome, State, Ticket, TicketId};
-use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use crate::chain::Head;
 use crate::options::Options;
@@ -40,59 +40,6 @@ pub(crate) fn advance(db: &Connection, id: TicketId, event: Event, now: i64) -> 
     } else {
         Err(rows::refusal(db, id, now))
     }
-}
-
-pub(crate) fn open(
-    db: &Connection,
-    new: &NewTicket,
-    now: i64,
-    decide_within_ms: i64,
-) -> Result<Opened, Stop> {
-    let digest = new.digest.to_string();
-    let found = db
-        .prepare_cached(
-            "SELECT id FROM tickets
-             WHERE digest = ?1 AND requester = ?2 AND tenant = ?3
-               AND state IN ('approved', 'pending') AND expires_ms > ?4
-             ORDER BY state = 'approved' DESC, id DESC LIMIT 1",
-        )?
-        .query_row(
-            params![digest, new.requester.as_str(), new.tenant.as_str(), now],
-            |row| row.get::<_, i64>(0),
-        )
-        .optional()?;
-    if let Some(id) = found {
-        let ticket = rows::ticket(db, TicketId(id), now)?;
-        return Ok(match ticket.state {
-            State::Approved => Opened::Approved(ticket),
-            _ => Opened::Pending(ticket),
-        });
-    }
-    db.prepare_cached(
-        "INSERT INTO tickets (digest, tenant, requester, state, class, rule, why, needs, asked,
-                              role, in_transaction, client, created_ms, expires_ms,
-                              use_within_ms, previous)
-         VALUES (?1, ?2, ?3, 'pending', ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
-                 (SELECT max(id) FROM tickets WHERE digest = ?1 AND requester = ?3))",
-    )?
-    .execute(params![
-        digest,
-        new.tenant.as_str(),
-        new.requester.as_str(),
-        new.class,
-        new.rule,
-        new.why,
-        serde_json::to_string(&new.needs)?,
-        serde_json::to_string(&new.asked)?,
-        new.role,
-        new.in_transaction,
-        new.client,
-        now,
-        now.saturating_add(new.decide_within_ms.unwrap_or(decide_within_ms)),
-        new.use_within_ms,
-    ])?;
-    let id = TicketId(db.last_insert_rowid());
-    Ok(Opened::Pending(rows::ticket(db, id, now)?))
 }
 
 pub(crate) fn claim(

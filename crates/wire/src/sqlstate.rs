@@ -31,8 +31,10 @@ named! {
     UNDEFINED_PARAMETER = b"42704", "No setting or object has that name.";
     DUPLICATE_PSTATEMENT = b"42P05", "A prepared statement has that name already.";
     TOO_MANY_CONNECTIONS = b"53300", "No room for one more connection.";
+    CONFIGURATION_LIMIT_EXCEEDED = b"53400", "As many as the configuration allows.";
     PROGRAM_LIMIT_EXCEEDED = b"54000", "Larger than what is allowed.";
     OBJECT_NOT_IN_PREREQUISITE_STATE = b"55000", "Not in a state to do that.";
+    CANT_CHANGE_RUNTIME_PARAM = b"55P02", "A setting that cannot be changed now.";
     QUERY_CANCELED = b"57014", "Cancelled, by request or by a deadline.";
     ADMIN_SHUTDOWN = b"57P01", "Going down by command.";
     CANNOT_CONNECT_NOW = b"57P03", "Not ready to serve.";

@@ -120,6 +120,7 @@ impl Asks {
             named: Vec::new(),
             readings,
             client: Arc::clone(&self.client),
+            wish: Arc::default(),
         })
     }
 }

@@ -184,6 +184,7 @@ impl Judge {
             named: Vec::new(),
             readings: vec![reading],
             client: question.address.unwrap_or_default().into(),
+            wish: Arc::default(),
         })
     }
 }

@@ -25,9 +25,20 @@ pub(super) const LIMITS: &[&str] = &[
     "server_logins_max",
 ];
 /// `[hold]`
-pub(super) const HOLD: &[&str] = &["heartbeat", "transaction_budget"];
+pub(super) const HOLD: &[&str] = &[
+    "heartbeat",
+    "transaction_budget",
+    "no_wait_users",
+    "no_wait_groups",
+    "no_wait_applications",
+];
 /// `[tickets]`
-pub(super) const TICKETS: &[&str] = &["decide_within", "use_within"];
+pub(super) const TICKETS: &[&str] = &[
+    "decide_within",
+    "use_within",
+    "pending_per_user_max",
+    "pending_per_tenant_max",
+];
 /// `[user.NAME]`
 pub(super) const USER: &[&str] = &["verifier", "person", "groups", "tenants"];
 /// `[group.NAME]`

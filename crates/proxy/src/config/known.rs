@@ -43,9 +43,9 @@ impl Known<'_> {
         Err(Flaw::found(format!("unknown group \"{name}\"")).meant(meant))
     }
 
-    /// Patterns of users under "user".
-    pub(super) fn users_of(&self, fields: &Fields<'_>) -> Vec<Glob> {
-        let users = fields.texts("user", "a user").unwrap_or_default();
+    /// Patterns of users under `key`.
+    pub(super) fn users_of(&self, fields: &Fields<'_>, key: &str) -> Vec<Glob> {
+        let users = fields.texts(key, "a user").unwrap_or_default();
         for Text { text, span } in &users {
             if !self.users.iter().any(|user| glob(text, user)) {
                 let meant = nearest(text, self.users.iter().copied());

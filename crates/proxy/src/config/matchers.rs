@@ -26,7 +26,7 @@ pub(super) fn rule(fields: &Fields<'_>, name: &str, known: Known<'_>) -> Rule {
     let groups = fields.texts("group", "a group").unwrap_or_default();
     let rule = Rule {
         tenants: known.tenants_of(fields),
-        users: known.users_of(fields),
+        users: known.users_of(fields, "user"),
         groups: groups.iter().map(|it| known.group(fields, it)).collect(),
         classes: classes(fields),
         relations: several(fields, "relation", RELATION, str::parse::<RelationPattern>),

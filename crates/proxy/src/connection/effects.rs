@@ -7,10 +7,12 @@ use std::sync::Arc;
 use bytestring::ByteString;
 use gate::claim::pass_on;
 use gate::{
-    Cargo, Clearance, Entry, Journal, Judgement, PrincipalId, Request, Settings, TenantId, Tickets,
+    Cargo, Clearance, Entry, Journal, Judgement, Principal, Request, Settings, TenantId, Tickets,
 };
 use pool::{Borrower, CheckoutError, Lease};
-use session::{Checkout, Destination, Effect, Fault, Input, Leased, Settlement, Verdict};
+use session::{
+    Admission, Checkout, Destination, Effect, Fault, Input, Leased, Settlement, Verdict,
+};
 use sql::{Catalog, Reading};
 
 use super::{Answer, Connection, Texts};
@@ -34,7 +36,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Lookup { user, database } => self.lookup(&user, &database),
-            Effect::Admit { principal, login } => self.admit(principal, login),
+            Effect::Admit { principal, login } => self.admit(&principal, login),
             Effect::Read(texts) => self.read_texts(texts),
             Effect::Ask(request) => self.ask(&request),
             Effect::Signal { pid, terminates } => self.signal(pid, terminates),
@@ -86,7 +88,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
         self.tell(Input::Account(account));
     }
 
-    fn admit(&mut self, principal: PrincipalId, login: Arc<Settings>) {
+    fn admit(&mut self, principal: &Principal, login: Arc<Settings>) {
         // Only now, when somebody has proven who they are, is a pool made.
         let tenant = self.tenant.clone();
         let joined = tenant.as_ref().map_or(Ok(()), |it| self.place.join(it));
@@ -97,9 +99,14 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
         let (Some(lanes), Some(tenant)) = (self.lanes.clone(), tenant) else {
             return self.tell(Input::Admitted(Err(Fault::no_tenant(""))));
         };
+        let application = login.get("application_name").map_or("", String::as_str);
+        let waits = !self.keeper.config.no_wait.is_for(principal, application);
+        let principal = principal.id.clone();
         self.later(async move {
             let admitted = lanes.admit(principal, login).await;
-            let admitted = admitted.map_err(|error| checkout_fault(&tenant, &error));
+            let admitted = admitted
+                .map(|it| Admission { waits, ..it })
+                .map_err(|error| checkout_fault(&tenant, &error));
             Answer::Input(Input::Admitted(admitted))
         });
     }

@@ -1,7 +1,8 @@
 //! A ticket as the console shows it: in a line, and whole. It shortens nothing, and asks nobody.
 
+use gate::Group;
 use gate::policy::Need;
-use gate::ticket::{Parameter, State, Ticket};
+use gate::ticket::{Facts, Parameter, State, Ticket, Touched};
 use session::TableReply;
 
 /// Everything about one ticket.
@@ -16,6 +17,11 @@ pub(super) fn card(ticket: &Ticket) -> TableReply {
         ("rule", Some(ticket.rule.clone())),
         ("why", Some(ticket.why.clone())),
         ("waiting_for", waiting_for(ticket)),
+        ("reason", ticket.reason.clone()),
+        ("reads", touched(&ticket.facts.reads)),
+        ("writes", touched(&ticket.facts.writes)),
+        ("calls", said(&ticket.facts.functions)),
+        ("beware", beware(&ticket.facts)),
         ("role", Some(ticket.role.clone())),
         ("in_transaction", Some(ticket.in_transaction.to_string())),
         ("client", Some(ticket.client.clone())),
@@ -65,6 +71,37 @@ pub(super) fn statement(ticket: &Ticket) -> String {
                 .join("\n")
         }
     }
+}
+
+/// `public.accounts (owned by billing), orders`.
+fn touched(all: &[Touched]) -> Option<String> {
+    let one = |it: &Touched| {
+        let owners: Vec<&str> = it.owners.iter().map(Group::as_str).collect();
+        if owners.is_empty() {
+            it.relation.clone()
+        } else {
+            format!("{} (owned by {})", it.relation, owners.join(", "))
+        }
+    };
+    let all: Vec<String> = all.iter().map(one).collect();
+    said(&all)
+}
+
+fn said(all: &[String]) -> Option<String> {
+    (!all.is_empty()).then(|| all.join(", "))
+}
+
+/// What whoever signs would like to have known.
+fn beware(facts: &Facts) -> Option<String> {
+    let stays = "it cannot sit in a transaction: what it did stays, whatever fails behind it";
+    let unseen = "it takes data from its client that nobody has seen";
+    let all = [
+        (facts.outside_transaction, stays),
+        (facts.data_unseen, unseen),
+    ];
+    let all = all.iter().filter(|it| it.0).map(|it| it.1.to_owned());
+    let all: Vec<String> = all.collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 /// Text of a person or a client within a line of ours: it cannot begin a line of its own.

@@ -1,6 +1,6 @@
 //! What the gate answers by itself, as the server would have: an empty ping, transaction control before
-//! anything ran, a DEALLOCATE of what only the gate knows, a signal to a session of the person's own. It
-//! never decides whether something may run.
+//! anything ran, a setting of the gate's own, a DEALLOCATE of what only the gate knows, a signal to a session of the
+//! person's own. It never decides whether something may run.
 
 use std::sync::Arc;
 
@@ -9,10 +9,11 @@ use gate::apart::alone;
 use gate::cargo::Begin;
 use gate::work::Values;
 use gate::{Step, Work};
-use sql::{Control, Mention, Pid, Reading, Signal};
+use sql::{Control, Mention, Ours, Pid, Reading, Signal};
 use wire::backend::{Column, encode};
 
 use crate::fault::Fault;
+use crate::ours::PREFIX;
 use crate::replies::close_complete;
 use crate::shape::{Labels, Shape};
 use crate::talk::{Io, Talk};
@@ -38,6 +39,8 @@ pub(crate) enum Answer {
     Tag(&'static str),
     /// With the one row of a signal that was sent.
     Signalled(Signalled),
+    /// With the name and the value of a setting of the gate's own.
+    Shown(String, String),
 }
 
 /// The row that says so.
@@ -113,6 +116,26 @@ fn chained(chain: bool, begun: Begin) -> Transaction {
     } else {
         Transaction::None
     }
+}
+
+/// SET, RESET or SHOW of a setting of the gate's own.
+pub(crate) fn ours(readings: &[Arc<Reading>], talk: &mut Talk) -> Option<Result<Answer, Fault>> {
+    let [reading] = readings else { return None };
+    let [statement] = reading.statements.as_slice() else {
+        return None;
+    };
+    let answer = match statement.ours.as_ref()? {
+        Ours::Set(name, value) => {
+            let tag = if value.is_some() { "SET" } else { "RESET" };
+            let set = talk.ours.set(name, value.as_deref());
+            set.map(|()| Answer::Tag(tag))
+        }
+        Ours::Show(name) => {
+            let shown = talk.ours.show(name);
+            shown.map(|value| Answer::Shown(format!("{PREFIX}{name}"), value))
+        }
+    };
+    Some(answer)
 }
 
 /// A DEALLOCATE of what only the gate knows by that name (DESIGN ruling 13).
@@ -218,7 +241,7 @@ fn number(value: &[u8], values: &Values) -> Option<u32> {
 impl Answer {
     fn parameters(&self) -> &[u32] {
         match self {
-            Self::Empty | Self::Tag(_) => &[],
+            Self::Empty | Self::Tag(_) | Self::Shown(..) => &[],
             Self::Signalled(it) => &it.parameters,
         }
     }
@@ -231,6 +254,10 @@ impl Answer {
                 let column = Column::boolean(it.function, bound && it.binary);
                 // One column always fits.
                 let _fits = encode::row_description(&[column], out);
+            }
+            Self::Shown(name, _) => {
+                // So does this.
+                let _fits = encode::row_description(&[Column::text(name)], out);
             }
         }
     }
@@ -245,6 +272,11 @@ impl Answer {
                 let _fits = encode::data_row(&[Some(yes)], out);
                 encode::command_complete("SELECT 1", out);
             }
+            Self::Shown(_, value) => {
+                // Nothing that is shown is longer than what may be set.
+                let _fits = encode::data_row(&[Some(value)], out);
+                encode::command_complete("SHOW", out);
+            }
         }
     }
 }
@@ -253,7 +285,7 @@ impl Answer {
 /// were given. The shape is then that of what comes behind.
 pub(crate) fn say(answer: &Answer, work: &Work, shape: &mut Shape, talk: &mut Talk, io: &mut Io) {
     let (Work::Batch(steps), Shape::Batch(_, labels)) = (work, shape) else {
-        if matches!(answer, Answer::Signalled(_)) {
+        if matches!(answer, Answer::Signalled(_) | Answer::Shown(..)) {
             answer.describe(false, &mut io.out);
         }
         return answer.complete(&mut io.out);

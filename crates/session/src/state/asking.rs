@@ -15,7 +15,9 @@ use crate::input::{Input, Verdict};
 use crate::mode::PoolMode;
 use crate::shape::Close;
 use crate::shape::{Rest, Shape};
-use crate::state::answer::{Answer, Asked, answer, begin_of, by_itself, deallocate, say, signal};
+use crate::state::answer::{
+    Answer, Asked, answer, begin_of, by_itself, deallocate, ours, say, signal,
+};
 use crate::state::job::{Accounts, Refused, finish, hang_up, refuse, refuse_failed};
 use crate::talk::{Io, Talk};
 use crate::transaction::Transaction;
@@ -205,7 +207,9 @@ impl Asking {
         }
         let own = match answer(&work, controls.as_deref(), &readings, talk) {
             Some(answer) => Some(Ok(answer)),
-            None if by_itself(&work) => deallocate(&readings, talk),
+            None if by_itself(&work) => {
+                ours(&readings, talk).or_else(|| deallocate(&readings, talk))
+            }
             None => None,
         };
         if let Some(Err(fault)) = &own {
@@ -320,14 +324,28 @@ impl Asking {
         let fault = match verdict {
             Verdict::Held(ticket) if cancelled => Fault::cancelled(Some(ticket.id)),
             _ if cancelled => Fault::cancelled(None),
-            Verdict::Clear(clearance) => return Next::Release(clearance, shape),
+            Verdict::Clear(clearance) => {
+                talk.ours.ticket = clearance.ticket().or(talk.ours.ticket);
+                return Next::Release(clearance, shape);
+            }
             Verdict::Again => return Next::Ask(request.work.clone(), shape),
             Verdict::Apart(apart) => {
                 let (work, first, rest) = take_apart(apart, &request.work, shape);
                 talk.rest.extend(rest);
                 return Next::Ask(work, first);
             }
-            Verdict::Held(ticket) => return Next::Hold(ticket, request, shape),
+            Verdict::Held(ticket) if talk.ours.waits() => {
+                talk.ours.ticket = Some(ticket.id);
+                return Next::Hold(ticket, request, shape);
+            }
+            Verdict::Held(ticket) => {
+                talk.ours.ticket = Some(ticket.id);
+                io.effect(Effect::Leave {
+                    ticket: ticket.id,
+                    withdraw: false,
+                });
+                Fault::pending(&ticket)
+            }
             Verdict::Denied(denial) => Fault::denied(&denial),
             Verdict::Unavailable(fault) => fault,
         };

@@ -15,6 +15,7 @@ use wire::startup::{MINOR_MAX, Startup};
 use crate::effect::Effect;
 use crate::fault::Fault;
 use crate::input::{Account, Admission, Destination, Input};
+use crate::ours::Ours;
 use crate::settings::login_settings;
 use crate::talk::{Io, Limits, Peer, Talk};
 use crate::told::Told;
@@ -27,6 +28,7 @@ pub(crate) struct Login {
     user: ByteString,
     database: ByteString,
     settings: Arc<Settings>,
+    ours: Ours,
     nonce: [u8; 18],
     deadline: Instant,
     phase: Phase,
@@ -78,13 +80,14 @@ impl Login {
         negotiate(startup, io);
         let checked = match (startup.user(), login_settings(startup)) {
             (None, _) => Err(Fault::no_user()),
-            (Some(user), Ok(settings)) => Ok((ByteString::from(user), Arc::new(settings))),
+            (Some(user), Ok(login)) => Ours::of_login(&login.ours)
+                .map(|ours| (ByteString::from(user), Arc::new(login.settings), ours)),
             (_, Err(fault)) => Err(fault),
         };
-        let (user, settings) = match checked {
+        let (user, settings, ours) = match checked {
             Ok(checked) => checked,
             Err(fault) => {
-                io.error(&fault);
+                io.error(&fault.fatal());
                 return Next::Close;
             }
         };
@@ -100,6 +103,7 @@ impl Login {
             user,
             database,
             settings,
+            ours,
             nonce,
             deadline,
             phase: Phase::Lookup,
@@ -171,7 +175,7 @@ impl Login {
             }
             Some(Destination::Tenant(tenant)) => {
                 io.effect(Effect::Admit {
-                    principal: principal.id.clone(),
+                    principal: Arc::clone(&principal),
                     login: Arc::clone(&self.settings),
                 });
                 self.stay(Phase::Admit(principal, tenant))
@@ -199,6 +203,7 @@ impl Login {
             mode: admission.mode,
             login: Arc::clone(&self.settings),
             settings: self.settings,
+            ours: self.ours.or_else_waits(admission.waits),
             system_identifier: admission.system_identifier,
             role: admission.role,
             names: crate::names::Names::default(),

@@ -203,6 +203,8 @@ impl World {
             rule: hold.rule.to_string(),
             why: hold.why,
             needs: hold.needs,
+            reason: request.reason().map(str::to_owned),
+            facts: self.policy.facts(request),
             decide_within_ms: None,
             use_within_ms: None,
             asked: gate::audit::asked(request),
@@ -468,5 +470,6 @@ fn admission(mode: PoolMode) -> Admission {
         system_identifier: Arc::from("7001"),
         role: Arc::from("acme_rw"),
         mode,
+        waits: true,
     }
 }

@@ -94,6 +94,8 @@ impl Tickets for Store {
             role: new.role,
             in_transaction: new.in_transaction,
             client: new.client,
+            reason: new.reason,
+            facts: new.facts,
             created_ms: 0,
             expires_ms: 0,
             decisions: Vec::new(),

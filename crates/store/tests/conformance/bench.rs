@@ -5,16 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use gate::policy::Need;
-use gate::ticket::{Asked, ClaimId, Parameter, Say};
+use gate::ticket::{Asked, ClaimId, Facts, Parameter, Say, Touched};
 use gate::tickets::{Claimed, NewTicket, Opened, Standing, StoreError, Word};
 use gate::{Digest, Group, People, PrincipalId, State, Ticket, TicketId, Tickets};
 use store::{Options, WallClock};
 
 pub(crate) const DECIDE_MS: i64 = 10_000;
 pub(crate) const USE_MS: i64 = 3_000;
+/// More than any other case needs.
+pub(crate) const PENDING_MAX: u32 = 300;
 pub(crate) const OPTIONS: Options = Options {
     decide_within_ms: DECIDE_MS,
     use_within_ms: USE_MS,
+    pending_per_user_max: PENDING_MAX,
+    pending_per_tenant_max: PENDING_MAX + 1,
 };
 
 /// A clock that stands still until somebody moves it.
@@ -73,6 +77,14 @@ pub(crate) fn asked_by(requester: &str, text: &str, needs: &[(&str, u32)]) -> Ne
         role: "acme_write".to_owned(),
         in_transaction: false,
         client: "192.0.2.7:50000 \"psql\"".to_owned(),
+        reason: Some("it is old".to_owned()),
+        facts: Facts {
+            writes: vec![Touched {
+                relation: "t".to_owned(),
+                owners: vec!["owners".into()],
+            }],
+            ..Facts::default()
+        },
         decide_within_ms: None,
         use_within_ms: None,
     }

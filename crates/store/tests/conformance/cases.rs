@@ -1,13 +1,12 @@
 //! What expires, what is shared, and who wins. Each case has a store of its own; it
 //! never depends on the order of cases.
 
-use gate::ticket::Say;
-use gate::tickets::{Claimed, Filter, NewTicket, Opened, Standing, StoreError, Word};
+use gate::tickets::{Filter, NewTicket, Opened, StoreError, Whose};
 use gate::{Digest, Event, Outcome, State, TicketId, Tickets};
 use store::WallClock as _;
 use tokio::task::LocalSet;
 
-use super::bench::{Bench, DECIDE_MS, USE_MS, asked_by, need, people, standing};
+use super::bench::{Bench, DECIDE_MS, PENDING_MAX, USE_MS, asked_by, standing};
 
 fn wrong(id: TicketId, state: State) -> StoreError {
     StoreError::WrongState { id, state }
@@ -40,6 +39,7 @@ pub(super) async fn a_new_ticket_is_as_asked<T: Tickets>(bench: &Bench<T>) {
         (&new.class, &new.rule, &new.why)
     );
     assert_eq!((&ticket.role, &ticket.client), (&new.role, &new.client));
+    assert_eq!((&ticket.reason, &ticket.facts), (&new.reason, &new.facts));
     assert!(ticket.in_transaction && ticket.decisions.is_empty());
     assert_eq!((ticket.previous, ticket.outcome.clone()), (None, None));
     assert_eq!(ticket.missing(), new.needs);
@@ -141,6 +141,28 @@ pub(super) async fn a_pending_ticket_is_shared<T: Tickets>(bench: &Bench<T>) {
         id,
         "a ticket is one tenant's"
     );
+}
+
+/// Hazards R99: nobody floods those who sign.
+pub(super) async fn so_many_may_wait_and_no_more<T: Tickets>(bench: &Bench<T>) {
+    for number in 0..PENDING_MAX {
+        bench.simple(&format!("delete from t{number}")).await;
+    }
+    let open = async |who, text| bench.store.open(asked_by(who, text, &[("dba", 1)])).await;
+    let many = |whose, max| Err(StoreError::TooMany { whose, max });
+    let told = open("alice", "one more").await.map(|_| ());
+    assert_eq!(told, many(Whose::Person, PENDING_MAX));
+    let shared = open("alice", "delete from t0").await;
+    assert!(shared.is_ok(), "one that waits is shared all the same");
+    open("bob", "one").await.unwrap();
+    let told = open("bob", "two").await.map(|_| ());
+    assert_eq!(told, many(Whose::Tenant, PENDING_MAX + 1));
+    // Who decides makes room.
+    bench.say(TicketId(1), "bob", &["dba"], true).await.unwrap();
+    open("bob", "two").await.unwrap();
+    // What has expired waits no more.
+    bench.clock.advance(DECIDE_MS);
+    open("alice", "one more").await.unwrap();
 }
 
 pub(super) async fn an_approved_ticket_is_found<T: Tickets>(bench: &Bench<T>) {

@@ -41,6 +41,7 @@ suite! {
     cases::another_digest_is_not_claimed,
     cases::one_of_many_claims_wins,
     cases::a_pending_ticket_is_shared,
+    cases::so_many_may_wait_and_no_more,
     cases::an_approved_ticket_is_found,
     cases::a_spent_ticket_is_named_as_previous,
     cases::a_claim_that_was_undone_cannot_be_settled,

@@ -35,10 +35,7 @@ fn portcullis_toml_has_the_defaults_and_every_key() {
     assert_eq!(format!("{:?}", bare.limits), format!("{:?}", full.limits));
     assert_eq!(bare.edge, full.edge);
     assert_eq!(bare.servers, full.servers);
-    assert_eq!(
-        (bare.decide_within, bare.use_within),
-        (full.decide_within, full.use_within)
-    );
+    assert_eq!(bare.tickets, full.tickets);
     let (bare, full) = (bare.tenant("acme").unwrap(), full.tenant("acme").unwrap());
     assert_eq!(bare.pool_mode, full.pool_mode);
     let (bare, full) = (bare.write, full.write);

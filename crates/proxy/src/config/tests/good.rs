@@ -102,8 +102,8 @@ fn every_key_arrives() {
     assert_eq!(edge.sessions_per_tenant_max, 5, "as sessions_max");
     let servers = config.servers;
     assert_eq!((servers.connections_max, servers.logins_max), (90, 4));
-    assert_eq!(config.decide_within, seconds(86_400));
-    assert_eq!(config.use_within, seconds(5400));
+    assert_eq!(config.tickets.decide_within_ms, 86_400_000);
+    assert_eq!(config.tickets.use_within_ms, 5_400_000);
     let ServerTls::On { pair, plaintext } = &config.tls else {
         panic!("no TLS: {:?}", config.tls)
     };
@@ -259,6 +259,7 @@ fn verdict(policy: &Policy, user: &str, groups: &[&str], tenant: &str, text: &st
         named: Vec::new(),
         readings: vec![Arc::new(sql::read(text))],
         client: Arc::from("here"),
+        wish: Arc::default(),
     });
     match policy.judge(&request, 0) {
         Judgement::Allow(pass) => format!("allow: {}", pass.rule()),

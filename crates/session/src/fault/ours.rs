@@ -1,0 +1,65 @@
+//! What a client is told of the gate's own settings, and of a ticket that it does not wait for.
+
+use gate::Ticket;
+use wire::sqlstate::SqlState;
+
+use super::{Blame, Fault, sqlstate};
+use crate::notices::people;
+
+impl Fault {
+    /// A setting of the gate's own that there is not.
+    pub fn no_such_setting(name: &str) -> Self {
+        let message = format!("unrecognized configuration parameter \"portcullis.{name}\"");
+        Self::new(Blame::Client, SqlState::UNDEFINED_PARAMETER, message).hint(
+            "The gate's settings are portcullis.reason, portcullis.wait and portcullis.ticket.",
+        )
+    }
+
+    /// A setting that only tells.
+    pub fn cannot_be_changed(name: &str) -> Self {
+        let message = format!("parameter \"portcullis.{name}\" cannot be changed");
+        Self::new(Blame::Client, SqlState::CANT_CHANGE_RUNTIME_PARAM, message)
+    }
+
+    /// A value that is neither on nor off.
+    pub fn not_a_truth(name: &str) -> Self {
+        let message = format!("parameter \"portcullis.{name}\" requires a Boolean value");
+        Self::new(Blame::Client, SqlState::INVALID_PARAMETER_VALUE, message)
+    }
+
+    /// A reason that is longer than people read.
+    pub fn reason_too_long(max: usize) -> Self {
+        let message = "invalid value for parameter \"portcullis.reason\"";
+        Self::new(Blame::Client, SqlState::INVALID_PARAMETER_VALUE, message)
+            .detail(format!("A reason has at most {max} bytes."))
+    }
+
+    /// It is held, and the session does not wait.
+    pub fn pending(ticket: &Ticket) -> Self {
+        let message = format!(
+            "held as ticket {}: waits for {}",
+            ticket.id,
+            people(&ticket.missing())
+        );
+        Self::new(Blame::Policy, sqlstate::PENDING, message)
+            .detail(format!("Rule \"{}\" holds it: {}.", ticket.rule, ticket.why))
+            .hint(format!(
+                "Send the same again when it is approved: portcullis approve {}. To wait for that on the wire, SET \
+                 portcullis.wait = on.",
+                ticket.id
+            ))
+    }
+
+    /// More tickets wait already than may.
+    pub fn too_many_tickets(whose: &str, max: u32, key: &str) -> Self {
+        let message = format!("too many tickets of {whose} wait already");
+        Self::new(
+            Blame::Policy,
+            SqlState::CONFIGURATION_LIMIT_EXCEEDED,
+            message,
+        )
+        .hint(format!(
+            "At most {max} may: {key} in [tickets]. Withdraw what is not needed any more."
+        ))
+    }
+}
