@@ -62,10 +62,7 @@ struct Desk {
 impl Desk {
     fn new(syncs: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let options = Options {
-            decide_within_ms: 1,
-            use_within_ms: 1,
-        };
+        let options = Options::default();
         let store = Sqlite::open(&tickets_file(dir.path()), SystemClock, options).unwrap();
         let runtime = Builder::new_current_thread().build().unwrap();
         let shut_next = Arc::new(AtomicBool::new(false));

@@ -1,4 +1,4 @@
-//! The policy of a large house: 1,000 rules and 10,000 owned relations, asked anew for every statement. It never caches a
+//! The policy of a large house: 1,000 rules and 10,000 owned relations, and that of a small one, asked anew for every statement. It never caches a
 //! verdict, as the gate does not.
 
 use std::sync::{Arc, LazyLock};
@@ -81,16 +81,39 @@ fn built(rules: Vec<Rule>, owned: Vec<Owned>) -> Policy {
 
 static POLICY: LazyLock<Policy> = LazyLock::new(|| built(rules(), owned()));
 
+/// A small house, as `make bench` sets it up: some write, a hundred schemas are signed for, reads pass.
+static SMALL: LazyLock<Policy> = LazyLock::new(|| {
+    let hold = || Ruling::hold(need());
+    let mut writes = Rule::new("the app writes", Ruling::Allow).of_classes(&[Class::Write]);
+    writes.users = vec![Glob::from("app")];
+    writes.tenants = vec![Glob::from("acme"), Glob::from("acme_test")];
+    let mut ledger = Rule::new("the ledger is signed for", hold());
+    ledger.relations = vec!["public.ledger".parse().unwrap()];
+    ledger.access = Some(Access::Write);
+    let archive = |number: u32| {
+        let mut rule = Rule::new(&format!("archive {number} is signed for"), hold());
+        rule.relations = vec![format!("archive_{number}.*").parse().unwrap()];
+        rule
+    };
+    let first = [ledger, writes].into_iter().chain((0..100).map(archive));
+    let last = Rule::new("reads pass", Ruling::Allow).of_classes(&[Class::Read, Class::Session]);
+    Policy::new(first.chain([last]).collect(), need())
+});
+
 /// Judges `text` over and over; `says` is the rule that decides it.
 fn judge(bencher: Bencher<'_, '_>, text: &str, says: &str) {
+    judge_by(&POLICY, bencher, text, says);
+}
+
+fn judge_by(policy: &Policy, bencher: Bencher<'_, '_>, text: &str, says: &str) {
     let request: Arc<Request> = asks::query(text);
-    let rule = match POLICY.judge(&request, NOW_MS) {
+    let rule = match policy.judge(&request, NOW_MS) {
         Judgement::Allow(pass) => pass.rule().to_string(),
         Judgement::Hold(hold) => hold.rule.to_string(),
         other => format!("{other:?}"),
     };
     assert_eq!(rule, says);
-    bencher.bench(|| POLICY.judge(&request, NOW_MS));
+    bencher.bench(|| policy.judge(&request, NOW_MS));
 }
 
 #[divan::bench]
@@ -123,6 +146,11 @@ fn judge_a_miss(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn judge_what_pgbench_sends(bencher: Bencher<'_, '_>) {
     judge(bencher, &crate::texts::account(17), "reads pass");
+}
+
+#[divan::bench]
+fn judge_what_pgbench_sends_in_a_small_house(bencher: Bencher<'_, '_>) {
+    judge_by(&SMALL, bencher, &crate::texts::account(17), "reads pass");
 }
 
 #[divan::bench]

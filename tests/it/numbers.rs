@@ -1,12 +1,10 @@
 //! Texts that come again with other numbers are known by what they have in common, and yet each is asked about, signed,
 //! journalled and run as itself: what lets one pass never speaks for another that waits (hazards R91).
 
-use std::fs;
-
 use harness::raw::{self, Raw, bind, execute, parse, sync};
 use harness::stage::{RULES, Stage, held_raw};
 
-use crate::tickets::journal;
+use crate::tickets::entries;
 
 /// bob's writes pass, carol's are denied, alice's wait.
 const BY_PERSON: &str = r#"
@@ -32,24 +30,21 @@ fn update(id: u32) -> String {
     format!("update t set id = {} where id = {id}", id + 5)
 }
 
-/// The lines of the journal of a gate that has ended.
-fn lines(stage: &mut Stage, kind: &str) -> Vec<String> {
+/// The entries in the journal of a gate that has ended.
+fn ended(stage: &mut Stage, kind: &str) -> Vec<String> {
     stage.gate.signal("TERM");
     assert_eq!(stage.gate.wait(), 0);
-    let text = fs::read_to_string(journal(stage)).unwrap();
-    let kind = format!("\"kind\":\"{kind}\"");
-    let lines = text.lines().filter(|line| line.contains(&kind));
-    lines.map(str::to_owned).collect()
+    entries(stage, kind)
 }
 
-/// Each of these texts stands in one of the lines, in this order, and nothing else does.
+/// Each of these texts stands in one of the entries, in this order, and nothing else does.
 #[track_caller]
-fn assert_each(lines: &[String], texts: &[String]) {
-    assert_eq!(lines.len(), texts.len(), "{lines:#?}");
-    for (line, text) in lines.iter().zip(texts) {
+fn assert_each(entries: &[String], texts: &[String]) {
+    assert_eq!(entries.len(), texts.len(), "{entries:#?}");
+    for (entry, text) in entries.iter().zip(texts) {
         assert!(
-            line.contains(&format!("\"text\":\"{text}\"")),
-            "{text}: {line}"
+            entry.contains(&format!("\"text\":\"{text}\"")),
+            "{text}: {entry}"
         );
     }
 }
@@ -78,7 +73,7 @@ fn every_read_is_answered_and_journalled_as_itself() {
     assert_eq!(stage.psql("bob").query(&text).ok().stdout, "2");
     texts.push(text);
     drop(client);
-    assert_each(&lines(&mut stage, "intent"), &texts);
+    assert_each(&ended(&mut stage, "intent"), &texts);
 }
 
 /// What passed for somebody is signed by nobody for another: each ticket is of its own text, and spent on that alone.
@@ -137,7 +132,7 @@ fn a_denial_is_written_down_with_its_own_text() {
     // And what one was denied still passes for the other.
     assert_eq!(raw::tags(&bob.query(&update(2))), "CZ");
     drop((bob, carol));
-    assert_each(&lines(&mut stage, "denied"), &texts);
+    assert_each(&ended(&mut stage, "denied"), &texts);
 }
 
 /// What only observes writes each down once, though it is asked about twice.
@@ -150,7 +145,7 @@ fn what_is_observed_is_written_down_once() {
         assert_eq!(raw::tags(&alice.query(text)), "CZ");
     }
     drop(alice);
-    assert_each(&lines(&mut stage, "observed"), &texts);
+    assert_each(&ended(&mut stage, "observed"), &texts);
 }
 
 /// What stands behind a name is known by its numbers no more than what stands in a text.

@@ -431,14 +431,9 @@ fn a_policy_that_observes_writes_down_what_it_would_have_held() {
     stage.gate.signal("TERM");
     assert_eq!(stage.gate.wait(), 0);
 
-    let journal = stage.gate.directory().file("state/journal/journal.jsonl");
-    let text = std::fs::read_to_string(journal).unwrap();
-    let observed: Vec<&str> = text
-        .lines()
-        .filter(|line| line.contains("\"kind\":\"observed\""))
-        .collect();
-    assert_eq!(observed.len(), 2, "{text}");
-    for (line, words) in observed.iter().zip([
+    let observed = crate::tickets::entries(&stage, "observed");
+    assert_eq!(observed.len(), 2, "{observed:#?}");
+    for (entry, words) in observed.iter().zip([
         [
             "\"rule\":\"salaries\"",
             "reads people.salary",
@@ -448,7 +443,7 @@ fn a_policy_that_observes_writes_down_what_it_would_have_held() {
     ]) {
         let needs = "\"needs\":[{\"group\":\"dba\",\"approvals\":1}]";
         for word in words.iter().chain([&needs]) {
-            assert!(line.contains(word), "{word}: {line}");
+            assert!(entry.contains(word), "{word}: {entry}");
         }
     }
 }

@@ -19,6 +19,15 @@ pub(crate) fn journal(stage: &Stage) -> PathBuf {
     state(stage).join("journal").join("journal.jsonl")
 }
 
+/// The entries of this kind in the journal, in order. A quote in anything that somebody wrote has a backslash there.
+pub(crate) fn entries(stage: &Stage, kind: &str) -> Vec<String> {
+    let text = fs::read_to_string(journal(stage)).unwrap();
+    let entries = text.split("{\"kind\":\"").skip(1);
+    let kind = format!("{kind}\",");
+    let entries = entries.filter(|it| it.starts_with(&kind));
+    entries.map(str::to_owned).collect()
+}
+
 fn verify(stage: &Stage) -> harness::Finished {
     let folder = state(stage);
     portcullis(&["audit", "verify", "--state", &folder.to_string_lossy()])

@@ -2,6 +2,7 @@
 //! rule is a hold, the strictest facet decides the request, and approvals add up (DESIGN ruling 17). It never
 //! asks what a statement does: `sql` has read that.
 
+mod by_name;
 mod filed;
 mod hearing;
 mod index;

@@ -8,6 +8,9 @@
 //! {"seq":N,"at":"2026-01-31T12:00:00.000Z","node":"…","prev":"<64 hex>","entry":{…},"hash":"<64 hex>"}
 //! ```
 //!
+//! `entry` is an object, one thing that happened and for which somebody waited, or a list of such, in
+//! their order, for which nobody did.
+//!
 //! The *body* is every byte of the line before the 75 bytes `,"hash":"<64 hex>"}` that end it. The
 //! line's hash is `SHA-256(P || body)`, where `P` are the 32 raw bytes of the hash of the line
 //! before it, and 32 zero bytes for the first line. `seq` is 1 in the first line and one more in
@@ -19,6 +22,7 @@ use std::fmt;
 use std::io::Write as _;
 use std::str::FromStr;
 
+use gate::Entry;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
@@ -100,15 +104,16 @@ pub struct Head {
 }
 
 impl Head {
-    /// Appends the line of one record, with its `\n`, and moves on to it. `node` and `entry` are
-    /// JSON already.
-    pub(crate) fn seal(&mut self, at: &str, node: &str, entry: &[u8], into: &mut Vec<u8>) {
+    /// Appends the line of one record, with its `\n`, and moves on to it. `node` is JSON already, and
+    /// so are the parts of `entry` together.
+    pub(crate) fn seal(&mut self, at: &str, node: &str, entry: &[&[u8]], into: &mut Vec<u8>) {
         let seq = self.seq.saturating_add(1);
         let (start, prev) = (into.len(), self.hash.hex());
         let head = format_args!(r#"{{"seq":{seq},"at":"{at}","node":{node},"prev":""#);
         // A vector takes all there is.
         let _ = into.write_fmt(head);
-        for part in [prev.as_slice(), b"\",\"entry\":", entry] {
+        let before = [prev.as_slice(), b"\",\"entry\":"];
+        for part in before.iter().chain(entry) {
             into.extend_from_slice(part);
         }
         let hash = link(self.hash, into.get(start..).unwrap_or_default());
@@ -187,8 +192,25 @@ pub(crate) struct Record<'a> {
     pub(crate) node: Cow<'a, str>,
     prev: &'a str,
     #[serde(borrow)]
-    pub(crate) entry: &'a RawValue,
+    entry: &'a RawValue,
     pub(crate) hash: &'a str,
+}
+
+impl<'a> Record<'a> {
+    /// What happened, in order.
+    pub(crate) fn entries(&self) -> serde_json::Result<Vec<Entry>> {
+        let texts = self.texts()?.into_iter();
+        texts.map(|it| serde_json::from_str(it.get())).collect()
+    }
+
+    /// The same as it stands in the file.
+    pub(crate) fn texts(&self) -> serde_json::Result<Vec<&'a RawValue>> {
+        if self.entry.get().starts_with('[') {
+            serde_json::from_str(self.entry.get())
+        } else {
+            Ok(vec![self.entry])
+        }
+    }
 }
 
 #[cfg(test)]
@@ -201,7 +223,7 @@ mod tests {
         head.seal(
             "2026-01-31T12:00:00.000Z",
             "\"a\"",
-            b"{\"kind\":\"started\"}",
+            &[b"{\"kind\":\"started\"}"],
             &mut line,
         );
         assert_eq!(line.pop(), Some(b'\n'));

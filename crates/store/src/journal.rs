@@ -1,9 +1,10 @@
-//! The journal: what happened, one line each, chained by hash (see [`crate::chain`]) and anchored
-//! in the store. It never changes a line that it wrote, never goes on behind a line that does not
+//! The journal: what happened, in lines chained by hash (see [`crate::chain`]) and anchored in the
+//! store. It never changes a line that it wrote, never goes on behind a line that does not
 //! verify, and never writes again after an error.
 
 mod inbox;
 mod sink;
+mod text;
 mod writer;
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -17,7 +18,7 @@ use gate::tickets::StoreError;
 use gate::{Entry, Journal, JournalDown};
 use tokio::sync::oneshot;
 
-use self::inbox::{Entries, Inbox, Outbox, Refused, Tray};
+use self::inbox::{Entries, Inbox, Outbox, Refused, Said, Tray};
 pub use self::sink::Sink;
 use self::writer::{Anchor, Batch, Writer};
 use crate::clock::WallClock;
@@ -126,7 +127,7 @@ impl JournalFile {
             torn_bytes: walk.torn_bytes,
         };
         let started = serde_json::to_vec(&started).map_err(io::Error::from);
-        writer.seal(&started.map_err(fails(&path, "write"))?);
+        writer.seal(Said::One(&started.map_err(fails(&path, "write"))?));
         let outbox = Outbox(Arc::clone(&inbox));
         let (ready, first) = oneshot::channel();
         let thread = std::thread::Builder::new()

@@ -7,16 +7,18 @@ use std::path::Path;
 use crate::layout::{journal_dir, journal_file};
 use crate::verify::{self, Tampered};
 
-/// A record that follows from all before it.
+/// One entry of a record that follows from all before it.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {
-    /// Its number.
+    /// The record's number.
     pub seq: u64,
+    /// The entry's place in the record, from one.
+    pub part: usize,
     /// When it was written.
     pub at: &'a str,
     /// The node that wrote it.
     pub node: &'a str,
-    /// Its hash, in hexadecimal digits.
+    /// The record's hash, in hexadecimal digits.
     pub hash: &'a str,
     /// What happened, as the JSON object that is in the file.
     pub entry: &'a str,
@@ -33,7 +35,7 @@ pub enum ReadError {
     Taker(io::Error),
 }
 
-/// Hands each record of the journal of a state directory to `take`, in order, and checks it up to the head in its
+/// Hands each entry of the journal of a state directory to `take`, in order, and checks it up to the head in its
 /// ticket store. Before a fault is found what goes before it is handed on, and a chain that was written anew from some
 /// record on is known by its head alone: only `Ok` says that all of it is as it was written. The gate may be running.
 pub fn read_state(
@@ -44,21 +46,27 @@ pub fn read_state(
     let file = journal_file(&journal_dir(state));
     let mut stopped = None;
     let walked = verify::walk(&file, head, &mut |record| {
-        let seen = Seen {
-            seq: record.seq,
-            at: &record.at,
-            node: &record.node,
-            hash: record.hash,
-            entry: record.entry.get(),
+        let unreadable = |why: String| Tampered::Unreadable {
+            file: file.clone(),
+            why,
         };
-        take(seen).map_err(|why| {
-            let ended = Tampered::Unreadable {
-                file: file.clone(),
-                why: why.to_string(),
+        let texts = record.texts().map_err(|why| unreadable(why.to_string()))?;
+        for (place, entry) in texts.into_iter().enumerate() {
+            let seen = Seen {
+                seq: record.seq,
+                part: place + 1,
+                at: &record.at,
+                node: &record.node,
+                hash: record.hash,
+                entry: entry.get(),
             };
-            stopped = Some(why);
-            ended
-        })
+            if let Err(why) = take(seen) {
+                let ended = unreadable(why.to_string());
+                stopped = Some(why);
+                return Err(ended);
+            }
+        }
+        Ok(())
     });
     match stopped {
         Some(why) => Err(ReadError::Taker(why)),

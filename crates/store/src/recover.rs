@@ -53,14 +53,15 @@ pub async fn recover(
     }
     let mut found = Scan::new(&left);
     verify::walk(&journal_file(journal.dir()), None, &mut |record| {
-        let read =
-            serde_json::from_str(record.entry.get()).map_err(|error| Tampered::NoRecord {
-                file: journal_file(journal.dir()),
-                line: record.seq,
-                seq: record.seq,
-                why: format!("an entry that this program does not know: {error}"),
-            })?;
-        found.see(&read);
+        let read = record.entries().map_err(|error| Tampered::NoRecord {
+            file: journal_file(journal.dir()),
+            line: record.seq,
+            seq: record.seq,
+            why: format!("an entry that this program does not know: {error}"),
+        })?;
+        for entry in &read {
+            found.see(entry);
+        }
         Ok(())
     })?;
     let mut recovered = Vec::with_capacity(left.len());

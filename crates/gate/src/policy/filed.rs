@@ -1,14 +1,13 @@
 //! The rules in their order, filed by what they name: of a thousand rules few are looked at. It never
 //! decides, and the filing never changes which rule is the first that matches.
 
-use std::collections::HashMap;
-
 use sql::{Class, Function, Relation};
 
+use crate::policy::by_name::ByName;
 use crate::policy::index::Index;
 use crate::policy::names::Schemas;
 use crate::policy::pattern::{FunctionPattern, Glob, RelationPattern};
-use crate::policy::rule::Rule;
+use crate::policy::rule::{Rule, Ruling};
 use crate::request::Request;
 
 /// Rules, and where to look for which.
@@ -21,17 +20,19 @@ pub(crate) struct Filed {
     relation_index: Index,
     /// Likewise of functions.
     functions: Vec<(usize, usize)>,
-    functions_by_name: HashMap<Box<str>, Vec<usize>>,
+    functions_by_name: ByName<Vec<usize>>,
     functions_by_star: Vec<usize>,
+    /// Whether a rule lets statements of a class pass that names no relation and no function. As they are numbered.
+    passes: [bool; Class::ALL.len()],
 }
 
 /// The rules that name no relation and no function: each under the first of these that it names, at last its
 /// classes.
 #[derive(Clone, Debug, Default)]
 struct Broad {
-    tenants: HashMap<Box<str>, Vec<usize>>,
-    users: HashMap<Box<str>, Vec<usize>>,
-    groups: HashMap<Box<str>, Vec<usize>>,
+    tenants: ByName<Vec<usize>>,
+    users: ByName<Vec<usize>>,
+    groups: ByName<Vec<usize>>,
     /// As they are numbered.
     classes: [Vec<usize>; Class::ALL.len()],
 }
@@ -43,6 +44,10 @@ impl Filed {
         for (number, rule) in rules.iter().enumerate() {
             if !rule.is_narrow() {
                 filed.broad.file(number, rule);
+                let classes = Class::ALL.iter().zip(&mut filed.passes);
+                for (class, passes) in classes {
+                    *passes |= rule.ruling == Ruling::Allow && rule.is_about(*class);
+                }
             }
             for (at, pattern) in rule.relations.iter().enumerate() {
                 filed.relation_index.file(filed.relations.len(), pattern);
@@ -73,6 +78,13 @@ impl Filed {
     /// The rule of this number.
     pub(crate) fn rule(&self, number: usize) -> Option<&Rule> {
         self.rules.get(number)
+    }
+
+    /// Whether a statement of `class` that names nothing passes for somebody at some time. Where it does not, nobody need
+    /// look for the rule.
+    pub(crate) fn may_pass(&self, class: Class) -> bool {
+        // The classes are numbered as they stand in `Class::ALL`.
+        self.passes.get(class as usize).is_none_or(|it| *it)
     }
 
     /// The first rule about all of a statement of `class` that `applies`.

@@ -69,8 +69,9 @@ impl<'p> Hearing<'p> {
 
     /// Whether a statement of `class` that names nothing passes.
     pub(crate) fn passes(&self, class: Class) -> bool {
-        let rule = self.broad(class).and_then(|it| self.rules.rule(it));
-        rule.is_some_and(|rule| rule.ruling == Ruling::Allow)
+        let passes = |rule: &Rule| rule.ruling == Ruling::Allow;
+        let rule = |number| self.rules.rule(number);
+        self.rules.may_pass(class) && self.broad(class).and_then(rule).is_some_and(passes)
     }
 
     /// Where a relation of the statement at hand may lie.

@@ -1,17 +1,16 @@
 //! Numbers filed under the relations that their patterns name, so that of thousands few are looked at. It
 //! never decides: what it gives out may fit, and what it keeps back cannot.
 
-use std::collections::HashMap;
-
+use crate::policy::by_name::ByName;
 use crate::policy::names::Schemas;
 use crate::policy::pattern::RelationPattern;
 
 /// What is filed. Every list is in the order of filing.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
-    by_name: HashMap<Box<str>, Named>,
+    by_name: ByName<Named>,
     /// Of patterns with a star in the name and none in the schema.
-    by_schema: HashMap<Box<str>, Vec<usize>>,
+    by_schema: ByName<Vec<usize>>,
     /// Of patterns with stars in both.
     rest: Vec<usize>,
 }
@@ -19,7 +18,7 @@ pub(crate) struct Index {
 /// What is filed under one name.
 #[derive(Clone, Debug, Default)]
 struct Named {
-    by_schema: HashMap<Box<str>, Vec<usize>>,
+    by_schema: ByName<Vec<usize>>,
     rest: Vec<usize>,
 }
 

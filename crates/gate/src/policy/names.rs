@@ -118,7 +118,7 @@ pub(crate) fn keeps_path(statement: &Statement) -> bool {
 }
 
 /// The names of a list as the server reads it; none if it is not one.
-fn schemas(list: &str) -> Option<Vec<Cow<'static, str>>> {
+fn schemas(list: &str) -> Option<Vec<Cow<'_, str>>> {
     let mut names = Vec::new();
     let mut rest = list.trim();
     if rest.is_empty() {
@@ -135,7 +135,7 @@ fn schemas(list: &str) -> Option<Vec<Cow<'static, str>>> {
             if name.is_empty() || name.contains(['"', ' ']) {
                 return None;
             }
-            names.push(name.to_ascii_lowercase().into());
+            names.push(lower(name));
             behind
         };
         // An empty name is what SET makes of '': it leads nowhere.
@@ -144,6 +144,14 @@ fn schemas(list: &str) -> Option<Vec<Cow<'static, str>>> {
             return Some(names);
         }
         rest = behind.strip_prefix(',')?.trim_start();
+    }
+}
+
+fn lower(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|it| it.is_ascii_uppercase()) {
+        name.to_ascii_lowercase().into()
+    } else {
+        name.into()
     }
 }
 

@@ -62,17 +62,17 @@ fn is_between(at: &str, since: Option<Timestamp>, until: Option<Timestamp>) -> b
     })
 }
 
-/// One flat object: what the chain knows of the record, and the members of its entry behind that as they are in the file.
+/// One flat object an entry: what the chain knows of the record, and the members of its entry behind that as they are in the file.
 /// No entry has one that is named like ours.
 fn line(out: &mut dyn Write, record: &Seen<'_>) -> io::Result<()> {
     let (time, node) = (
         serde_json::to_string(record.at)?,
         serde_json::to_string(record.node)?,
     );
-    let (seq, hash) = (record.seq, record.hash);
+    let (seq, part, hash) = (record.seq, record.part, record.hash);
     write!(
         out,
-        r#"{{"time":{time},"node":{node},"seq":{seq},"hash":"{hash}","#
+        r#"{{"time":{time},"node":{node},"seq":{seq},"part":{part},"hash":"{hash}","#
     )?;
     match record.entry.strip_prefix('{') {
         Some(members) => writeln!(out, "{members}"),
@@ -87,6 +87,7 @@ mod tests {
     fn printed(entry: &str) -> String {
         let record = Seen {
             seq: 7,
+            part: 2,
             at: "2026-01-31T12:00:00.000Z",
             node: "no\"de",
             hash: "00ff",
@@ -102,7 +103,7 @@ mod tests {
         let entry = r#"{"kind":"held","session":3,"ticket":1,"digest":"9f"}"#;
         assert_eq!(
             printed(entry),
-            "{\"time\":\"2026-01-31T12:00:00.000Z\",\"node\":\"no\\\"de\",\"seq\":7,\"hash\":\"00ff\",\
+            "{\"time\":\"2026-01-31T12:00:00.000Z\",\"node\":\"no\\\"de\",\"seq\":7,\"part\":2,\"hash\":\"00ff\",\
              \"kind\":\"held\",\"session\":3,\"ticket\":1,\"digest\":\"9f\"}\n"
         );
         let odd: serde_json::Value = serde_json::from_str(&printed("\"odd\"")).unwrap();
@@ -116,7 +117,7 @@ mod tests {
         let (_, entries) = entries.split_once("pub enum Entry {").unwrap();
         let (entries, _) = entries.split_once("\n}\n").unwrap();
         assert!(entries.contains("        session: u64,"));
-        for name in ["time", "node", "seq", "hash"] {
+        for name in ["time", "node", "seq", "part", "hash"] {
             assert!(!entries.contains(&format!("        {name}: ")), "{name}");
         }
     }

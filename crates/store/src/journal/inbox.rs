@@ -8,6 +8,8 @@ use std::time::Duration;
 use gate::Entry;
 use tokio::sync::oneshot;
 
+use super::text;
+
 /// How many entries of a tray may wait for the thread.
 const ENTRIES_MAX: usize = 8192;
 /// How many bytes of a tray may wait before another entry is refused.
@@ -20,14 +22,34 @@ const GATHERED_BYTES: usize = 64 << 10;
 /// What is kept of the room for the texts of entries.
 const KEPT_BYTES: usize = 1 << 20;
 
-/// Entries as JSON, in one buffer, and who waits for them. Two such buffers go back and forth, so that an entry takes no
-/// memory of its own.
+/// A record takes no more entries once its own have so many bytes.
+const RECORD_BYTES: usize = 16 << 10;
+
+/// Entries as JSON, in one buffer, and who waits for them. One for which somebody waits is a record by itself. Those for which
+/// nobody does share one, since a link of the chain costs more than an entry. Two such buffers go back and forth, so that an
+/// entry takes no memory of its own.
 #[derive(Default)]
 pub(super) struct Entries {
     texts: Vec<u8>,
-    /// Where in `texts` each ends.
-    ends: Vec<usize>,
+    records: Vec<Span>,
+    count: usize,
     pub(super) waiting: Vec<oneshot::Sender<()>>,
+}
+
+/// Where in the texts the entries of one record are.
+struct Span {
+    start: usize,
+    end: usize,
+    is_list: bool,
+}
+
+/// What one record is to say.
+#[derive(Clone, Copy)]
+pub(super) enum Said<'a> {
+    /// One entry.
+    One(&'a [u8]),
+    /// Entries with commas between them.
+    List(&'a [u8]),
 }
 
 /// What waits for the thread.
@@ -84,21 +106,48 @@ pub(super) enum Found {
 
 impl Entries {
     fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.count == 0
     }
 
-    /// Each, in order.
-    pub(super) fn texts(&self) -> impl Iterator<Item = &[u8]> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        let each = starts.zip(&self.ends);
-        each.map(|(start, end)| self.texts.get(start..*end).unwrap_or_default())
+    /// What each record is to say, in order.
+    pub(super) fn records(&self) -> impl Iterator<Item = Said<'_>> {
+        self.records.iter().map(|it| {
+            let text = self.texts.get(it.start..it.end).unwrap_or_default();
+            if it.is_list {
+                Said::List(text)
+            } else {
+                Said::One(text)
+            }
+        })
     }
 
-    fn write(&mut self, entry: &Entry) -> Result<(), Refused> {
+    /// Writes an entry, and who waits for it.
+    fn write(
+        &mut self,
+        entry: &Entry,
+        written: Option<oneshot::Sender<()>>,
+    ) -> Result<(), Refused> {
+        let is_list = written.is_none();
+        let last = self.records.last_mut();
         // Where one could not be written whole, nothing of it stays.
-        self.texts.truncate(self.ends.last().copied().unwrap_or(0));
-        serde_json::to_writer(&mut self.texts, entry).map_err(|_| Refused)?;
-        self.ends.push(self.texts.len());
+        self.texts.truncate(last.as_ref().map_or(0, |it| it.end));
+        let shared = last.filter(|it| is_list && it.has_room());
+        if shared.is_some() {
+            self.texts.push(b',');
+        }
+        let start = self.texts.len();
+        text::write(entry, &mut self.texts).map_err(|_| Refused)?;
+        let end = self.texts.len();
+        match shared {
+            Some(record) => record.end = end,
+            None => self.records.push(Span {
+                start,
+                end,
+                is_list,
+            }),
+        }
+        self.count += 1;
+        self.waiting.extend(written);
         Ok(())
     }
 
@@ -110,22 +159,34 @@ impl Entries {
         }
         let before = self.texts.len();
         self.texts.append(&mut other.texts);
-        self.ends
-            .extend(other.ends.drain(..).map(|end| before + end));
+        let behind = |it: Span| Span {
+            start: before + it.start,
+            end: before + it.end,
+            ..it
+        };
+        self.records.extend(other.records.drain(..).map(behind));
+        self.count += std::mem::take(&mut other.count);
         self.waiting.append(&mut other.waiting);
     }
 
     fn clear(&mut self) {
         self.texts.clear();
         self.texts.shrink_to(KEPT_BYTES);
-        self.ends.clear();
+        self.records.clear();
+        self.count = 0;
         self.waiting.clear();
+    }
+}
+
+impl Span {
+    fn has_room(&self) -> bool {
+        self.is_list && self.end - self.start < RECORD_BYTES
     }
 }
 
 impl Content {
     fn is_full(&self) -> bool {
-        self.entries.ends.len() >= ENTRIES_MAX || self.entries.texts.len() > BYTES_MAX
+        self.entries.count >= ENTRIES_MAX || self.entries.texts.len() > BYTES_MAX
     }
 
     fn is_due(&self) -> bool {
@@ -170,8 +231,7 @@ impl Inbox {
             return Err(Refused);
         }
         let (first, was_due) = (content.entries.is_empty(), content.is_due());
-        content.entries.write(entry)?;
-        content.entries.waiting.extend(written);
+        content.entries.write(entry, written)?;
         let due = content.is_due();
         drop(content);
         if first || (due && !was_due) {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::inbox::{Entries, Found, GATHER, Inbox};
+use super::inbox::{Entries, Found, GATHER, Inbox, Said};
 use super::sink::Sink;
 use crate::chain::Head;
 use crate::clock::{WallClock, monotonic};
@@ -58,10 +58,10 @@ impl Writer {
         }
     }
 
-    /// Seals one entry at the end of what is to be written.
-    pub(super) fn seal(&mut self, entry: &[u8]) {
+    /// Seals one record at the end of what is to be written.
+    pub(super) fn seal(&mut self, said: Said<'_>) {
         let now_ms = self.clock.now_ms();
-        self.batch.seal(now_ms, &self.node, entry, &mut self.tail);
+        self.batch.seal(now_ms, &self.node, said, &mut self.tail);
     }
 
     /// Writes what is there; syncs if somebody waits, if it is time, or if `now`.
@@ -102,9 +102,9 @@ impl Writer {
             Found::Late => return true,
             Found::Closed => return false,
         }
-        for entry in self.taken.texts() {
+        for said in self.taken.records() {
             let now_ms = self.clock.now_ms();
-            self.batch.seal(now_ms, &self.node, entry, &mut self.tail);
+            self.batch.seal(now_ms, &self.node, said, &mut self.tail);
         }
         self.batch.waiting.append(&mut self.taken.waiting);
         true
@@ -112,11 +112,16 @@ impl Writer {
 }
 
 impl Batch {
-    fn seal(&mut self, now_ms: i64, node: &str, entry: &[u8], tail: &mut Head) {
+    fn seal(&mut self, now_ms: i64, node: &str, said: Said<'_>, tail: &mut Head) {
         if self.at.0 != now_ms || self.at.1.is_empty() {
             self.at = (now_ms, rfc3339(now_ms));
         }
-        tail.seal(&self.at.1, node, entry, &mut self.lines);
+        let (open, entries, close): (&[u8], _, &[u8]) = match said {
+            Said::One(entry) => (b"", entry, b""),
+            Said::List(entries) => (b"[", entries, b"]"),
+        };
+        let entry = [open, entries, close];
+        tail.seal(&self.at.1, node, &entry, &mut self.lines);
     }
 }
 

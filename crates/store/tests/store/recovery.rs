@@ -120,6 +120,31 @@ async fn sessions_count_anew_in_each_run() {
     assert_eq!(next_run.await, State::InDoubt);
 }
 
+/// Who died before anybody could wait for the outcome left it among others.
+#[tokio::test]
+async fn what_shares_a_record_counts_as_well() {
+    let state = StateDir::new();
+    let store = state.store();
+    let journal = state.journal(&store).await;
+    let claim = claimed(&store, TEXT, false).await;
+    for entry in [
+        intent(2, 1, None),
+        intent(1, 1, Some(claim)),
+        outcome(2, 1, End::Failed, &[]),
+        outcome(1, 1, End::Done, &["DELETE 1"]),
+    ] {
+        journal.note(&entry).unwrap();
+    }
+    drop((journal, store));
+    assert!(state.lines()[1].contains("\"entry\":["));
+
+    let store = state.store();
+    let journal = state.journal(&store).await;
+    let recovered = recover(&store, &journal).await.unwrap();
+    let states: Vec<State> = recovered.iter().map(|it| it.state).collect();
+    assert_eq!(states, [State::Done]);
+}
+
 #[tokio::test]
 async fn what_the_server_said_counts() {
     let said = async |end, tags: &[&str]| {

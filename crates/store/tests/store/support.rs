@@ -6,6 +6,7 @@ use std::sync::Arc;
 use gate::audit::{End, TransactionEnd};
 use gate::ticket::ClaimId;
 use gate::{Entry, TicketId};
+use serde_json::value::RawValue;
 use store::{JournalFile, Sqlite, journal_dir, journal_file, tickets_file};
 use tempfile::TempDir;
 
@@ -54,9 +55,30 @@ impl StateDir {
         text.split_inclusive('\n').map(str::to_owned).collect()
     }
 
+    /// What its records say, in order: each entry as it stands there.
+    pub(crate) fn entries(&self) -> Vec<String> {
+        let entries = |line: &String| -> Vec<Box<RawValue>> {
+            let line: Line<'_> = serde_json::from_str(line).unwrap();
+            match serde_json::from_str(line.entry.get()) {
+                Ok(list) => list,
+                Err(_) => vec![line.entry.to_owned()],
+            }
+        };
+        let lines = self.lines();
+        let entries = lines.iter().flat_map(entries);
+        entries.map(|it| it.get().to_owned()).collect()
+    }
+
     pub(crate) fn put(&self, lines: &[String]) {
         std::fs::write(self.journal_file(), lines.concat()).unwrap();
     }
+}
+
+/// Of a line what it is about.
+#[derive(serde::Deserialize)]
+struct Line<'a> {
+    #[serde(borrow)]
+    entry: &'a RawValue,
 }
 
 pub(crate) fn login(session: u64) -> Entry {

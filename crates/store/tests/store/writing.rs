@@ -202,9 +202,10 @@ async fn notes_are_on_disk_soon_and_together() {
     }
     wait_for("a sync", || levers.syncs() > before);
     assert!(levers.syncs() <= before + 2, "a sync for each note");
-    wait_for("all lines", || state.lines().len() == 101);
+    wait_for("all of them", || state.entries().len() == 101);
     std::thread::sleep(Duration::from_millis(250));
-    assert_eq!(store.head(NODE).await.unwrap().unwrap().seq, 101);
+    let head = store.head(NODE).await.unwrap().unwrap().seq;
+    assert_eq!(head, state.lines().len() as u64);
 }
 
 #[tokio::test]
@@ -216,11 +217,65 @@ async fn a_write_takes_the_notes_before_it_along() {
         journal.note(&login(session)).unwrap();
     }
     journal.write(login(10)).await.unwrap();
-    let lines = state.lines();
-    assert_eq!(lines.len(), 12);
-    for (session, line) in lines[1..].iter().enumerate() {
-        assert!(line.contains(&format!("\"session\":{session},")), "{line}");
+    let entries = state.entries();
+    assert_eq!(entries.len(), 12);
+    for (session, entry) in entries[1..].iter().enumerate() {
+        let session = format!("\"session\":{session},");
+        assert!(entry.contains(&session), "{entry}");
     }
+}
+
+/// One for which somebody waits is a record by itself, and what one record says has a bound.
+#[tokio::test]
+async fn what_nobody_waits_for_shares_a_record() {
+    let state = StateDir::new();
+    let store = state.store();
+    let levers = Levers::default();
+    let journal = levers.journal(&state, &store).await;
+    let _free = Free(levers.clone());
+    levers.stick(true);
+    let waits = async |session| journal.write(login(session)).await.unwrap();
+    let notes = |sessions: std::ops::Range<u64>| {
+        let each = |session| journal.note(&login(session)).unwrap();
+        sessions.for_each(each);
+    };
+    // The first holds the thread up, so that all others are there before it comes back.
+    let all = async {
+        let rest = async {
+            wait_for("the first", || state.lines().len() == 2);
+            notes(2..50);
+            let next = waits(50);
+            let behind = async {
+                notes(51..500);
+                levers.stick(false);
+            };
+            tokio::join!(next, behind);
+        };
+        tokio::join!(waits(1), rest);
+    };
+    all.await;
+    drop(journal);
+
+    let lines = state.lines();
+    let has = |line: &String| {
+        let is_list = line.contains("\"entry\":[");
+        (is_list, line.matches("\"kind\"").count())
+    };
+    let shape: Vec<(bool, usize)> = lines.iter().map(has).collect();
+    let [before @ .., (true, full), (true, last)] = &shape[..] else {
+        panic!("{shape:?}")
+    };
+    assert_eq!(before[..3], [(false, 1), (false, 1), (true, 48)]);
+    assert_eq!(before[3], (false, 1));
+    assert!(
+        before[4..].iter().all(|it| it == &(true, *full)),
+        "{shape:?}"
+    );
+    assert!((100..300).contains(full), "{shape:?}");
+    let behind = full * (before.len() - 3) + last;
+    assert_eq!(behind, 449, "{shape:?}");
+    assert_eq!(state.entries().len(), 500);
+    verify_state(state.dir.path()).unwrap();
 }
 
 #[tokio::test]
@@ -276,13 +331,15 @@ async fn many_threads_make_one_chain() {
     drop(journal);
     store.head(NODE).await.unwrap();
     let report = verify_state(state.dir.path()).unwrap();
-    assert_eq!((report.records, report.unanchored), (4 * EACH + 1, 0));
-    let lines = state.lines();
+    let entries = state.entries();
+    assert_eq!(entries.len() as u64, 4 * EACH + 1);
+    let records = state.lines().len() as u64;
+    assert_eq!((report.records, report.unanchored), (records, 0));
     for thread in 1..=4_u64 {
         let numbers = thread * 1000..thread * 1000 + EACH;
         let places = numbers.map(|it| {
             let session = format!("\"session\":{it},");
-            lines.iter().position(|line| line.contains(&session))
+            entries.iter().position(|it| it.contains(&session))
         });
         assert!(
             places.is_sorted_by(|a, b| a.is_some() && a < b),
@@ -308,7 +365,8 @@ async fn a_full_queue_says_so_and_recovers() {
     wait_for("room", || journal.note(&login(taken)).is_ok());
     drop(journal);
     store.head(NODE).await.unwrap();
-    assert_eq!(verify_state(state.dir.path()).unwrap().records, taken + 2);
+    assert_eq!(state.entries().len() as u64, taken + 2);
+    verify_state(state.dir.path()).unwrap();
 }
 
 #[tokio::test]
