@@ -55,8 +55,11 @@ fn waits_of_workers(gate: &Gate) -> Vec<u64> {
 #[test]
 fn sessions_are_driven_by_all_threads() {
     let stage = stage(|setup| setup.top = "workers = 3\n".to_owned());
+    // The third thread is the one that accepts. A thread names itself, a moment after it has begun.
+    eventually("both have begun", || {
+        waits_of_workers(&stage.gate).len() == 2
+    });
     let before = waits_of_workers(&stage.gate);
-    assert_eq!(before.len(), 2, "the third thread is the one that accepts");
     let mut clients: Vec<Raw> = (0..6).map(|_| stage.raw("alice")).collect();
     for _ in 0..20 {
         for client in &mut clients {

@@ -6,7 +6,7 @@ use bytestring::ByteString;
 use gate::cargo::More;
 use gate::{Cargo, Form, Look, Own, Prepared, Settings, Slot, Step, Work};
 use wire::WireError;
-use wire::frontend::{self, Bind, Target};
+use wire::frontend::{self, Target};
 
 /// The unnamed statement and the unnamed portal.
 const UNNAMED: &str = "";
@@ -65,14 +65,14 @@ fn step(step: &Step, slot: &Slot, out: &mut BytesMut) -> Result<(), WireError> {
             values,
         } => {
             prepare(statement, slot, out)?;
-            let bind = Bind {
-                portal: portal.clone(),
-                statement: slot.name.clone(),
-                formats: values.formats.clone(),
-                values: values.values.clone(),
-                result_formats: values.result_formats.clone(),
-            };
-            frontend::bind(&bind, out)
+            frontend::bind(
+                portal,
+                &slot.name,
+                &values.formats,
+                &values.values,
+                &values.result_formats,
+                out,
+            )
         }
         Step::DescribePortal(portal) => frontend::describe(&Target::Portal(portal.clone()), out),
         Step::Execute { portal, max_rows } => frontend::execute(portal, *max_rows, out),
@@ -186,16 +186,9 @@ fn own_statement(text: &str, portal: &'static str, out: &mut BytesMut) -> Result
 }
 
 fn bind(portal: &str, values: &[&str], out: &mut BytesMut) -> Result<(), WireError> {
-    let values = values
+    let values: Vec<_> = values
         .iter()
         .map(|it| Some(Bytes::copy_from_slice(it.as_bytes())))
         .collect();
-    let bind = Bind {
-        portal: portal.into(),
-        statement: ByteString::new(),
-        formats: Vec::new(),
-        values,
-        result_formats: Vec::new(),
-    };
-    frontend::bind(&bind, out)
+    frontend::bind(portal, UNNAMED, &[], &values, &[], out)
 }

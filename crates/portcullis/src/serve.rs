@@ -57,7 +57,7 @@ pub fn serve(config: Config, ready: &mut dyn FnMut(std::net::SocketAddr)) -> Exi
             let _told = writeln!(out, "ready on {address}").and_then(|()| out.flush());
         }
         daemon
-            .run(async {
+            .run(async move {
                 tokio::select! {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}

@@ -147,7 +147,7 @@ impl Daemon {
 
     /// Serves until `stop` resolves, then drains: no new sessions, held clients are told, what runs
     /// may finish for a while. Sessions live and die on the thread that was given them.
-    pub async fn run(self, stop: impl Future<Output = ()>) {
+    pub async fn run(self, stop: impl Future<Output = ()> + 'static) {
         let Self {
             keeper,
             encryption,
@@ -172,7 +172,8 @@ impl Daemon {
                         expiring.expire().await;
                     }
                 });
-                stop.await;
+                // What is awaited here is polled whenever any session is: as a task, it is when its own time comes.
+                let _stopped = tokio::task::spawn_local(stop).await;
                 accepting.shutdown().await;
                 drain(&keeper).await;
                 keeper.crew.stop().await;

@@ -94,7 +94,10 @@ impl Share {
     /// What the session keeps now.
     pub(crate) fn weigh(&mut self, bytes: usize) {
         let before = std::mem::replace(&mut self.bytes, bytes);
-        if bytes >= before {
+        if bytes == before {
+            return;
+        }
+        if bytes > before {
             self.purse.bytes.fetch_add(bytes - before, Ordering::SeqCst);
             return;
         }

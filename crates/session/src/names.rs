@@ -150,6 +150,10 @@ impl Names {
 
     /// Closes it, and says what it was. Closing what does not exist is no error.
     pub(crate) fn close(&mut self, name: &str) -> Option<Arc<Prepared>> {
+        // Each Query closes the unnamed one, and a name is hashed even for an empty map.
+        if self.made.is_empty() && self.statements.is_empty() {
+            return None;
+        }
         if let Some(made) = self.made.remove(name) {
             self.bytes -= weight(name, &made);
         }

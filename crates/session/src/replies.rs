@@ -293,16 +293,16 @@ impl Replies {
         flush(from, shown, out);
         match take {
             Take::Stop(stop) => {
-                out.extend_from_slice(&from.split_to(total));
+                pass(from, total, out);
                 Some(stop)
             }
             Take::HoldBack => {
-                self.held_back.extend_from_slice(&from.split_to(total));
+                pass(from, total, &mut self.held_back);
                 None
             }
             Take::End(status) => {
                 from.advance(total);
-                let held_back = self.held_back.split();
+                let held_back = std::mem::take(&mut self.held_back);
                 if !self.heard.failed() {
                     out.extend_from_slice(&held_back);
                 }
@@ -458,10 +458,14 @@ fn lost() -> Fault {
 }
 
 fn flush(from: &mut BytesMut, shown: &mut usize, out: &mut BytesMut) {
-    if *shown > 0 {
-        out.extend_from_slice(&from.split_to(*shown));
-        *shown = 0;
-    }
+    pass(from, std::mem::take(shown), out);
+}
+
+/// Copies the first bytes and consumes them. Not split off: that would make a shared buffer of the inbox, which costs memory.
+fn pass(from: &mut BytesMut, bytes: usize, out: &mut BytesMut) {
+    let passed = from.get(..bytes).unwrap_or_default();
+    out.extend_from_slice(passed);
+    from.advance(passed.len());
 }
 
 /// The client hears of a parameter only when it changed for it; connections change behind it.

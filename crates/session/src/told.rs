@@ -20,16 +20,21 @@ pub(crate) struct Told {
     own: u32,
     /// The process id of the connection that serves it now.
     upstream: Option<u32>,
+    /// Why the server reads a text otherwise than the gate, if what the client was told says so.
+    reads_otherwise: Option<&'static str>,
 }
 
 impl Told {
     pub(crate) fn new(greeting: Arc<Settings>, own: u32) -> Self {
-        Self {
+        let mut told = Self {
             greeting,
             otherwise: Vec::new(),
             own,
             upstream: None,
-        }
+            reads_otherwise: None,
+        };
+        told.reads_otherwise = told.why_otherwise();
+        told
     }
 
     /// All of it.
@@ -55,6 +60,10 @@ impl Told {
 
     /// Whether the server reads a text as the gate does: one byte string, one meaning. Why not, if not.
     pub(crate) fn reads_otherwise(&self) -> Option<&'static str> {
+        self.reads_otherwise
+    }
+
+    fn why_otherwise(&self) -> Option<&'static str> {
         let is = |name: &str, value: &str| {
             let told = self.get(name);
             told.is_none_or(|it| it.eq_ignore_ascii_case(value))
@@ -77,6 +86,7 @@ impl Told {
             Some((_, known)) => value.clone_into(known),
             None => self.otherwise.push((name.to_owned(), value.to_owned())),
         }
+        self.reads_otherwise = self.why_otherwise();
         true
     }
 

@@ -72,8 +72,12 @@ impl Mask {
         let mut before = Byte::Edge;
         for (at, byte) in text.bytes().enumerate() {
             let byte = BYTES.get(usize::from(byte)).copied()?;
+            if byte == before && byte != Byte::Minus {
+                // One more of a word, a number, a gap: most of a text.
+                continue;
+            }
             match (before, byte) {
-                (Byte::Opens, Byte::Minus) | (Byte::Digit, Byte::Digit) => {}
+                (Byte::Opens, Byte::Minus) => {}
                 (Byte::Opens | Byte::Edge | Byte::Minus, Byte::Digit) => number = Some(at),
                 // Nothing else stands beside a `-`: no `--`, and no operator that it is a part of.
                 (_, Byte::Out | Byte::Minus) | (Byte::Minus, _) => return None,

@@ -18,7 +18,7 @@ use proptest::prelude::*;
 use wire::backend::{Column, Status, encode};
 use wire::cancel_key::CancelKey;
 use wire::fields::{Fields, Severity};
-use wire::frontend::{self, Bind, Target};
+use wire::frontend::{self, Bind, Frontend, Target};
 use wire::sqlstate::SqlState;
 use wire::{ByteString, startup};
 
@@ -71,7 +71,7 @@ proptest! {
                 Ok(IsNull::No)
             }
         };
-        same(|o| frontend::bind(&bind, o).unwrap(), |o| {
+        same(|o| Frontend::Bind(bind).encode(o).unwrap(), |o| {
             let done = judge::bind(&portal, &statement, formats, values, write, result_formats, o);
             assert!(done.is_ok());
         });

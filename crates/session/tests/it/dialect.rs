@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use wire::ByteString;
 use wire::backend::{decode, tag};
-use wire::frontend::{self, Bind, Target};
+use wire::frontend::{self, Target};
 
 /// Encoded messages, one after the other.
 pub fn pipeline(parts: &[Vec<u8>]) -> Vec<u8> {
@@ -23,14 +23,7 @@ pub fn p(name: &str, text: &str) -> Vec<u8> {
     made(|out| frontend::parse(name, text, &[], out).unwrap())
 }
 pub fn b(portal: &str, statement: &str) -> Vec<u8> {
-    let bind = Bind {
-        portal: ByteString::from(portal),
-        statement: ByteString::from(statement),
-        formats: vec![],
-        values: vec![],
-        result_formats: vec![],
-    };
-    made(|out| frontend::bind(&bind, out).unwrap())
+    made(|out| frontend::bind(portal, statement, &[], &[], &[], out).unwrap())
 }
 pub fn ds(name: &str) -> Vec<u8> {
     let target = Target::Statement(ByteString::from(name));

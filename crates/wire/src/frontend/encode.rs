@@ -1,10 +1,10 @@
 //! Frontend messages to bytes, to be sent upstream. It never sends a string with a NUL in it, a count that
 //! does not fit, or a length that wrapped (R2).
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use crate::error::WireError;
-use crate::frontend::message::{Bind, Frontend, Target};
+use crate::frontend::message::{Frontend, Target};
 use crate::frontend::tag;
 use crate::writer::{self, Writer};
 
@@ -14,7 +14,14 @@ impl Frontend {
         match self {
             Self::Query(text) => query(text, out),
             Self::Parse(message) => parse(&message.name, &message.text, &message.types, out),
-            Self::Bind(message) => bind(message, out),
+            Self::Bind(message) => bind(
+                &message.portal,
+                &message.statement,
+                &message.formats,
+                &message.values,
+                &message.result_formats,
+                out,
+            ),
             Self::Describe(target) => describe(target, out),
             Self::Execute(message) => execute(&message.portal, message.max_rows, out),
             Self::Close(target) => close(target, out),
@@ -60,24 +67,31 @@ pub fn parse(name: &str, text: &str, types: &[u32], out: &mut BytesMut) -> Resul
     })
 }
 
-/// Bind.
-pub fn bind(bind: &Bind, out: &mut BytesMut) -> Result<(), WireError> {
+/// Bind: what of it is written in the order of [`Bind`](crate::frontend::Bind)'s fields.
+pub fn bind(
+    portal: &str,
+    statement: &str,
+    formats: &[i16],
+    values: &[Option<Bytes>],
+    result_formats: &[i16],
+    out: &mut BytesMut,
+) -> Result<(), WireError> {
     writer::message(Some(tag::BIND), out, |w| {
-        w.cstr(&bind.portal)?;
-        w.cstr(&bind.statement)?;
-        formats(&bind.formats, w)?;
-        w.count(bind.values.len())?;
-        for value in &bind.values {
+        w.cstr(portal)?;
+        w.cstr(statement)?;
+        write_formats(formats, w)?;
+        w.count(values.len())?;
+        for value in values {
             match value {
                 None => w.i32(-1),
                 Some(value) => w.value(value)?,
             }
         }
-        formats(&bind.result_formats, w)
+        write_formats(result_formats, w)
     })
 }
 
-fn formats(formats: &[i16], w: &mut Writer<'_>) -> Result<(), WireError> {
+fn write_formats(formats: &[i16], w: &mut Writer<'_>) -> Result<(), WireError> {
     w.count(formats.len())?;
     for format in formats {
         w.i16(*format);
