@@ -1,4 +1,4 @@
-//! A COPY FROM STDIN of 100 MB, sent as fast as it is taken; three one after the other. The gate lets
+//! A COPY FROM STDIN of 100 MB, sent as fast as it is taken; eight one after the other. The gate lets
 //! it pass by a rule. It never measures a disk: the table is unlogged and emptied before each turn.
 
 use super::Case;

@@ -55,6 +55,14 @@ fn a_reason_is_on_the_ticket() {
     assert_eq!(stage.ticket("bob", &ticket, "reason"), "in one string");
     stage.approve(&ticket);
     assert!(raw::tags(&carol.frames_until(b'Z')).ends_with("CZ"));
+    let several = "delete from t where id = 2; delete from t where id = 3";
+    carol.send(&raw::query(&format!(
+        "set portcullis.reason = 'both'; {several}"
+    )));
+    assert_eq!(carol.frame().tag, b'C', "SET is answered");
+    let ticket = held_raw(&mut carol);
+    assert_eq!(stage.ticket("bob", &ticket, "reason"), "both");
+    assert!(stage.ticket("bob", &ticket, "statement").ends_with(several));
 }
 
 #[test]

@@ -36,7 +36,9 @@ fn query(text: &str, reading: &Reading, passes: bool) -> Option<Apart> {
     }
     let control = statements.iter().take_while(|it| opens(it)).count();
     let rest = statements.len() - control;
-    if rest > 1 && !(passes && statements.iter().all(changes_nothing)) {
+    // A setting of the gate's own is no part of what the server makes of the rest.
+    let ours = statements.first().is_some_and(|it| it.ours.is_some());
+    if rest > 1 && !ours && !(passes && statements.iter().all(changes_nothing)) {
         return None;
     }
     let end = statements.first()?.range.end;

@@ -158,6 +158,51 @@ pub enum Entry {
         /// Where the ticket stands after it.
         state: crate::ticket::State,
     },
+    /// Something is about to run that nobody has signed for; somebody must look at it afterwards.
+    BrokeGlass {
+        /// The session.
+        session: u64,
+        /// The ticket.
+        ticket: TicketId,
+        /// Who.
+        principal: PrincipalId,
+        /// Which tenant.
+        tenant: TenantId,
+        /// The rule that lets them.
+        rule: String,
+        /// Why, in their words.
+        reason: String,
+        /// The ticket's digest.
+        digest: String,
+    },
+    /// Somebody asked for a ticket on the console.
+    Requested {
+        /// The ticket.
+        ticket: TicketId,
+        /// Who.
+        principal: PrincipalId,
+        /// Which tenant.
+        tenant: TenantId,
+        /// The ticket's digest.
+        digest: String,
+    },
+    /// Somebody closed the gate to all but reads, or opened it again.
+    HeldAll {
+        /// Who.
+        by: PrincipalId,
+        /// Whether it is closed now.
+        closed: bool,
+        /// Why, in their words.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<String>,
+    },
+    /// Somebody ended what ran as a ticket.
+    Terminated {
+        /// The ticket.
+        ticket: TicketId,
+        /// Who.
+        by: PrincipalId,
+    },
     /// A claim that a crash left behind was put back or put in doubt at start-up.
     Recovered {
         /// The ticket.

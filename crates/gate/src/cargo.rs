@@ -11,6 +11,7 @@ use sql::Isolation;
 use crate::claim::{Released, Right};
 use crate::context::Settings;
 use crate::surface::Slot;
+use crate::ticket::TimeOuts;
 use crate::work::Prepared;
 
 /// One thing to load.
@@ -100,6 +101,19 @@ pub enum Own {
     Restore(Arc<Settings>),
     /// A segment with its own Sync: name and value of each setting that the session has of its own.
     Probe,
+    /// Query: what was signed may wait for a lock, and run, no longer than this; within a transaction up to its end. What stood
+    /// before is kept where [`Own::Unlimit`] finds it.
+    Limit {
+        /// How long.
+        time_outs: TimeOuts,
+        /// Within a transaction.
+        local: bool,
+    },
+    /// Query: takes that back.
+    Unlimit {
+        /// Within a transaction.
+        local: bool,
+    },
     /// In a segment, as its last: fails whatever the session did before, so that the transaction can
     /// only be rolled back, to a savepoint or whole (DESIGN ruling 4). No client can name something
     /// that makes it succeed. A Query will not do here: behind an open segment it is lost on 18
@@ -231,6 +245,8 @@ impl Own {
             Self::Restore(_) => of(&[SET_CONFIG]),
             Self::Probe => of(&["SELECT name, setting FROM pg_catalog.pg_settings \
                  WHERE source OPERATOR(pg_catalog.=) 'session'::pg_catalog.text"]),
+            Self::Limit { time_outs, local } => vec![limit(*time_outs, *local)],
+            Self::Unlimit { local } => vec![unlimit(*local)],
             Self::FenceOpen => of(&["BEGIN READ ONLY"]),
             Self::SavepointOpen => of(&[
                 "SAVEPOINT portcullis_fence",
@@ -275,6 +291,12 @@ impl Own {
         }
     }
 
+    /// Whether each of its statements goes up as a Query, with its own ReadyForQuery.
+    pub fn goes_as_queries(&self) -> bool {
+        let segment = matches!(self, Self::Settings(_) | Self::Restore(_) | Self::Probe);
+        self.stands_alone() && !segment
+    }
+
     /// Whether it is a Query (or a whole segment) of its own.
     pub fn stands_alone(&self) -> bool {
         matches!(
@@ -284,12 +306,44 @@ impl Own {
                 | Self::Settings(_)
                 | Self::Restore(_)
                 | Self::Probe
+                | Self::Limit { .. }
+                | Self::Unlimit { .. }
                 | Self::Discard
                 | Self::Tidy
                 | Self::Catalog
                 | Self::Verify
         )
     }
+}
+
+/// The settings that hold time-outs.
+const TIME_OUTS: [&str; 2] = ["lock_timeout", "statement_timeout"];
+
+fn limit(time_outs: TimeOuts, local: bool) -> String {
+    let both = TIME_OUTS
+        .into_iter()
+        .zip([time_outs.lock_ms, time_outs.statement_ms]);
+    let columns = both.flat_map(|(name, ms)| {
+        let keep = format!(
+            "pg_catalog.set_config('portcullis.{name}', pg_catalog.current_setting('{name}'), {local})"
+        );
+        let set = ms.map(|ms| format!("pg_catalog.set_config('{name}', '{ms}ms', {local})"));
+        std::iter::once(keep).chain(set)
+    });
+    format!("SELECT {}", columns.collect::<Vec<_>>().join(", "))
+}
+
+/// Where nothing was kept, as behind a ROLLBACK, what stands is set again.
+fn unlimit(local: bool) -> String {
+    let columns = TIME_OUTS.map(|name| {
+        format!(
+            "pg_catalog.set_config('{name}', CASE pg_catalog.length(pg_catalog.current_setting('portcullis.{name}', true)) \
+             WHEN 0 THEN pg_catalog.current_setting('{name}') \
+             ELSE COALESCE(pg_catalog.current_setting('portcullis.{name}', true), pg_catalog.current_setting('{name}')) \
+             END, {local})"
+        )
+    });
+    format!("SELECT {}", columns.join(", "))
 }
 
 impl Begin {

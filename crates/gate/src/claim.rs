@@ -7,8 +7,8 @@ use std::sync::Arc;
 use crate::policy::{Denial, Pass, Policy};
 use crate::principal::People;
 use crate::request::Request;
-use crate::ticket::{ClaimId, Ticket, TicketId};
-use crate::tickets::{Claimed, Standing, StoreError, Tickets};
+use crate::ticket::{ClaimId, Ticket, TicketId, TimeOuts};
+use crate::tickets::{Claimed, HeldAll, Standing, StoreError, Tickets, Use};
 
 /// On whose word something runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub enum Clearance {
         ticket: TicketId,
         /// What is to run.
         request: Arc<Request>,
+        /// How long it may wait for a lock, and run.
+        time_outs: TimeOuts,
     },
 }
 
@@ -55,6 +57,14 @@ impl Clearance {
         match self {
             Self::Pass(pass) => pass.fenced(),
             Self::Ticket { .. } => false,
+        }
+    }
+
+    /// How long it may wait for a lock, and run, where that is not the session's own business.
+    pub fn time_outs(&self) -> TimeOuts {
+        match self {
+            Self::Pass(_) => TimeOuts::default(),
+            Self::Ticket { time_outs, .. } => *time_outs,
         }
     }
 
@@ -79,6 +89,9 @@ pub enum NotClaimed {
     /// A rule denies it by now.
     #[error("a rule denies it")]
     Denied(Denial),
+    /// Somebody has closed the gate to all but reads.
+    #[error("the gate is closed to all but reads")]
+    HeldAll(HeldAll),
     /// The store did not answer.
     #[error("the ticket store is not available")]
     Store(String),
@@ -154,14 +167,24 @@ pub async fn claim<T: Tickets>(
 ) -> Result<Released, NotClaimed> {
     let (ticket, request) = match clearance {
         Clearance::Pass(pass) => return Ok(pass_on(pass)),
-        Clearance::Ticket { ticket, request } => (ticket, request),
+        Clearance::Ticket {
+            ticket, request, ..
+        } => (ticket, request),
     };
     let needs = law.policy.needs(&request, law.now_ms);
     let standing = Standing {
         needs: needs.map_err(NotClaimed::Denied)?,
         people: Arc::clone(law.people),
+        breaks_glass: law.policy.break_glass(&request).is_some(),
     };
-    let claimed = tickets.claim(ticket, request.digest(), standing).await;
+    let once = Use {
+        digest: request.digest(),
+        tenant: request.context.tenant.clone(),
+        principal: request.principal.id.clone(),
+        classes: request.classes(),
+        in_transaction: request.context.in_transaction,
+    };
+    let claimed = tickets.claim(ticket, once, standing).await;
     match claimed {
         Ok(Claimed::Spent(claim)) => Ok(Released {
             request,

@@ -37,3 +37,6 @@ pub use ticket::{Event, Outcome, State, Ticket, TicketId};
 pub use tickets::Tickets;
 pub use wish::Wish;
 pub use work::{Prepared, Step, Work};
+
+/// The classes of statements, for whoever keeps tickets and does not read SQL.
+pub use sql::Class;

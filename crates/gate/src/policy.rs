@@ -4,6 +4,7 @@
 
 mod by_name;
 mod filed;
+mod glass;
 mod hearing;
 mod index;
 mod names;
@@ -18,13 +19,14 @@ use std::sync::Arc;
 use sql::{Class, Relation, Statement};
 
 use crate::apart::{Apart, apart};
-use crate::principal::Group;
+use crate::principal::{Group, Principal, TenantId};
 use crate::request::Request;
-use crate::ticket::{Facts, Touched};
+use crate::ticket::{Facts, Touched, together};
 use filed::Filed;
 use hearing::{Heard, Hearing};
 use sum::Sum;
 
+pub use glass::BreakGlass;
 pub use owners::{Owned, Owners};
 pub use pattern::{FunctionPattern, Glob, NotAPattern, RelationPattern, glob};
 pub use rule::{Access, Need, Rule, Ruling, Terms, Wanted, Whose};
@@ -42,6 +44,7 @@ pub struct Policy {
     rules: Filed,
     default: Need,
     owners: Owners,
+    glass: Vec<BreakGlass>,
     observes: bool,
 }
 
@@ -132,6 +135,7 @@ impl Policy {
             rules: Filed::new(rules),
             default,
             owners: Owners::default(),
+            glass: Vec::new(),
             observes: false,
         }
     }
@@ -141,6 +145,23 @@ impl Policy {
     pub fn with_owners(mut self, owners: Owners) -> Self {
         self.owners = owners;
         self
+    }
+
+    /// The same, where people may run something before anybody signs.
+    #[must_use]
+    pub fn with_break_glass(mut self, rules: Vec<BreakGlass>) -> Self {
+        self.glass = rules;
+        self
+    }
+
+    /// The rule by which the requester may run `request` before anybody signs.
+    pub fn break_glass(&self, request: &Request) -> Option<&BreakGlass> {
+        self.glass.iter().find(|it| it.fits(request))
+    }
+
+    /// Who signs where no rule says otherwise.
+    pub fn default(&self) -> &Need {
+        &self.default
     }
 
     /// The same, but what it would hold passes, and says so. Denials stay denials.
@@ -187,6 +208,20 @@ impl Policy {
     /// What the rules say of `request` at `now_ms`, in milliseconds since 1970. Transaction control passes
     /// and is recorded (hazards R78); an empty text passes: it is how drivers ping.
     pub fn judge(&self, request: &Arc<Request>, now_ms: i64) -> Judgement {
+        self.weigh(request, now_ms, apart)
+    }
+
+    /// The same of something that somebody wants signed as a whole: it is not taken apart.
+    pub fn judge_whole(&self, request: &Arc<Request>, now_ms: i64) -> Judgement {
+        self.weigh(request, now_ms, |_, _| None)
+    }
+
+    fn weigh(
+        &self,
+        request: &Arc<Request>,
+        now_ms: i64,
+        apart: impl Fn(&Request, bool) -> Option<Apart>,
+    ) -> Judgement {
         let mut hearing = Hearing::new(&self.rules, request, now_ms);
         let anything = hearing.passes(Class::Opaque);
         let mut rule = None;
@@ -275,6 +310,36 @@ impl Policy {
             })
         };
         request.statements().map(explain).collect()
+    }
+
+    /// Who must sign for a grant of these classes to this person at this tenant: whoever would have to for the statements that
+    /// it may be used for, as far as rules say so without having seen them.
+    pub fn grant_needs(&self, who: &Principal, tenant: &TenantId, classes: &[Class]) -> Vec<Need> {
+        let any =
+            |globs: &[Glob], name: &str| globs.is_empty() || globs.iter().any(|it| it.fits(name));
+        let about = |rule: &&Rule| {
+            any(&rule.tenants, tenant.as_str())
+                && any(&rule.users, who.id.as_str())
+                && (rule.groups.is_empty() || rule.groups.iter().any(|it| who.in_group(it)))
+                && classes.iter().any(|it| rule.is_about(*it))
+        };
+        let mut needs = vec![self.default.clone()];
+        for rule in self.rules.rules().iter().filter(about) {
+            let Ruling::Hold(terms) = &rule.ruling else {
+                continue;
+            };
+            for wanted in &terms.needs {
+                let of = |group: &Group| Need {
+                    group: group.clone(),
+                    approvals: wanted.approvals,
+                };
+                match &wanted.from {
+                    Whose::Group(group) => needs.push(of(group)),
+                    Whose::Owners => needs.extend(self.owners.groups().into_iter().map(of)),
+                }
+            }
+        }
+        together(&needs, &[])
     }
 
     /// What `request` does, for those who sign.

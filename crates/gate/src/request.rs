@@ -46,6 +46,22 @@ impl Request {
         gather.finish()
     }
 
+    /// The classes of its statements, each once; transaction control is none.
+    pub fn classes(&self) -> Vec<Class> {
+        let mut classes: Vec<Class> = self.statements().map(|it| it.class).collect();
+        classes.retain(|it| *it != Class::Transaction);
+        classes.sort_unstable();
+        classes.dedup();
+        classes
+    }
+
+    /// Whether it only reads: what passes while the gate is closed to everything else.
+    pub fn only_reads(&self) -> bool {
+        let harmless =
+            |class: &Class| matches!(class, Class::Read | Class::Session | Class::CopyOut);
+        self.classes().iter().all(harmless)
+    }
+
     /// Why it is to run, in the requester's words: those of the session, else those that a text of it begins with.
     pub fn reason(&self) -> Option<&str> {
         let texts = || self.work.pieces().find_map(|it| reason_in(it.text));

@@ -19,7 +19,11 @@ pub enum Action<'a> {
     Withdraw(&'a Ticket),
     /// Read a ticket's text.
     See(&'a Ticket),
-    /// Look at pools and sessions.
+    /// End what runs as a ticket.
+    Terminate(&'a Ticket),
+    /// Say what became of a ticket that is in doubt.
+    Resolve(&'a Ticket),
+    /// Look at pools and sessions, close the gate and open it.
     Operate,
 }
 
@@ -83,6 +87,16 @@ pub fn authorize(who: &Principal, action: Action<'_>) -> Result<Permit, Forbidde
             own(ticket) || asked(ticket),
             format!("ticket {} does not exist", ticket.id),
             "SHOW TICKETS lists the tickets that you may see.".to_owned(),
+        ),
+        Action::Terminate(ticket) => (
+            own(ticket) || asked(ticket) || who.in_group(&Group::from(OPERATORS)),
+            format!("ticket {} cannot be ended by \"{}\"", ticket.id, who.id),
+            approvers(ticket),
+        ),
+        Action::Resolve(ticket) => (
+            asked(ticket) && !own(ticket),
+            format!("ticket {} cannot be resolved by \"{}\"", ticket.id, who.id),
+            approvers(ticket),
         ),
         Action::Operate => (
             who.in_group(&Group::from(OPERATORS)),

@@ -12,10 +12,14 @@ use crate::policy::Need;
 use crate::principal::{Group, PrincipalId, TenantId};
 
 mod needs;
+mod scope;
 mod table;
+mod time_outs;
 
 pub use needs::{missing, standing, still, together, unmet};
+pub use scope::{Grant, Scope};
 pub use table::{Event, State};
+pub use time_outs::TimeOuts;
 
 /// A ticket's number, shown as `T-42`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -176,6 +180,10 @@ pub struct Ticket {
     pub id: TicketId,
     /// Where it stands.
     pub state: State,
+    /// What it lets happen.
+    pub scope: Scope,
+    /// How often that has happened, or is happening.
+    pub uses: u32,
     /// The tenant.
     pub tenant: TenantId,
     /// Who asked.
@@ -200,6 +208,8 @@ pub struct Ticket {
     pub client: String,
     /// Why it is to run, in the requester's words.
     pub reason: Option<String>,
+    /// How long it may wait for a lock, and run.
+    pub time_outs: TimeOuts,
     /// What it does.
     pub facts: Facts,
     /// When it was asked, in milliseconds since 1970.

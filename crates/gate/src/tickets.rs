@@ -6,10 +6,15 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+use sql::Class;
+
 use crate::digest::Digest;
 use crate::policy::Need;
 use crate::principal::{Group, People, PrincipalId, TenantId};
-use crate::ticket::{Asked, ClaimId, Event, Facts, Outcome, Say, State, Ticket, TicketId};
+use crate::ticket::{
+    Asked, ClaimId, Event, Facts, Outcome, Say, Scope, State, Ticket, TicketId, TimeOuts,
+};
 
 /// A store that could not do what was asked. The gate is then closed for whatever needs it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,6 +70,10 @@ impl fmt::Display for Whose {
 /// A request to open a ticket.
 #[derive(Clone, Debug)]
 pub struct NewTicket {
+    /// What it is to let happen.
+    pub scope: Scope,
+    /// The classes of the statements in it.
+    pub classes: Vec<Class>,
     /// Identity of the request.
     pub digest: Digest,
     /// The tenant.
@@ -89,6 +98,8 @@ pub struct NewTicket {
     pub client: String,
     /// Why it is to run, in the requester's words.
     pub reason: Option<String>,
+    /// How long it may wait for a lock, and run.
+    pub time_outs: TimeOuts,
     /// What it does, for those who sign.
     pub facts: Facts,
     /// How long people have to decide, where not as long as the store gives them.
@@ -117,6 +128,34 @@ pub struct Word {
     pub say: Say,
     /// In their own words.
     pub comment: Option<String>,
+    /// With a yes: what it runs with is to be no longer than this.
+    pub narrows: TimeOuts,
+}
+
+/// One use of a ticket.
+#[derive(Clone, Debug)]
+pub struct Use {
+    /// Identity of the request.
+    pub digest: Digest,
+    /// Where.
+    pub tenant: TenantId,
+    /// Whose it is.
+    pub principal: PrincipalId,
+    /// The classes of the statements in it.
+    pub classes: Vec<Class>,
+    /// In an explicit transaction, or by itself.
+    pub in_transaction: bool,
+}
+
+/// A use that nobody knows the end of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// The ticket.
+    pub ticket: TicketId,
+    /// The use of it.
+    pub claim: ClaimId,
+    /// In an explicit transaction, or by itself.
+    pub in_transaction: bool,
 }
 
 /// What an approval must still be worth when it is spent: who must sign as the rules stand now, and who is in which
@@ -127,6 +166,8 @@ pub struct Standing {
     pub needs: Vec<Need>,
     /// Everybody.
     pub people: Arc<People>,
+    /// Whether a rule lets the requester run it before anybody signs.
+    pub breaks_glass: bool,
 }
 
 /// What a claim came to.
@@ -136,6 +177,17 @@ pub enum Claimed {
     Spent(ClaimId),
     /// What people said is not enough any more: it waits again, for those who are missing now.
     Reopened(Box<Ticket>),
+}
+
+/// The gate, closed to all but reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldAll {
+    /// By whom.
+    pub by: PrincipalId,
+    /// Why, in their words.
+    pub reason: Option<String>,
+    /// Since when, in milliseconds since 1970.
+    pub at_ms: i64,
 }
 
 /// Which tickets to list.
@@ -151,7 +203,8 @@ pub struct Filter {
 
 /// What a store of tickets can do.
 pub trait Tickets {
-    /// Finds an approved or a pending ticket of the same digest, requester and tenant, or makes one.
+    /// Finds an approved ticket of the same digest, requester and tenant, a grant that covers the request, or a pending
+    /// ticket, or makes one. What breaks the glass is approved at once, and so is a ticket for its review opened.
     fn open(&self, new: NewTicket) -> impl Future<Output = Result<Opened, StoreError>>;
 
     /// Adds a person's word to each of these, or to none; a ticket moves when that was the last one needed, or one that takes
@@ -163,11 +216,11 @@ pub trait Tickets {
     ) -> impl Future<Output = Result<Vec<Ticket>, StoreError>>;
 
     /// Spends an approved, unexpired ticket of exactly this digest, if the words on it still count:
-    /// `approved -> executing`.
+    /// `approved -> executing`. A grant that covers the use stays approved.
     fn claim(
         &self,
         id: TicketId,
-        digest: Digest,
+        once: Use,
         standing: Standing,
     ) -> impl Future<Output = Result<Claimed, StoreError>>;
 
@@ -194,6 +247,15 @@ pub trait Tickets {
 
     /// Expires what is due and returns it.
     fn expire(&self) -> impl Future<Output = Result<Vec<Ticket>, StoreError>>;
+
+    /// Closes the gate to all but reads, or opens it again; what stood before is returned.
+    fn hold_all(
+        &self,
+        held: Option<HeldAll>,
+    ) -> impl Future<Output = Result<Option<HeldAll>, StoreError>>;
+
+    /// Who has closed the gate, if somebody has.
+    fn held_all(&self) -> impl Future<Output = Result<Option<HeldAll>, StoreError>>;
 
     /// One ticket.
     fn ticket(&self, id: TicketId) -> impl Future<Output = Result<Ticket, StoreError>>;

@@ -10,6 +10,8 @@ const REASON: &str = "reason:";
 pub struct Wish {
     /// Why it is to run, in the requester's words.
     pub reason: Option<Arc<str>>,
+    /// What is held runs at once, where a rule lets this person do that.
+    pub break_glass: bool,
 }
 
 /// The reason in a comment that a text begins with, `/* reason: ... */`.

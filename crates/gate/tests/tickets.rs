@@ -12,8 +12,8 @@ use std::task::{Context, Poll, Waker};
 
 use common::{Asks, need};
 use gate::rights::OPERATORS;
-use gate::ticket::{ClaimId, Decision, Facts, Say, missing};
-use gate::tickets::{Claimed, Filter, NewTicket, Opened, Standing, StoreError, Word};
+use gate::ticket::{ClaimId, Decision, Facts, Say, Scope, TimeOuts, missing};
+use gate::tickets::{Claimed, Filter, HeldAll, NewTicket, Opened, Standing, StoreError, Use, Word};
 use gate::{
     Action, Authority, Clearance, Digest, Event, Group, Judgement, Law, Need, NotClaimed, Outcome,
     People, Policy, Principal, State, Ticket, TicketId, Tickets, authorize, claim,
@@ -135,6 +135,8 @@ fn ticket() -> Ticket {
     Ticket {
         id: TicketId(7),
         state: State::Pending,
+        scope: Scope::Once,
+        uses: 0,
         tenant: "acme".into(),
         requester: "alice".into(),
         class: "write".into(),
@@ -147,6 +149,7 @@ fn ticket() -> Ticket {
         in_transaction: false,
         client: String::new(),
         reason: None,
+        time_outs: TimeOuts::default(),
         facts: Facts::default(),
         created_ms: 0,
         expires_ms: 0,
@@ -181,6 +184,8 @@ fn who_may_do_what() {
             ("comment", Action::Comment(&ticket)),
             ("withdraw", Action::Withdraw(&ticket)),
             ("see", Action::See(&ticket)),
+            ("terminate", Action::Terminate(&ticket)),
+            ("resolve", Action::Resolve(&ticket)),
             ("operate", Action::Operate),
         ] {
             if authorize(&who, action).is_ok() {
@@ -227,13 +232,13 @@ impl Tickets for One {
     async fn claim(
         &self,
         id: TicketId,
-        digest: Digest,
+        once: Use,
         standing: Standing,
     ) -> Result<Claimed, StoreError> {
         self.needs.replace(standing.needs);
         self.asked.set(self.asked.get() + 1);
         let state = self.state.get();
-        if digest != self.digest {
+        if once.digest != self.digest {
             return Err(StoreError::WrongState { id, state });
         }
         let next = Event::Claim
@@ -264,6 +269,12 @@ impl Tickets for One {
     async fn expire(&self) -> Result<Vec<Ticket>, StoreError> {
         Ok(Vec::new())
     }
+    async fn hold_all(&self, _: Option<HeldAll>) -> Result<Option<HeldAll>, StoreError> {
+        Ok(None)
+    }
+    async fn held_all(&self) -> Result<Option<HeldAll>, StoreError> {
+        Ok(None)
+    }
     async fn ticket(&self, id: TicketId) -> Result<Ticket, StoreError> {
         Err(StoreError::NoSuchTicket(id))
     }
@@ -292,6 +303,7 @@ fn a_ticket_is_spent_once_and_only_by_its_own_request() {
     let clearance = |request: &Arc<gate::Request>| Clearance::Ticket {
         ticket: TicketId(7),
         request: request.clone(),
+        time_outs: TimeOuts::default(),
     };
     let (policy, people) = (Policy::built_in("dba".into()), Arc::default());
     let law = law(&policy, &people);

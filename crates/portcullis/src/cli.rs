@@ -3,6 +3,8 @@
 
 pub mod account;
 pub mod args;
+pub mod ask;
+pub mod ask_args;
 pub mod audit;
 pub mod audit_export;
 pub mod card;
@@ -38,6 +40,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use args::{Color, ConsoleCommand, Options};
+use ask_args::AskCommand;
 use connect::Console;
 use conninfo::{Flags, Target};
 use console::Printer;
@@ -58,6 +61,15 @@ pub fn use_color(color: Color) {
 pub fn run(options: &Options, command: &ConsoleCommand) -> ExitCode {
     visit(options, async |console, _, printer| {
         let done = console::run(&console, command, printer).await;
+        console.close().await;
+        done
+    })
+}
+
+/// Runs a command that asks for something beforehand, or stops something.
+pub fn ask(options: &Options, command: &AskCommand) -> ExitCode {
+    visit(options, async |console, _, printer| {
+        let done = ask::run(&console, command, printer).await;
         console.close().await;
         done
     })

@@ -13,6 +13,7 @@ fn main() -> ExitCode {
     cli::use_color(options.color);
     match command {
         Command::Console(command) => cli::run(&options, &command),
+        Command::Ask(command) => cli::ask(&options, &command),
         Command::Audit(AuditCommand::Verify(args)) => {
             cli::audit::verify(&args, options.json, state_of_config)
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use gate::{Group, Policy, PrincipalId};
 use pool::{ClientTls, Roots, ServerLimits};
-use proxy::config::{Config, Edge, NoWait, ServerTls, Tenant, User};
+use proxy::config::{Config, Edge, NoWait, Release, ServerTls, Tenant, User};
 use secrecy::{ExposeSecret, SecretString};
 use session::Limits;
 use wire::scram::{ITERATIONS, Verifier};
@@ -87,6 +87,7 @@ fn prepare(args: &TryArgs) -> Result<Prepared, String> {
         edge: Edge::with_sessions(10_000),
         tickets: store::Options::default(),
         no_wait: NoWait::default(),
+        release: Release::default(),
         users: users(&logins, &groups)?,
         servers: ServerLimits::default(),
         tenants: vec![Tenant::of_one_login("*", args.pool_mode, upstream)],

@@ -2,6 +2,7 @@
 //! it. It never connects, never listens, and never guesses what a key may have meant.
 
 mod files;
+mod glass;
 mod holds;
 mod keys;
 mod known;
@@ -15,6 +16,7 @@ mod problem;
 mod quantity;
 mod reach;
 mod reader;
+mod release;
 mod rules;
 mod tenants;
 #[cfg(test)]
@@ -38,6 +40,7 @@ pub use listen::ServerTls;
 pub use no_wait::NoWait;
 pub use people::User;
 pub use problem::{ConfigError, Place, Problem};
+pub use release::Release;
 pub use tenants::Tenant;
 
 use known::Known;
@@ -70,6 +73,8 @@ pub struct Config {
     pub servers: ServerLimits,
     /// How long tickets live, and how many may wait.
     pub tickets: store::Options,
+    /// How long what is released may wait for a lock, and run.
+    pub release: Release,
     /// Who gets a ticket at once, and does not wait on the wire.
     pub no_wait: NoWait,
     /// Who may log in.
@@ -216,6 +221,7 @@ fn read<'a>(page: &'a Page<'a>, root: &'a DeTable<'a>) -> Option<Config> {
         edge,
         servers,
         tickets: tickets(&top),
+        release: Release::read(&top),
         no_wait,
         users: people::finish(people, &members),
         tenants: routes.tenants,
@@ -235,8 +241,9 @@ fn policy(
     if page.problems() == before {
         reach::check(page, &rules, known.members, &askers());
     }
-    let policy = Policy::new(rules.ordered, rules.default);
-    Some(policy.with_owners(rules.owners).observing(rules.observes))
+    let policy = Policy::new(rules.ordered, rules.default).with_owners(rules.owners);
+    let policy = policy.with_break_glass(glass::rules(top, known));
+    Some(policy.observing(rules.observes))
 }
 
 /// A user may name the console; that, alone, is what somebody has who only approves.

@@ -207,7 +207,13 @@ impl<W: World, S: Socket> Connection<W, S> {
         };
         (self.pending, self.queued) = (None, false);
         match answer {
-            Answer::Input(input) => self.tell(input),
+            Answer::Input(input) => {
+                if matches!(input, Input::Claimed(Err(_))) {
+                    self.place
+                        .show(|view| view.runs.truncate(view.runs.len().saturating_sub(1)));
+                }
+                self.tell(input);
+            }
             Answer::Lease(leased) => self.leased(*leased),
             Answer::Noted(true) | Answer::Cancelled => {}
             Answer::Noted(false) => self.upstream_gone(),

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use gate::Tickets;
 use pool::{TcpDial, Worker};
 use sql::Reader;
 use store::{JournalFile, Sqlite, SystemClock};
@@ -100,6 +101,10 @@ impl Daemon {
             SystemClock,
         )
         .await?;
+        let held_all = tickets
+            .held_all()
+            .await
+            .map_err(store::RecoverError::from)?;
         let recovered = store::recover(&tickets, &journal).await?;
         if !recovered.is_empty() {
             tracing::warn!(
@@ -119,6 +124,7 @@ impl Daemon {
         let workers = config.workers;
         let shared = Shared::new(Real, config, (tickets, journal), reader);
         let shared = shared.ok_or(StartError::Random)?;
+        shared.shut.set(held_all);
         let (crew, errands) = Crew::new(workers);
         let mut workers = Worker::all(workers).into_iter().zip(errands);
         let (worker, own) = workers.next().ok_or(StartError::Random)?;

@@ -54,6 +54,8 @@ pub(crate) struct View {
     pub(crate) application: String,
     pub(crate) state: &'static str,
     pub(crate) ticket: Option<TicketId>,
+    /// The tickets that it has spent, and whose end is not known.
+    pub(crate) runs: Vec<TicketId>,
     pub(crate) since_ms: i64,
     pub(crate) tls: bool,
     /// The server's process id of the connection that is lent to it.
@@ -180,6 +182,13 @@ impl Registry {
         entry.map(Target)
     }
 
+    /// The sessions in which a ticket runs.
+    pub(crate) fn running(&self, ticket: TicketId) -> Vec<Target> {
+        let runs = |it: &Entry| it.view().runs.contains(&ticket);
+        let sessions = self.sessions.iter().filter(|it| runs(it.value()));
+        sessions.map(|it| Target(Arc::clone(it.value()))).collect()
+    }
+
     /// Everybody's view, in the order of their process ids.
     pub(crate) fn views(&self) -> Vec<(u32, View)> {
         let mut views: Vec<_> = self
@@ -300,6 +309,11 @@ impl Place {
         let room = waiting <= self.registry.edge.buffer_bytes_max;
         let share = self.share.as_ref();
         share.is_none_or(|it| it.may_gather(gathered, cx)) && room
+    }
+
+    /// The name that the session logged in with.
+    pub(crate) fn user(&self) -> String {
+        self.entry.view().user.clone()
     }
 
     /// Changes what others see.

@@ -1,35 +1,44 @@
 //! The console's commands, and how they are typed. It never says who may give one.
 
+use std::time::Duration;
+
 use gate::TicketId;
-use gate::ticket::{NotATicket, Say};
+use gate::ticket::{Grant, NotATicket, Say, TimeOuts};
+use sql::Class;
 
 use crate::fault::Fault;
 
 /// The commands, for hints and for `SHOW HELP`.
-pub const COMMANDS: [&str; 11] = [
+pub const COMMANDS: [&str; 17] = [
     "SHOW TICKETS",
     "SHOW TICKETS ALL",
     "SHOW TICKET id",
-    "APPROVE id [, ...] ['comment']",
+    "APPROVE id [, ...] ['comment'] [LOCK_TIMEOUT 'time'] [STATEMENT_TIMEOUT 'time']",
     "REJECT id [, ...] 'reason'",
     "REQUEST CHANGES id [, ...] 'what'",
     "COMMENT id [, ...] 'text'",
     "WITHDRAW id [, ...]",
+    "REQUEST ON tenant 'sql' [REASON 'why']",
+    "REQUEST GRANT ON tenant FOR class [, ...] WITHIN 'time' USES n [REASON 'why']",
+    "TERMINATE id",
+    "RESOLVE id DONE | FENCED 'how you know'",
+    "HOLD ALL ['reason']",
+    "HOLD OFF",
     "SHOW POOLS",
     "SHOW SESSIONS",
     "SHOW VERSION",
 ];
 
+/// What stands for a quoted word where commands are told apart.
+const QUOTED: &str = "'";
+/// The longest time of a grant.
+const WITHIN_MAX: Duration = Duration::from_hours(24 * 365);
+
 /// A command of the console.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConsoleCommand {
-    /// `SHOW TICKETS` and `SHOW TICKETS ALL`.
-    ShowTickets {
-        /// Also those that have ended.
-        all: bool,
-    },
-    /// `SHOW TICKET id`.
-    ShowTicket(TicketId),
+    /// `SHOW`: what changes nothing.
+    Show(Show),
     /// A word on tickets: `APPROVE`, `REJECT`, `REQUEST CHANGES`, `COMMENT`. It is said of all of them, or of none.
     Say {
         /// Of which.
@@ -38,15 +47,66 @@ pub enum ConsoleCommand {
         say: Say,
         /// In their own words; only a yes needs none.
         comment: Option<String>,
+        /// With a yes: what it runs with is to be no longer than this.
+        narrows: TimeOuts,
     },
     /// `WITHDRAW id [, ...]`: all of them, or none.
     Withdraw(Vec<TicketId>),
+    /// `REQUEST ON tenant 'sql'`: a ticket for it, before it runs.
+    Request {
+        /// Where.
+        tenant: String,
+        /// What.
+        sql: String,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// `REQUEST GRANT`.
+    RequestGrant {
+        /// Where.
+        tenant: String,
+        /// Of which classes.
+        classes: Vec<Class>,
+        /// For how long from now.
+        within: Duration,
+        /// So many requests.
+        uses_max: u32,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// `TERMINATE id`.
+    Terminate(TicketId),
+    /// `RESOLVE id DONE` or `FENCED`: what became of a ticket that is in doubt.
+    Resolve {
+        /// Which.
+        id: TicketId,
+        /// Whether it ran.
+        ran: bool,
+        /// How they know.
+        why: String,
+    },
+    /// `HOLD ALL`.
+    HoldAll(Option<String>),
+    /// `HOLD OFF`.
+    HoldOff,
+}
+
+/// What can be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Show {
+    /// `SHOW TICKETS` and `SHOW TICKETS ALL`.
+    Tickets {
+        /// Also those that have ended.
+        all: bool,
+    },
+    /// `SHOW TICKET id`.
+    Ticket(TicketId),
     /// `SHOW POOLS`.
-    ShowPools,
+    Pools,
     /// `SHOW SESSIONS`.
-    ShowSessions,
+    Sessions,
     /// `SHOW VERSION`.
-    ShowVersion,
+    Version,
     /// `SHOW HELP`.
     Help,
 }
@@ -59,9 +119,9 @@ pub(crate) fn parse(text: &str) -> Result<Option<ConsoleCommand>, Fault> {
     let behind = |at: usize| words.get(at..).unwrap_or_default();
     let command = match upper.as_slice() {
         [] => return Ok(None),
-        ["SHOW", "TICKETS"] => ConsoleCommand::ShowTickets { all: false },
-        ["SHOW", "TICKETS", "ALL"] => ConsoleCommand::ShowTickets { all: true },
-        ["SHOW", "TICKET", id] => ConsoleCommand::ShowTicket(ticket(id)?),
+        ["SHOW", "TICKETS"] => ConsoleCommand::Show(Show::Tickets { all: false }),
+        ["SHOW", "TICKETS", "ALL"] => ConsoleCommand::Show(Show::Tickets { all: true }),
+        ["SHOW", "TICKET", id] => ConsoleCommand::Show(Show::Ticket(ticket(id)?)),
         ["APPROVE", ..] => say(Say::Approve, behind(1))?,
         ["REJECT", ..] => say(Say::Reject, behind(1))?,
         ["REQUEST", "CHANGES", ..] => say(Say::Changes, behind(2))?,
@@ -70,10 +130,19 @@ pub(crate) fn parse(text: &str) -> Result<Option<ConsoleCommand>, Fault> {
             (ids, []) => ConsoleCommand::Withdraw(ids),
             _ => return Err(usage("WITHDRAW id [, ...]")),
         },
-        ["SHOW", "POOLS"] => ConsoleCommand::ShowPools,
-        ["SHOW", "SESSIONS"] => ConsoleCommand::ShowSessions,
-        ["SHOW", "VERSION"] => ConsoleCommand::ShowVersion,
-        ["SHOW" | "HELP"] | ["SHOW", "HELP"] => ConsoleCommand::Help,
+        ["REQUEST", "GRANT", ..] => request_grant(behind(2))?,
+        ["REQUEST", "ON", ..] => request(behind(2))?,
+        ["TERMINATE", id] => ConsoleCommand::Terminate(ticket(id)?),
+        ["RESOLVE", id, "DONE", QUOTED] => resolve(id, true, behind(3))?,
+        ["RESOLVE", id, "FENCED", QUOTED] => resolve(id, false, behind(3))?,
+        ["RESOLVE", ..] => return Err(usage("RESOLVE id DONE | FENCED 'how you know'")),
+        ["HOLD", "ALL"] => ConsoleCommand::HoldAll(None),
+        ["HOLD", "ALL", QUOTED] => ConsoleCommand::HoldAll(behind(2).first().map(Word::said)),
+        ["HOLD", "OFF"] => ConsoleCommand::HoldOff,
+        ["SHOW", "POOLS"] => ConsoleCommand::Show(Show::Pools),
+        ["SHOW", "SESSIONS"] => ConsoleCommand::Show(Show::Sessions),
+        ["SHOW", "VERSION"] => ConsoleCommand::Show(Show::Version),
+        ["SHOW" | "HELP"] | ["SHOW", "HELP"] => ConsoleCommand::Show(Show::Help),
         _ => {
             return Err(Fault::console_syntax(format!(
                 "Commands: {}.",
@@ -87,10 +156,16 @@ pub(crate) fn parse(text: &str) -> Result<Option<ConsoleCommand>, Fault> {
 /// A word on the tickets that these words name.
 fn say(say: Say, words: &[Word]) -> Result<ConsoleCommand, Fault> {
     let shape = match say {
-        Say::Approve => "APPROVE id [, ...] ['comment']",
+        Say::Approve => {
+            "APPROVE id [, ...] ['comment'] [LOCK_TIMEOUT 'time'] [STATEMENT_TIMEOUT 'time']"
+        }
         Say::Reject => "REJECT id [, ...] 'reason'",
         Say::Changes => "REQUEST CHANGES id [, ...] 'what'",
         Say::Comment => "COMMENT id [, ...] 'text'",
+    };
+    let (words, narrows) = match say {
+        Say::Approve => narrows(words).ok_or_else(|| usage(shape))?,
+        Say::Reject | Say::Changes | Say::Comment => (words, TimeOuts::default()),
     };
     let (ids, rest) = tickets(words).map_err(|_| usage(shape))?;
     let comment = match rest {
@@ -100,7 +175,132 @@ fn say(say: Say, words: &[Word]) -> Result<ConsoleCommand, Fault> {
         }
         _ => return Err(usage(shape)),
     };
-    Ok(ConsoleCommand::Say { ids, say, comment })
+    Ok(ConsoleCommand::Say {
+        ids,
+        say,
+        comment,
+        narrows,
+    })
+}
+
+/// The time-outs at the end of a yes, and what stands in front of them; none where they cannot be read.
+fn narrows(mut words: &[Word]) -> Option<(&[Word], TimeOuts)> {
+    let mut narrows = TimeOuts::default();
+    while let [front @ .., keyword, time] = words {
+        let limit = match keyword.keyword().as_str() {
+            "LOCK_TIMEOUT" => &mut narrows.lock_ms,
+            "STATEMENT_TIMEOUT" => &mut narrows.statement_ms,
+            _ => break,
+        };
+        *limit = Some(u32::try_from(duration(&time.text)?.as_millis()).ok()?);
+        words = front;
+    }
+    Some((words, narrows))
+}
+
+fn resolve(id: &str, ran: bool, words: &[Word]) -> Result<ConsoleCommand, Fault> {
+    let id = ticket(id)?;
+    match words {
+        [why] if !why.text.trim().is_empty() => Ok(ConsoleCommand::Resolve {
+            id,
+            ran,
+            why: why.said(),
+        }),
+        _ => Err(usage("RESOLVE id DONE | FENCED 'how you know'")),
+    }
+}
+
+/// Behind `REQUEST ON`.
+fn request(words: &[Word]) -> Result<ConsoleCommand, Fault> {
+    let shape = || usage("REQUEST ON tenant 'sql' [REASON 'why']");
+    let [tenant, sql, rest @ ..] = words else {
+        return Err(shape());
+    };
+    if !sql.quoted {
+        return Err(shape());
+    }
+    Ok(ConsoleCommand::Request {
+        tenant: tenant.said(),
+        sql: sql.said(),
+        reason: reason(rest, shape)?,
+    })
+}
+
+/// Behind `REQUEST GRANT`.
+fn request_grant(words: &[Word]) -> Result<ConsoleCommand, Fault> {
+    let shape = || {
+        usage(
+            "REQUEST GRANT ON tenant FOR class [, ...] WITHIN 'time' USES n [REASON 'why'], with a time such as '2 h'",
+        )
+    };
+    let [on, tenant, for_, rest @ ..] = words else {
+        return Err(shape());
+    };
+    if on.keyword() != "ON" || for_.keyword() != "FOR" {
+        return Err(shape());
+    }
+    let classes = rest
+        .iter()
+        .take_while(|it| it.keyword() != "WITHIN")
+        .count();
+    let (names, rest) = rest.split_at(classes);
+    let mut classes = Vec::new();
+    for name in names {
+        let class: Class = name
+            .text
+            .to_ascii_lowercase()
+            .parse()
+            .map_err(|_| shape())?;
+        if !Grant::can_have(class) {
+            let why = format!("Statements of class {class} cannot be granted.");
+            return Err(Fault::console_syntax(why));
+        }
+        classes.push(class);
+    }
+    let [_, within, uses, uses_max, rest @ ..] = rest else {
+        return Err(shape());
+    };
+    if classes.is_empty() || uses.keyword() != "USES" {
+        return Err(shape());
+    }
+    Ok(ConsoleCommand::RequestGrant {
+        tenant: tenant.said(),
+        classes,
+        within: duration(&within.text).ok_or_else(shape)?,
+        uses_max: uses_max
+            .text
+            .parse()
+            .ok()
+            .filter(|it| *it > 0)
+            .ok_or_else(shape)?,
+        reason: reason(rest, shape)?,
+    })
+}
+
+/// `REASON 'why'`, or nothing.
+fn reason(words: &[Word], shape: impl Fn() -> Fault) -> Result<Option<String>, Fault> {
+    match words {
+        [] => Ok(None),
+        [keyword, why] if keyword.keyword() == "REASON" && why.quoted => Ok(Some(why.said())),
+        _ => Err(shape()),
+    }
+}
+
+/// A number and its unit: ms, s, min, h or d.
+fn duration(text: &str) -> Option<Duration> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits)?;
+    let milliseconds = match unit.trim() {
+        "ms" => 1,
+        "s" => 1000,
+        "min" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    let number: u64 = number.parse().ok()?;
+    let duration = Duration::from_millis(number.checked_mul(milliseconds)?);
+    (!duration.is_zero() && duration <= WITHIN_MAX).then_some(duration)
 }
 
 fn usage(shape: &str) -> Fault {
@@ -136,10 +336,14 @@ struct Word {
 }
 
 impl Word {
+    fn said(&self) -> String {
+        self.text.clone()
+    }
+
     /// As a word of a command; what is quoted is none.
     fn keyword(&self) -> String {
         if self.quoted {
-            String::from("'")
+            QUOTED.to_owned()
         } else {
             self.text.to_ascii_uppercase()
         }
@@ -189,6 +393,7 @@ mod tests {
             ids: ids.iter().map(|id| TicketId(*id)).collect(),
             say,
             comment: comment.map(str::to_owned),
+            narrows: TimeOuts::default(),
         }
     }
 
@@ -197,7 +402,7 @@ mod tests {
         assert_eq!(parse("").unwrap(), None);
         assert_eq!(
             parse("show tickets;").unwrap(),
-            Some(ConsoleCommand::ShowTickets { all: false })
+            Some(ConsoleCommand::Show(Show::Tickets { all: false }))
         );
         for (text, expected) in [
             (
@@ -226,12 +431,27 @@ mod tests {
             Some(ConsoleCommand::Withdraw(vec![TicketId(1), TicketId(2)]))
         );
         for bad in [
+            "REQUEST ON acme delete",
+            "REQUEST ON acme 'x' BECAUSE 'y'",
+            "REQUEST GRANT ON acme FOR opaque WITHIN '2 h' USES 1",
+            "REQUEST GRANT ON acme FOR write WITHIN '2 y' USES 1",
+            "REQUEST GRANT ON acme FOR write WITHIN '2 h' USES 0",
+            "REQUEST GRANT ON acme FOR WITHIN '2 h' USES 1",
+            "REQUEST GRANT ON acme FOR write WITHIN '999999 d' USES 1",
+            "RESOLVE 7 DONE",
+            "RESOLVE 7 PERHAPS 'x'",
+            "HOLD",
+            "HOLD ALL OFF",
+            "TERMINATE",
             "REJECT 7",
             "REJECT 7 ''",
             "APPROVE",
             "APPROVE x",
             "APPROVE '7'",
             "APPROVE 7 'a' 'b'",
+            "APPROVE 7 LOCK_TIMEOUT",
+            "APPROVE 7 LOCK_TIMEOUT 'soon'",
+            "REJECT 7 'no' LOCK_TIMEOUT '1 s'",
             "COMMENT 7",
             "REQUEST 7 'x'",
             "WITHDRAW 7 'x'",
@@ -243,5 +463,36 @@ mod tests {
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn requests_are_read_with_their_terms() {
+        let narrowed = ConsoleCommand::Say {
+            ids: vec![TicketId(7)],
+            say: Say::Approve,
+            comment: Some("ok".into()),
+            narrows: TimeOuts {
+                lock_ms: Some(500),
+                statement_ms: Some(60_000),
+            },
+        };
+        let text = "APPROVE 7 'ok' LOCK_TIMEOUT '500 ms' statement_timeout 1min";
+        assert_eq!(parse(text).unwrap(), Some(narrowed));
+        let grant = ConsoleCommand::RequestGrant {
+            tenant: "acme".into(),
+            classes: vec![Class::Write, Class::Ddl],
+            within: Duration::from_hours(2),
+            uses_max: 5,
+            reason: Some("fair".into()),
+        };
+        let text = "REQUEST GRANT ON acme FOR write, DDL WITHIN '2 h' USES 5 REASON 'fair'";
+        assert_eq!(parse(text).unwrap(), Some(grant));
+        let request = ConsoleCommand::Request {
+            tenant: "acme".into(),
+            sql: "delete from t; select ''".into(),
+            reason: None,
+        };
+        let text = "request on acme 'delete from t; select '''''";
+        assert_eq!(parse(text).unwrap(), Some(request));
     }
 }

@@ -28,6 +28,8 @@ pub mod sqlstate {
     pub const IN_DOUBT: SqlState = SqlState::new(b"ZG006");
     /// The ticket store or the journal does not answer.
     pub const CLOSED: SqlState = SqlState::new(b"ZG007");
+    /// Somebody has closed the gate to all but reads.
+    pub const HELD_ALL: SqlState = SqlState::new(b"ZG009");
     /// It is held, and the session does not wait for people.
     pub const PENDING: SqlState = SqlState::new(b"ZG008");
 }
@@ -151,10 +153,14 @@ impl Fault {
 
     /// The tenant does not exist, or is not this principal's: the same words for both.
     pub fn no_tenant(name: &str) -> Self {
+        Self::no_such_tenant(name).fatal()
+    }
+
+    /// The same, where the session goes on.
+    pub fn no_such_tenant(name: &str) -> Self {
         let message = format!("database \"{name}\" does not exist");
         Self::new(Blame::Client, SqlState::INVALID_CATALOG_NAME, message)
             .detail("The gate knows no such tenant that this user may use.")
-            .fatal()
     }
 
     /// Bind or Describe of a statement that nobody prepared.

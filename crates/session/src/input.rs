@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use gate::policy::Denial;
+use gate::ticket::TimeOuts;
 use gate::{
     Apart, Clearance, NotClaimed, Principal, Released, Settings, Surface, TenantId, Ticket,
     TicketId,
@@ -101,6 +102,8 @@ pub struct Admission {
 pub enum Verdict {
     /// It may be claimed now: a rule lets it pass, or an approved ticket was there.
     Clear(Clearance),
+    /// It may be claimed now, and nobody has signed for it: a rule of break-glass lets it pass as this ticket.
+    Broken(Clearance, Box<Ticket>),
     /// It waits for people.
     Held(Box<Ticket>),
     /// Its first part is asked for by itself, and then the rest.
@@ -116,8 +119,8 @@ pub enum Verdict {
 /// What became of a ticket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
-    /// Enough people have signed.
-    Approved,
+    /// Enough people have signed; it may wait for a lock, and run, so long.
+    Approved(TimeOuts),
     /// Somebody said something, and it still waits.
     Said(Box<Ticket>),
     /// Somebody said no.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use gate::ticket::TimeOuts;
 use gate::{Digest, Disposition, Request, Settings, Surface};
 use sql::{Leaves, Mention, Own, Statement};
 
@@ -14,6 +15,8 @@ use crate::mode::PoolMode;
 pub(crate) struct Lent {
     pub(crate) surface: Box<Surface>,
     pub(crate) lane: Lane,
+    /// The time-outs that what was signed put on it.
+    pub(crate) time_outs: TimeOuts,
 }
 
 /// What ran in the session and is still felt: on the connection, and in what later texts mean.
@@ -193,6 +196,16 @@ impl State {
 }
 
 impl Lent {
+    /// What goes back to the pool. Where time-outs of what was signed are on it, those are nobody's settings, and the next
+    /// session puts its own there.
+    pub(crate) fn into_surface(mut self) -> Box<Surface> {
+        if !self.time_outs.is_none() {
+            let nobody = ("portcullis".to_owned(), "limited".to_owned());
+            self.surface.settings = Arc::new(Settings::from([nobody]));
+        }
+        self.surface
+    }
+
     /// Whether a session that wants these settings finds others here.
     pub(crate) fn lacks(&self, settings: &Arc<Settings>) -> bool {
         !Arc::ptr_eq(&self.surface.settings, settings) && self.surface.settings != *settings

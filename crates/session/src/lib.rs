@@ -13,6 +13,7 @@ mod fault;
 mod heard;
 mod input;
 mod lent;
+mod limit;
 mod mode;
 mod names;
 mod notices;
@@ -27,7 +28,7 @@ mod talk;
 mod told;
 mod transaction;
 
-pub use command::{COMMANDS as CONSOLE_COMMANDS, ConsoleCommand};
+pub use command::{COMMANDS as CONSOLE_COMMANDS, ConsoleCommand, Show};
 pub use effect::{Checkout, Effect, Lane, Settlement};
 pub use fault::{Blame, Fault, sqlstate};
 pub use gate::Disposition;

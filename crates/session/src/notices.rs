@@ -38,6 +38,21 @@ pub(crate) fn held(ticket: &Ticket, budget: Option<Duration>, out: &mut BytesMut
     notice(message, Some(detail), Some(hint), out);
 }
 
+/// It runs, and nobody has signed for it.
+pub(crate) fn broken(ticket: &Ticket, out: &mut BytesMut) {
+    let message = format!(
+        "break-glass: running without approval as ticket {}",
+        ticket.id
+    );
+    let mut fields = Fields::new(Severity::Warning, sqlstate::HELD, message);
+    fields.detail = Some(format!(
+        "Rule \"{}\" lets it. It is reviewed afterwards by {}.",
+        ticket.rule,
+        people(&ticket.needs)
+    ));
+    encode::notice_response(&fields, out);
+}
+
 /// A heartbeat.
 pub(crate) fn still_waiting(ticket: &Ticket, waited: Duration, out: &mut BytesMut) {
     let message = format!(

@@ -60,12 +60,20 @@ impl Ours {
                 }
                 self.wish = Arc::new(Wish {
                     reason: reason.map(Arc::from),
+                    ..*self.wish
+                });
+            }
+            "break_glass" => {
+                let on = value.map_or(Some(false), truth);
+                self.wish = Arc::new(Wish {
+                    break_glass: on.ok_or_else(|| Fault::not_a_truth(name))?,
+                    ..(*self.wish).clone()
                 });
             }
             "wait" => {
                 self.wait = match value {
                     None => None,
-                    Some(value) => Some(truth(value).ok_or_else(|| Fault::not_a_truth("wait"))?),
+                    Some(value) => Some(truth(value).ok_or_else(|| Fault::not_a_truth(name))?),
                 };
             }
             "ticket" => return Err(Fault::cannot_be_changed("ticket")),
@@ -78,11 +86,16 @@ impl Ours {
     pub(crate) fn show(&self, name: &str) -> Result<String, Fault> {
         match name {
             "reason" => Ok(self.wish.reason.as_deref().unwrap_or_default().to_owned()),
-            "wait" => Ok(if self.waits() { "on" } else { "off" }.to_owned()),
+            "wait" => Ok(on_off(self.waits())),
+            "break_glass" => Ok(on_off(self.wish.break_glass)),
             "ticket" => Ok(self.ticket.map_or_else(String::new, |it| it.to_string())),
             _ => Err(Fault::no_such_setting(name)),
         }
     }
+}
+
+fn on_off(value: bool) -> String {
+    if value { "on" } else { "off" }.to_owned()
 }
 
 /// A truth value as PostgreSQL reads one: whole words, and what only one of them begins with.

@@ -181,14 +181,9 @@ impl Replies {
 
     fn owe_own(&mut self, own: &Own) {
         match own {
-            Own::Begin(_) | Own::Rollback | Own::Discard | Own::Verify => {
-                self.push(Owed::Query(Whose::Gate));
+            own if own.goes_as_queries() => {
+                (0..own.sql().len()).for_each(|_| self.push(Owed::Query(Whose::Gate)));
             }
-            // The pool asks these for itself; a session never does.
-            Own::Catalog | Own::Tidy => own
-                .sql()
-                .iter()
-                .for_each(|_| self.push(Owed::Query(Whose::Gate))),
             Own::Probe => {
                 self.owe_own_statement("");
                 self.push(Owed::Sync);

@@ -474,7 +474,7 @@ impl Talk {
         if self.segment.is_some() || self.transaction.has_upstream() {
             condition = Disposition::Close;
         }
-        io.effect(Effect::Checkin(condition, lent.surface));
+        io.effect(Effect::Checkin(condition, lent.into_surface()));
         self.told.served_by(None);
         self.names.unmake();
         self.segment = None;

@@ -3,6 +3,7 @@
 
 CREATE TABLE tickets (
     id             INTEGER PRIMARY KEY AUTOINCREMENT,
+    scope          TEXT    NOT NULL,  -- JSON: {kind, ...}
     digest         TEXT    NOT NULL CHECK (length(digest) = 64),
     tenant         TEXT    NOT NULL,
     requester      TEXT    NOT NULL,
@@ -18,6 +19,7 @@ CREATE TABLE tickets (
     in_transaction INTEGER NOT NULL CHECK (in_transaction IN (0, 1)),
     client         TEXT    NOT NULL,
     reason         TEXT,
+    time_outs      TEXT    NOT NULL,  -- JSON: {lock_ms, statement_ms}
     facts          TEXT    NOT NULL,  -- JSON: {reads, writes, functions, ...}
     created_ms     INTEGER NOT NULL,
     expires_ms     INTEGER NOT NULL,
@@ -47,11 +49,14 @@ CREATE INDEX words_of_ticket ON words (ticket, id);
 CREATE TABLE claims (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     ticket     INTEGER NOT NULL REFERENCES tickets (id),
+    shared     INTEGER NOT NULL CHECK (shared IN (0, 1)),  -- of a grant, which can have several
+    in_transaction INTEGER NOT NULL CHECK (in_transaction IN (0, 1)),
     claimed_ms INTEGER NOT NULL,
     ended      TEXT CHECK (ended IN ('undone', 'done', 'failed', 'rolled_back', 'in_doubt', 'fenced')),
     ended_ms   INTEGER
 ) STRICT;
-CREATE UNIQUE INDEX claims_open ON claims (ticket) WHERE ended IS NULL;
+CREATE UNIQUE INDEX claims_open ON claims (ticket) WHERE ended IS NULL AND NOT shared;
+CREATE INDEX claims_of_ticket ON claims (ticket);
 
 -- How far each node's journal is known to reach.
 CREATE TABLE heads (
@@ -60,6 +65,7 @@ CREATE TABLE heads (
     hash TEXT    NOT NULL CHECK (length(hash) = 64)
 ) STRICT, WITHOUT ROWID;
 
+-- What is known of the whole; the gate is closed to all but reads where there is a 'hold_all'.
 CREATE TABLE meta (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL

@@ -8,6 +8,7 @@
 //! [`journal_dir`]).
 
 pub mod chain;
+mod claims;
 pub mod clock;
 pub mod journal;
 mod layout;

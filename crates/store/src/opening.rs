@@ -1,93 +1,162 @@
 //! How a ticket is opened, or one that is there is found: one transaction. It never decides who needs one.
 
+use gate::ticket::Scope;
 use gate::tickets::{NewTicket, Opened, StoreError, Whose};
-use gate::{State, TicketId};
+use gate::{State, Ticket, TicketId};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::options::Options;
 use crate::rows::{self, Stop};
 
+/// The end of the year 9999: a review waits for as long as it takes.
+const NEVER_MS: i64 = 253_402_300_799_000;
+
+/// An approved ticket of the same request, else a grant, else one that waits, else a new one.
 pub(crate) fn open(
     db: &Connection,
     new: &NewTicket,
     now: i64,
     options: Options,
 ) -> Result<Opened, Stop> {
-    if let Some(id) = same(db, new, now)? {
+    if new.scope == Scope::BreakGlass {
+        return break_glass(db, new, now, options);
+    }
+    let found = same(db, new, now)?;
+    let approved = |it: &Ticket| it.state == State::Approved;
+    if !found.as_ref().is_some_and(approved)
+        && let Some(grant) = grant(db, new, now)?
+    {
+        return Ok(Opened::Approved(grant));
+    }
+    if let Some(ticket) = found {
         // Whoever asks again may say why where nobody has.
         db.prepare_cached("UPDATE tickets SET reason = coalesce(reason, ?2) WHERE id = ?1")?
-            .execute(params![id.0, new.reason])?;
-        let ticket = rows::ticket(db, id, now)?;
-        return Ok(match ticket.state {
-            State::Approved => Opened::Approved(ticket),
-            _ => Opened::Pending(ticket),
+            .execute(params![ticket.id.0, new.reason])?;
+        return Ok(if approved(&ticket) {
+            Opened::Approved(ticket)
+        } else {
+            Opened::Pending(rows::ticket(db, ticket.id, now)?)
         });
     }
-    let caps = [
-        (
-            Whose::Person,
-            "requester",
-            new.requester.as_str(),
-            options.pending_per_user_max,
-        ),
-        (
-            Whose::Tenant,
-            "tenant",
-            new.tenant.as_str(),
-            options.pending_per_tenant_max,
-        ),
-    ];
-    for (whose, column, name, max) in caps {
-        if pending(db, column, name, now)? >= i64::from(max) {
-            return Err(StoreError::TooMany { whose, max }.into());
-        }
-    }
-    let id = insert(db, new, now, options)?;
+    check_room(db, new, now, options)?;
+    let decide_within = new.decide_within_ms.unwrap_or(options.decide_within_ms);
+    let decided_by = now.saturating_add(decide_within);
+    let expires = match &new.scope {
+        // What nobody signs before it is over grants nothing.
+        Scope::Grant(grant) => grant.until_ms.min(decided_by),
+        Scope::Once | Scope::BreakGlass | Scope::Review { .. } => decided_by,
+    };
+    let id = insert(db, new, (State::Pending, now, expires))?;
     Ok(Opened::Pending(rows::ticket(db, id, now)?))
 }
 
-/// The ticket of the same request that is approved, else that waits.
-fn same(db: &Connection, new: &NewTicket, now: i64) -> Result<Option<TicketId>, Stop> {
+/// What runs before anybody signs is approved by its rule; in the same transaction the ticket for its review is opened, which
+/// waits until somebody has looked.
+fn break_glass(
+    db: &Connection,
+    new: &NewTicket,
+    now: i64,
+    options: Options,
+) -> Result<Opened, Stop> {
+    let use_within = new.use_within_ms.unwrap_or(options.use_within_ms);
+    let id = insert(
+        db,
+        new,
+        (State::Approved, now, now.saturating_add(use_within)),
+    )?;
+    let review = NewTicket {
+        scope: Scope::Review { of: id },
+        ..new.clone()
+    };
+    insert(db, &review, (State::Pending, now, NEVER_MS))?;
+    Ok(Opened::Approved(rows::ticket(db, id, now)?))
+}
+
+/// Hazards R99: nobody floods those who sign.
+fn check_room(db: &Connection, new: &NewTicket, now: i64, options: Options) -> Result<(), Stop> {
+    let person = (Whose::Person, "requester", new.requester.as_str());
+    let tenant = (Whose::Tenant, "tenant", new.tenant.as_str());
+    for ((whose, column, name), max) in [
+        (person, options.pending_per_user_max),
+        (tenant, options.pending_per_tenant_max),
+    ] {
+        let count = format!(
+            "SELECT count(*) FROM tickets
+             WHERE {column} = ?1 AND state = 'pending' AND expires_ms > ?2"
+        );
+        let waiting: i64 = db
+            .prepare_cached(&count)?
+            .query_row(params![name, now], |row| row.get(0))?;
+        if waiting >= i64::from(max) {
+            return Err(StoreError::TooMany { whose, max }.into());
+        }
+    }
+    Ok(())
+}
+
+/// The ticket of the same request that is approved, else the one that waits.
+fn same(db: &Connection, new: &NewTicket, now: i64) -> Result<Option<Ticket>, Stop> {
     let digest = new.digest.to_string();
     let found = db
         .prepare_cached(
             "SELECT id FROM tickets
              WHERE digest = ?1 AND requester = ?2 AND tenant = ?3
+               AND json_extract(scope, '$.kind') IN ('once', 'grant')
                AND state IN ('approved', 'pending') AND expires_ms > ?4
              ORDER BY state = 'approved' DESC, id DESC LIMIT 1",
         )?
         .query_row(
             params![digest, new.requester.as_str(), new.tenant.as_str(), now],
-            |row| row.get(0).map(TicketId),
+            |row| row.get(0),
         )
         .optional()?;
-    Ok(found)
+    found
+        .map(|id| rows::ticket(db, TicketId(id), now))
+        .transpose()
 }
 
-/// How many tickets wait whose `column` is this.
-fn pending(db: &Connection, column: &str, name: &str, now: i64) -> Result<i64, Stop> {
-    let count = format!(
-        "SELECT count(*) FROM tickets
-         WHERE {column} = ?1 AND state = 'pending' AND expires_ms > ?2"
-    );
-    let counted = db
-        .prepare_cached(&count)?
-        .query_row(params![name, now], |row| row.get(0))?;
-    Ok(counted)
+/// A grant of this person at this tenant that covers what is asked for, and has a use left.
+fn grant(db: &Connection, new: &NewTicket, now: i64) -> Result<Option<Ticket>, Stop> {
+    let mut statement = db.prepare_cached(
+        "SELECT id FROM tickets
+         WHERE requester = ?1 AND tenant = ?2 AND state = 'approved' AND expires_ms > ?3
+           AND json_extract(scope, '$.kind') = 'grant'
+         ORDER BY expires_ms",
+    )?;
+    let whose = params![new.requester.as_str(), new.tenant.as_str(), now];
+    let ids: Vec<i64> = statement
+        .query_map(whose, |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for id in ids {
+        let ticket = rows::ticket(db, TicketId(id), now)?;
+        if let Scope::Grant(grant) = &ticket.scope
+            && grant.covers(&new.classes)
+            && ticket.uses < grant.uses_max
+        {
+            return Ok(Some(ticket));
+        }
+    }
+    Ok(None)
 }
 
-fn insert(db: &Connection, new: &NewTicket, now: i64, options: Options) -> Result<TicketId, Stop> {
+fn insert(
+    db: &Connection,
+    new: &NewTicket,
+    (state, now, expires): (State, i64, i64),
+) -> Result<TicketId, Stop> {
     db.prepare_cached(
-        "INSERT INTO tickets (digest, tenant, requester, state, class, rule, why, needs, asked,
-                              role, in_transaction, client, created_ms, expires_ms,
-                              use_within_ms, reason, facts, previous)
-         VALUES (?1, ?2, ?3, 'pending', ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
+        "INSERT INTO tickets (digest, tenant, requester, state, scope, class, rule, why, needs, asked,
+                              role, in_transaction, client, created_ms, expires_ms, use_within_ms,
+                              reason, time_outs, facts, previous)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
                  (SELECT max(id) FROM tickets WHERE digest = ?1 AND requester = ?3))",
     )?
     .execute(params![
         new.digest.to_string(),
         new.tenant.as_str(),
         new.requester.as_str(),
+        state.as_str(),
+        serde_json::to_string(&new.scope)?,
         new.class,
         new.rule,
         new.why,
@@ -97,9 +166,10 @@ fn insert(db: &Connection, new: &NewTicket, now: i64, options: Options) -> Resul
         new.in_transaction,
         new.client,
         now,
-        now.saturating_add(new.decide_within_ms.unwrap_or(options.decide_within_ms)),
+        expires,
         new.use_within_ms,
         new.reason,
+        serde_json::to_string(&new.time_outs)?,
         serde_json::to_string(&new.facts)?,
     ])?;
     Ok(TicketId(db.last_insert_rowid()))

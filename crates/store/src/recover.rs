@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use gate::audit::{End, TransactionEnd};
 use gate::ticket::ClaimId;
-use gate::tickets::{StoreError, Tickets as _};
+use gate::tickets::{Open, StoreError, Tickets as _};
 use gate::{Entry, Event, Journal as _, JournalDown, Outcome, State, TicketId};
 
 use crate::journal::JournalFile;
@@ -65,8 +65,12 @@ pub async fn recover(
         Ok(())
     })?;
     let mut recovered = Vec::with_capacity(left.len());
-    for (ticket, claim) in left {
-        let in_transaction = store.ticket(ticket).await?.in_transaction;
+    for Open {
+        ticket,
+        claim,
+        in_transaction,
+    } in left
+    {
         let Ruling {
             event,
             outcome,
@@ -123,10 +127,11 @@ struct Ruling {
 }
 
 impl Scan {
-    fn new(left: &[(TicketId, ClaimId)]) -> Self {
+    fn new(left: &[Open]) -> Self {
+        let trace = |it: &Open| ((it.ticket, it.claim), Trace::default());
         Self {
             run: 0,
-            traces: left.iter().map(|key| (*key, Trace::default())).collect(),
+            traces: left.iter().map(trace).collect(),
         }
     }
 

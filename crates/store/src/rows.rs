@@ -1,7 +1,7 @@
 //! Tickets as rows: how one is read, and what can go wrong on the way. It never changes a row.
 
-use gate::ticket::{ClaimId, Decision, Facts};
-use gate::tickets::{Filter, StoreError};
+use gate::ticket::{ClaimId, Decision, Facts, Scope, TimeOuts};
+use gate::tickets::{Filter, Open, StoreError};
 use gate::{PrincipalId, State, Ticket, TicketId};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -27,28 +27,35 @@ impl From<Stop> for StoreError {
     }
 }
 
-const COLUMNS: &str = "id, state, tenant, requester, class, rule, why, needs, asked, digest, role, \
-                       in_transaction, client, reason, facts, created_ms, expires_ms, previous, outcome";
+const COLUMNS: &str = "id, scope, state, tenant, requester, class, rule, why, needs, asked, digest, role, \
+                       in_transaction, client, reason, time_outs, facts, created_ms, expires_ms, previous, outcome, (SELECT count(*) FROM claims \
+                       WHERE claims.ticket = tickets.id AND ended IS NOT 'undone') AS uses";
 
 /// A row whose words are not read yet.
 struct Raw {
     ticket: Ticket,
+    scope: String,
     state: String,
     needs: String,
     asked: String,
     facts: String,
+    time_outs: String,
     outcome: Option<String>,
 }
 
 fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
     Ok(Raw {
+        scope: row.get("scope")?,
         state: row.get("state")?,
         needs: row.get("needs")?,
         asked: row.get("asked")?,
         facts: row.get("facts")?,
+        time_outs: row.get("time_outs")?,
         outcome: row.get("outcome")?,
         ticket: Ticket {
             id: TicketId(row.get("id")?),
+            scope: Scope::default(),
+            uses: row.get("uses")?,
             state: State::Void,
             tenant: row.get::<_, String>("tenant")?.into(),
             requester: row.get::<_, String>("requester")?.into(),
@@ -62,6 +69,7 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
             in_transaction: row.get("in_transaction")?,
             client: row.get("client")?,
             reason: row.get("reason")?,
+            time_outs: TimeOuts::default(),
             facts: Facts::default(),
             created_ms: row.get("created_ms")?,
             expires_ms: row.get("expires_ms")?,
@@ -79,9 +87,11 @@ fn whole(db: &Connection, raw: Raw, now: i64) -> Result<Ticket, Stop> {
         ticket.expires_ms,
         now,
     );
+    ticket.scope = serde_json::from_str(&raw.scope)?;
     ticket.needs = serde_json::from_str(&raw.needs)?;
     ticket.asked = serde_json::from_str(&raw.asked)?;
     ticket.facts = serde_json::from_str(&raw.facts)?;
+    ticket.time_outs = serde_json::from_str(&raw.time_outs)?;
     ticket.outcome = raw
         .outcome
         .as_deref()
@@ -192,14 +202,19 @@ fn said(db: &Connection, id: TicketId) -> Result<Vec<Decision>, Stop> {
     Ok(said)
 }
 
-/// Every ticket that is executing, with the claim that made it so.
-pub(crate) fn executing(db: &Connection) -> Result<Vec<(TicketId, ClaimId)>, Stop> {
+/// Every use that has not ended.
+pub(crate) fn executing(db: &Connection) -> Result<Vec<Open>, Stop> {
     let mut statement = db.prepare_cached(
-        "SELECT tickets.id, claims.id FROM tickets JOIN claims ON claims.ticket = tickets.id
-         WHERE tickets.state = 'executing' AND claims.ended IS NULL ORDER BY claims.id",
+        "SELECT ticket, id, in_transaction FROM claims WHERE ended IS NULL ORDER BY id",
     )?;
     let found = statement
-        .query_map([], |row| Ok((TicketId(row.get(0)?), ClaimId(row.get(1)?))))?
+        .query_map([], |row| {
+            Ok(Open {
+                ticket: TicketId(row.get(0)?),
+                claim: ClaimId(row.get(1)?),
+                in_transaction: row.get(2)?,
+            })
+        })?
         .collect::<Result<_, _>>()?;
     Ok(found)
 }

@@ -10,13 +10,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use gate::ticket::ClaimId;
-use gate::tickets::{Claimed, Filter, NewTicket, Opened, Standing, StoreError, Tickets, Word};
-use gate::{Digest, Event, Outcome, Ticket, TicketId};
+use gate::tickets::{
+    Claimed, Filter, HeldAll, NewTicket, Open, Opened, Standing, StoreError, Tickets, Use, Word,
+};
+use gate::{Event, Outcome, Ticket, TicketId};
 use refinery::{Migration, Runner};
 use rusqlite::{Connection, OpenFlags, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::chain::Head;
+use crate::claims;
 use crate::clock::WallClock;
 use crate::opening;
 use crate::options::Options;
@@ -114,9 +117,8 @@ impl Sqlite {
         })))
     }
 
-    /// Every ticket that is executing now, with the claim that made it so; at start-up these are
-    /// what a crash left behind.
-    pub async fn executing(&self) -> Result<Vec<(TicketId, ClaimId)>, StoreError> {
+    /// Every use that nobody knows the end of; at start-up these are what a crash left behind.
+    pub async fn executing(&self) -> Result<Vec<Open>, StoreError> {
         self.ask(|desk| rows::executing(&desk.db)).await
     }
 
@@ -225,11 +227,11 @@ impl Tickets for Sqlite {
     async fn claim(
         &self,
         id: TicketId,
-        digest: Digest,
+        once: Use,
         standing: Standing,
     ) -> Result<Claimed, StoreError> {
         self.ask(move |desk| {
-            desk.change(|db, now, life| transitions::claim(db, id, &digest, &standing, now, life))
+            desk.change(|db, now, options| claims::claim(db, id, &once, &standing, now, options))
         })
         .await
     }
@@ -241,7 +243,7 @@ impl Tickets for Sqlite {
         outcome: Option<Outcome>,
     ) -> Result<(), StoreError> {
         self.ask(move |desk| {
-            desk.change(|db, now, _| transitions::settle(db, &claims, event, outcome.as_ref(), now))
+            desk.change(|db, now, _| claims::settle(db, &claims, event, outcome.as_ref(), now))
         })
         .await
     }
@@ -271,6 +273,15 @@ impl Tickets for Sqlite {
     async fn expire(&self) -> Result<Vec<Ticket>, StoreError> {
         self.ask(|desk| desk.change(|db, now, _| transitions::expire(db, now)))
             .await
+    }
+
+    async fn hold_all(&self, held: Option<HeldAll>) -> Result<Option<HeldAll>, StoreError> {
+        self.ask(move |desk| desk.change(|db, _, _| transitions::hold_all(db, held.as_ref())))
+            .await
+    }
+
+    async fn held_all(&self) -> Result<Option<HeldAll>, StoreError> {
+        self.ask(|desk| transitions::held_all(&desk.db)).await
     }
 
     async fn ticket(&self, id: TicketId) -> Result<Ticket, StoreError> {

@@ -2,10 +2,9 @@
 //! `gate::Event`'s table and the expiry in its WHERE (hazards R79, R100). It never reads a clock;
 //! it is told the time.
 
-use gate::ticket::{ClaimId, missing, still, together};
-use gate::tickets::{Claimed, Standing, StoreError};
-use gate::{Digest, Event, Outcome, State, Ticket, TicketId};
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use gate::tickets::HeldAll;
+use gate::{Event, Outcome, Ticket, TicketId};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 use crate::chain::Head;
 use crate::options::Options;
@@ -42,40 +41,6 @@ pub(crate) fn advance(db: &Connection, id: TicketId, event: Event, now: i64) -> 
     }
 }
 
-pub(crate) fn claim(
-    db: &Connection,
-    id: TicketId,
-    digest: &Digest,
-    standing: &Standing,
-    now: i64,
-    life: Options,
-) -> Result<Claimed, Stop> {
-    let ticket = rows::ticket(db, id, now)?;
-    if ticket.digest != digest.to_string() {
-        return Err(StoreError::NoSuchTicket(id).into());
-    }
-    let needs = together(&ticket.needs, &standing.needs);
-    let words = still(&ticket.decisions, &standing.people);
-    let enough = missing(&needs, &ticket.requester, &words).is_empty();
-    if ticket.state == State::Approved && !enough {
-        db.prepare_cached("UPDATE tickets SET needs = ?2 WHERE id = ?1")?
-            .execute(params![id.0, serde_json::to_string(&needs)?])?;
-        for word in words {
-            db.prepare_cached("UPDATE words SET groups = ?3 WHERE ticket = ?1 AND person = ?2")?
-                .execute(params![
-                    id.0,
-                    word.by.as_str(),
-                    serde_json::to_string(&word.groups)?
-                ])?;
-        }
-        return Ok(Claimed::Reopened(Box::new(reopen(db, id, now, life)?)));
-    }
-    advance(db, id, Event::Claim, now)?;
-    db.prepare_cached("INSERT INTO claims (ticket, claimed_ms) VALUES (?1, ?2)")?
-        .execute(params![id.0, now])?;
-    Ok(Claimed::Spent(ClaimId(db.last_insert_rowid())))
-}
-
 /// What was approved waits again, as long as what is new.
 pub(crate) fn reopen(
     db: &Connection,
@@ -87,42 +52,6 @@ pub(crate) fn reopen(
     db.prepare_cached("UPDATE tickets SET expires_ms = ?2 WHERE id = ?1")?
         .execute(params![id.0, now.saturating_add(life.decide_within_ms)])?;
     rows::ticket(db, id, now)
-}
-
-/// Ends claims, all of them or none.
-pub(crate) fn settle(
-    db: &Connection,
-    claims: &[(TicketId, ClaimId)],
-    event: Event,
-    outcome: Option<&Outcome>,
-    now: i64,
-) -> Result<(), Stop> {
-    let outcome = match (event, outcome) {
-        (Event::Unclaim, _) | (_, None) => None,
-        (_, Some(outcome)) => Some(serde_json::to_string(outcome)?),
-    };
-    let ended = match event.transition().1 {
-        State::Approved => "undone",
-        state => state.as_str(),
-    };
-    for (id, claim) in claims {
-        if event.apply(State::Executing).is_none() {
-            return Err(rows::refusal(db, *id, now));
-        }
-        let closed = db
-            .prepare_cached(
-                "UPDATE claims SET ended = ?3, ended_ms = ?4
-                 WHERE id = ?1 AND ticket = ?2 AND ended IS NULL",
-            )?
-            .execute(params![claim.0, id.0, ended, now])?;
-        if closed != 1 {
-            return Err(rows::refusal(db, *id, now));
-        }
-        advance(db, *id, event, now)?;
-        db.prepare_cached("UPDATE tickets SET outcome = ?2 WHERE id = ?1")?
-            .execute(params![id.0, outcome])?;
-    }
-    Ok(())
 }
 
 pub(crate) fn withdraw(db: &Connection, id: TicketId, now: i64) -> Result<Ticket, Stop> {
@@ -171,6 +100,30 @@ pub(crate) fn expire(db: &Connection, now: i64) -> Result<Vec<Ticket>, Stop> {
         .collect::<Result<_, _>>()?;
     expired.sort_by_key(|ticket| ticket.id);
     Ok(expired)
+}
+
+/// What `meta` knows of who has closed the gate.
+const HOLD_ALL: &str = "hold_all";
+
+/// Closes the gate to all but reads, or opens it; says what stood before.
+pub(crate) fn hold_all(db: &Connection, held: Option<&HeldAll>) -> Result<Option<HeldAll>, Stop> {
+    let before = held_all(db)?;
+    db.prepare_cached("DELETE FROM meta WHERE name = ?1")?
+        .execute([HOLD_ALL])?;
+    if let Some(held) = held {
+        db.prepare_cached("INSERT INTO meta (name, value) VALUES (?1, ?2)")?
+            .execute(params![HOLD_ALL, serde_json::to_string(held)?])?;
+    }
+    Ok(before)
+}
+
+/// Who has closed the gate.
+pub(crate) fn held_all(db: &Connection) -> Result<Option<HeldAll>, Stop> {
+    let found: Option<String> = db
+        .prepare_cached("SELECT value FROM meta WHERE name = ?1")?
+        .query_row([HOLD_ALL], |row| row.get(0))
+        .optional()?;
+    Ok(found.map(|it| serde_json::from_str(&it)).transpose()?)
 }
 
 /// Notes how far a node's journal reaches. A head never goes back.

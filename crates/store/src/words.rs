@@ -1,7 +1,7 @@
 //! What people say of a ticket, and where it goes with that: one transaction. It never asks whether somebody may speak, but
 //! for what a ticket itself says of it: whom it asks, and whose it is.
 
-use gate::ticket::Say;
+use gate::ticket::{Say, Scope};
 use gate::tickets::{StoreError, Word};
 use gate::{Event, Group, State, Ticket, TicketId};
 use rusqlite::{Connection, params};
@@ -34,6 +34,11 @@ pub(crate) fn decide(
         word.comment,
         now
     ])?;
+    if word.say == Say::Approve {
+        let time_outs = ticket.time_outs.narrowed(word.narrows);
+        db.prepare_cached("UPDATE tickets SET time_outs = ?2 WHERE id = ?1")?
+            .execute(params![id.0, serde_json::to_string(&time_outs)?])?;
+    }
     let ticket = rows::ticket(db, id, now)?;
     let enough = ticket.missing().is_empty();
     match word.say {
@@ -41,16 +46,30 @@ pub(crate) fn decide(
         Say::Changes if ticket.state == State::Approved && !enough => {
             return reopen(db, id, now, life);
         }
-        Say::Approve if enough => {
-            advance(db, id, Event::Approve, now)?;
-            db.prepare_cached(
-                "UPDATE tickets SET expires_ms = ?2 + coalesce(use_within_ms, ?3) WHERE id = ?1",
-            )?
-            .execute(params![id.0, now, life.use_within_ms])?;
-        }
+        Say::Approve if enough => match &ticket.scope {
+            Scope::Review { .. } => advance(db, id, Event::Close, now)?,
+            Scope::Grant(grant) => approve(db, id, now, Some(grant.until_ms), life)?,
+            Scope::Once | Scope::BreakGlass => approve(db, id, now, None, life)?,
+        },
         Say::Changes | Say::Approve | Say::Comment => {}
     }
     rows::ticket(db, id, now)
+}
+
+/// It may be used from now on, until then or for as long as its rule says.
+fn approve(
+    db: &Connection,
+    id: TicketId,
+    now: i64,
+    until: Option<i64>,
+    life: Options,
+) -> Result<(), Stop> {
+    advance(db, id, Event::Approve, now)?;
+    db.prepare_cached(
+        "UPDATE tickets SET expires_ms = coalesce(?4, ?2 + coalesce(use_within_ms, ?3)) WHERE id = ?1",
+    )?
+    .execute(params![id.0, now, life.use_within_ms, until])?;
+    Ok(())
 }
 
 /// Whether the word is one that the ticket waits for.

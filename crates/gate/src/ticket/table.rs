@@ -98,6 +98,10 @@ pub enum Event {
     RollBack,
     /// Contact was lost after it was sent.
     Doubt,
+    /// As often as it was granted.
+    Exhaust,
+    /// Somebody has looked at what ran before anybody had signed.
+    Close,
     /// It was in doubt, and it did run.
     Confirm,
     /// It was in doubt, and it has not run and cannot any more.
@@ -119,6 +123,8 @@ impl Event {
         Self::Fail,
         Self::RollBack,
         Self::Doubt,
+        Self::Exhaust,
+        Self::Close,
         Self::Confirm,
         Self::Fence,
     ];
@@ -142,6 +148,8 @@ impl Event {
             Self::Fail => (&[Executing], Failed),
             Self::RollBack => (&[Executing], RolledBack),
             Self::Doubt => (&[Executing], InDoubt),
+            Self::Exhaust => (&[Approved], Done),
+            Self::Close => (&[Pending], Done),
             Self::Confirm => (&[InDoubt], Done),
             Self::Fence => (&[InDoubt], Fenced),
         }

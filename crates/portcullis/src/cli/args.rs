@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use session::PoolMode;
 use sql::Major;
 
+use super::ask_args::AskCommand;
 use super::look_args::{AuditExportArgs, CompletionsArgs, LookCommand, VerifyArgs};
 
 const CONNECTION: &str = "Connection options";
@@ -82,6 +83,9 @@ pub enum Command {
     /// What the console of a running gate answers.
     #[command(flatten)]
     Console(ConsoleCommand),
+    /// What the console of a running gate is asked for beforehand, or to stop.
+    #[command(flatten)]
+    Ask(AskCommand),
     /// Look after the journal
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -129,6 +133,12 @@ pub enum ConsoleCommand {
         /// What to say with it
         #[arg(short = 'm', long = "message", value_name = "COMMENT")]
         comment: Option<String>,
+        /// It may wait for a lock no longer than this, such as 500ms or 5s
+        #[arg(long, value_name = "TIME")]
+        lock_timeout: Option<String>,
+        /// It may run no longer than this, such as 30s or 10min
+        #[arg(long, value_name = "TIME")]
+        statement_timeout: Option<String>,
     },
     /// Refuse a ticket, for good
     #[command(override_usage = "portcullis reject [OPTIONS] <TICKET> <REASON | -m REASON>")]
@@ -431,7 +441,10 @@ mod tests {
     #[test]
     fn several_tickets_and_logins() {
         let cli = parse("portcullis approve T-1 2 t-3 -m fine").unwrap();
-        let Command::Console(ConsoleCommand::Approve { tickets, comment }) = cli.command else {
+        let Command::Console(ConsoleCommand::Approve {
+            tickets, comment, ..
+        }) = cli.command
+        else {
             panic!()
         };
         assert_eq!(tickets, [TicketId(1), TicketId(2), TicketId(3)]);

@@ -79,6 +79,7 @@ fn margin(viewer: Viewer<'_>) -> Layout<'static> {
 }
 
 fn facts(out: &mut String, ticket: Record<'_>, viewer: Viewer<'_>, state: &str) {
+    fact(out, "scope", ticket.said("scope"));
     fact(out, "requester", ticket.said("requester"));
     fact(out, "from", ticket.said("client"));
     fact(out, "tenant", ticket.said("tenant"));
@@ -91,6 +92,7 @@ fn facts(out: &mut String, ticket: Record<'_>, viewer: Viewer<'_>, state: &str) 
     fact(out, "writes", ticket.said("writes"));
     fact(out, "calls", ticket.said("calls"));
     fact(out, "beware", ticket.said("beware"));
+    fact(out, "time-outs", ticket.said("time_outs"));
     fact(
         out,
         "created",

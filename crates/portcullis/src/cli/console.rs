@@ -50,11 +50,22 @@ pub async fn run(
             list(console, "SHOW SESSIONS", "there is no session", printer).await
         }
         ConsoleCommand::Show { ticket } => show(console, *ticket, printer).await,
-        ConsoleCommand::Approve { tickets, comment } => {
+        ConsoleCommand::Approve {
+            tickets,
+            comment,
+            lock_timeout,
+            statement_timeout,
+        } => {
             let comment = comment.as_deref().filter(|it| !it.trim().is_empty());
-            let tail = comment
-                .map(|it| format!(" {}", quoted(it)))
-                .unwrap_or_default();
+            let part = |keyword, text: Option<&str>| {
+                text.map_or_else(String::new, |it| format!("{keyword} {}", quoted(it)))
+            };
+            let tail = [
+                part("", comment),
+                part(" LOCK_TIMEOUT", lock_timeout.as_deref()),
+                part(" STATEMENT_TIMEOUT", statement_timeout.as_deref()),
+            ]
+            .concat();
             let commands = tickets
                 .iter()
                 .map(|it| (*it, format!("APPROVE {it}{tail}")));
@@ -102,7 +113,7 @@ fn shell_word(text: &str) -> String {
 }
 
 /// A text as the console's commands take it.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
@@ -223,7 +234,7 @@ async fn decide(
 }
 
 /// `T-42 approved`, or `T-42 pending, waiting for 1 of dba`.
-fn sentence(record: Record<'_>) -> String {
+pub(super) fn sentence(record: Record<'_>) -> String {
     let word = |name| visible::one_line(record.value(name).unwrap_or_default());
     let (id, state) = (word("id"), word("state"));
     match record.said("waiting_for") {

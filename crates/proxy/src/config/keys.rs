@@ -2,11 +2,25 @@
 
 /// Keys outside of any table, and the tables.
 pub(super) const TOP: &[&str] = &[
-    "listen", "state", "node", "workers", "tls", "limits", "hold", "tickets", "user", "group",
-    "pool", "tenant", "policy", "rule",
+    "listen",
+    "state",
+    "node",
+    "workers",
+    "tls",
+    "limits",
+    "hold",
+    "tickets",
+    "user",
+    "group",
+    "pool",
+    "tenant",
+    "policy",
+    "rule",
+    "break_glass",
+    "release",
 ];
 /// What a policy file may have of these.
-pub(super) const POLICY_FILE: &[&str] = &["policy", "rule", "group"];
+pub(super) const POLICY_FILE: &[&str] = &["policy", "rule", "break_glass", "group"];
 /// `[tls]`
 pub(super) const TLS: &[&str] = &["certificate", "key", "plaintext", "insecure_plaintext"];
 /// `[limits]`
@@ -93,8 +107,13 @@ pub(super) const RULE: &[&str] = &[
     "message",
 ];
 
+/// `[[release]]`
+pub(super) const RELEASE: &[&str] = &["class", "lock_timeout", "statement_timeout"];
+/// `[[break_glass]]`
+pub(super) const BREAK_GLASS: &[&str] = &["name", "tenant", "user", "group", "class", "review"];
+
 /// The tables with their keys, as messages name them.
-pub(super) const TABLES: [(&str, &[&str]); 12] = [
+pub(super) const TABLES: [(&str, &[&str]); 14] = [
     ("at the top level", TOP),
     ("in [tls]", TLS),
     ("in [limits]", LIMITS),
@@ -107,6 +126,8 @@ pub(super) const TABLES: [(&str, &[&str]); 12] = [
     ("in [policy]", POLICY),
     ("in \"default\" of [policy]", NEED),
     ("in [[rule]]", RULE),
+    ("in [[break_glass]]", BREAK_GLASS),
+    ("in [[release]]", RELEASE),
 ];
 
 /// The one table that has this key, if it is one.

@@ -61,7 +61,8 @@ pub(super) fn check(fields: &Fields<'_>, rule: &Rule) {
     }
 }
 
-fn classes(fields: &Fields<'_>) -> Vec<Class> {
+/// The classes that `fields` name.
+pub(super) fn classes(fields: &Fields<'_>) -> Vec<Class> {
     let names = Class::ALL.map(Class::name);
     let mut classes = Vec::new();
     for Text { text, span } in fields

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use bytestring::ByteString;
 use gate::claim::pass_on;
 use gate::{
-    Cargo, Clearance, Entry, Journal, Judgement, Principal, Request, Settings, TenantId, Tickets,
+    Cargo, Clearance, Entry, Journal, Judgement, Principal, Request, Settings, TenantId, TicketId,
+    Tickets,
 };
 use pool::{Borrower, CheckoutError, Lease};
 use session::{
@@ -192,7 +193,11 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
     fn ask_alike(&mut self, request: &Arc<Request>) {
         let keeper = Rc::clone(&self.keeper);
         let verdict = match keeper.config.policy.judge(request, keeper.world.now_ms()) {
-            Judgement::Allow(pass) if pass.observed().is_none() && keeper.journal.is_open() => {
+            Judgement::Allow(pass)
+                if pass.observed().is_none()
+                    && keeper.journal.is_open()
+                    && keeper.shut.by().is_none() =>
+            {
                 self.doubts.asked_again = false;
                 Verdict::Clear(Clearance::Pass(pass))
             }
@@ -284,6 +289,8 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
             return self.tell(Input::Claimed(Ok(pass_on(pass))));
         }
         let keeper = Rc::clone(&self.keeper);
+        let ticket = clearance.ticket();
+        self.place.show(|view| view.runs.extend(ticket));
         self.later(async move { Answer::Input(Input::Claimed(keeper.claim(clearance).await)) });
     }
 
@@ -324,6 +331,8 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
     }
 
     fn settle(&mut self, it: Settlement) {
+        let ended = |ticket: &TicketId| it.claims.iter().any(|claim| claim.0 == *ticket);
+        self.place.show(|view| view.runs.retain(|it| !ended(it)));
         let tickets = self.keeper.tickets.clone();
         self.later(async move {
             let settled = tickets.settle(it.claims, it.event, it.outcome).await;
@@ -353,10 +362,11 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
         let Some(principal) = self.session.principal().cloned() else {
             return;
         };
+        let user = self.place.user();
         let keeper = Rc::clone(&self.keeper);
         self.later(async move {
             Answer::Input(Input::Console(
-                console::run(&keeper, &principal, command).await,
+                console::run(&keeper, (&principal, &user), command).await,
             ))
         });
     }

@@ -2,15 +2,18 @@
 
 use gate::Group;
 use gate::policy::Need;
-use gate::ticket::{Facts, Parameter, State, Ticket, Touched};
+use gate::ticket::{Facts, Scope, State, Ticket, Touched};
 use session::TableReply;
 
+use super::parameter::{inline, shown};
+
 /// Everything about one ticket.
-pub(super) fn card(ticket: &Ticket) -> TableReply {
+pub(super) fn card(ticket: &Ticket, before: &[Ticket]) -> TableReply {
     let text = statement(ticket);
     let pairs: Vec<(&'static str, Option<String>)> = vec![
         ("id", Some(ticket.id.to_string())),
         ("state", Some(ticket.state.to_string())),
+        ("scope", scope(ticket)),
         ("tenant", Some(ticket.tenant.to_string())),
         ("requester", Some(ticket.requester.to_string())),
         ("class", Some(ticket.class.clone())),
@@ -22,6 +25,7 @@ pub(super) fn card(ticket: &Ticket) -> TableReply {
         ("writes", touched(&ticket.facts.writes)),
         ("calls", said(&ticket.facts.functions)),
         ("beware", beware(&ticket.facts)),
+        ("time_outs", time_outs(ticket)),
         ("role", Some(ticket.role.clone())),
         ("in_transaction", Some(ticket.in_transaction.to_string())),
         ("client", Some(ticket.client.clone())),
@@ -29,7 +33,7 @@ pub(super) fn card(ticket: &Ticket) -> TableReply {
         ("expires", Some(time(ticket.expires_ms))),
         ("digest", Some(ticket.digest.clone())),
         ("length", Some(format!("{} bytes", text.len()))),
-        ("previous", ticket.previous.map(|it| it.to_string())),
+        ("previous", previous(before)),
         ("decisions", decisions(ticket)),
         ("outcome", outcome(ticket)),
         ("parameters", parameters(ticket)),
@@ -73,6 +77,35 @@ pub(super) fn statement(ticket: &Ticket) -> String {
     }
 }
 
+/// Earlier tickets of the same bytes, the newest first, and how they ended.
+fn previous(before: &[Ticket]) -> Option<String> {
+    let one = |it: &Ticket| match outcome(it) {
+        Some(outcome) => format!("{} {} ({})", it.id, it.state, inline(&outcome)),
+        None => format!("{} {}", it.id, it.state),
+    };
+    let all: Vec<String> = before.iter().map(one).collect();
+    said(&all)
+}
+
+/// What it lets happen, where that is not one request.
+fn scope(ticket: &Ticket) -> Option<String> {
+    match &ticket.scope {
+        Scope::Once => None,
+        Scope::BreakGlass => Some("break-glass: nobody has signed for it".to_owned()),
+        Scope::Review { of } => Some(format!("review of {of}, which nobody had signed for")),
+        Scope::Grant(grant) => {
+            let classes: Vec<&str> = grant.classes.iter().map(|it| it.name()).collect();
+            Some(format!(
+                "grant of {}, until {}, {} of {} used",
+                classes.join(", "),
+                time(grant.until_ms),
+                ticket.uses,
+                grant.uses_max
+            ))
+        }
+    }
+}
+
 /// `public.accounts (owned by billing), orders`.
 fn touched(all: &[Touched]) -> Option<String> {
     let one = |it: &Touched| {
@@ -85,6 +118,10 @@ fn touched(all: &[Touched]) -> Option<String> {
     };
     let all: Vec<String> = all.iter().map(one).collect();
     said(&all)
+}
+
+fn time_outs(ticket: &Ticket) -> Option<String> {
+    (!ticket.time_outs.is_none()).then(|| ticket.time_outs.to_string())
 }
 
 fn said(all: &[String]) -> Option<String> {
@@ -104,14 +141,7 @@ fn beware(facts: &Facts) -> Option<String> {
     (!all.is_empty()).then(|| all.join("; "))
 }
 
-/// Text of a person or a client within a line of ours: it cannot begin a line of its own.
-fn inline(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('\n', "\\n")
-        .replace('\r', "\\r")
-}
-
-/// `$1 = 'x' (type 25)`, one a line; of several texts each line says which.
+/// `$1 = 'x' (text)`, one a line; of several texts each line says which.
 fn parameters(ticket: &Ticket) -> Option<String> {
     let several = ticket.asked.len() > 1;
     let lines: Vec<String> = ticket
@@ -129,23 +159,11 @@ fn parameters(ticket: &Ticket) -> Option<String> {
                     } else {
                         String::new()
                     };
-                    format!("{of}${} = {}", number + 1, value(parameter))
+                    format!("{of}${} = {}", number + 1, shown(parameter))
                 })
         })
         .collect();
     (!lines.is_empty()).then(|| lines.join("\n"))
-}
-
-fn value(parameter: &Parameter) -> String {
-    let shown = parameter.value.as_ref().map_or_else(
-        || "NULL".to_owned(),
-        |it| format!("'{}'", inline(&it.replace('\'', "''"))),
-    );
-    if parameter.type_oid == 0 {
-        shown
-    } else {
-        format!("{shown} (type {})", parameter.type_oid)
-    }
 }
 
 fn decisions(ticket: &Ticket) -> Option<String> {

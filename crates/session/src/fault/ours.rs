@@ -1,6 +1,7 @@
 //! What a client is told of the gate's own settings, and of a ticket that it does not wait for.
 
 use gate::Ticket;
+use gate::tickets::HeldAll;
 use wire::sqlstate::SqlState;
 
 use super::{Blame, Fault, sqlstate};
@@ -11,7 +12,8 @@ impl Fault {
     pub fn no_such_setting(name: &str) -> Self {
         let message = format!("unrecognized configuration parameter \"portcullis.{name}\"");
         Self::new(Blame::Client, SqlState::UNDEFINED_PARAMETER, message).hint(
-            "The gate's settings are portcullis.reason, portcullis.wait and portcullis.ticket.",
+            "The gate's settings are portcullis.reason, portcullis.wait, portcullis.break_glass and \
+             portcullis.ticket.",
         )
     }
 
@@ -32,6 +34,33 @@ impl Fault {
         let message = "invalid value for parameter \"portcullis.reason\"";
         Self::new(Blame::Client, SqlState::INVALID_PARAMETER_VALUE, message)
             .detail(format!("A reason has at most {max} bytes."))
+    }
+
+    /// Nobody lets this person run it before anybody signs.
+    pub fn no_break_glass() -> Self {
+        let message = "break-glass is not for this statement";
+        Self::new(Blame::Policy, SqlState::INSUFFICIENT_PRIVILEGE, message).hint(
+            "No [[break_glass]] names you, the tenant and its class. SET portcullis.break_glass = off to ask for a \
+             signature.",
+        )
+    }
+
+    /// Whoever breaks the glass says why.
+    pub fn break_glass_needs_reason() -> Self {
+        let message = "break-glass needs a reason";
+        Self::new(Blame::Policy, SqlState::INVALID_PARAMETER_VALUE, message)
+            .hint("SET portcullis.reason = 'why', and send it again.")
+    }
+
+    /// Somebody has closed the gate to all but reads.
+    pub fn held_all(held: &HeldAll) -> Self {
+        let message = format!("the gate is closed to all but reads by \"{}\"", held.by);
+        let fault = Self::new(Blame::Policy, sqlstate::HELD_ALL, message)
+            .hint("Tickets stay as they are. Send it again when the gate is open: HOLD OFF on the console.");
+        match &held.reason {
+            Some(reason) => fault.detail(format!("Reason: {reason}")),
+            None => fault,
+        }
     }
 
     /// It is held, and the session does not wait.

@@ -13,6 +13,7 @@ use crate::effect::Effect;
 use crate::fault::Fault;
 use crate::input::{Input, Verdict};
 use crate::mode::PoolMode;
+use crate::notices;
 use crate::shape::Close;
 use crate::shape::{Rest, Shape};
 use crate::state::answer::{
@@ -326,6 +327,11 @@ impl Asking {
             _ if cancelled => Fault::cancelled(None),
             Verdict::Clear(clearance) => {
                 talk.ours.ticket = clearance.ticket().or(talk.ours.ticket);
+                return Next::Release(clearance, shape);
+            }
+            Verdict::Broken(clearance, ticket) => {
+                talk.ours.ticket = Some(ticket.id);
+                notices::broken(&ticket, &mut io.out);
                 return Next::Release(clearance, shape);
             }
             Verdict::Again => return Next::Ask(request.work.clone(), shape),

@@ -110,11 +110,12 @@ impl Held {
     fn news(mut self, news: News, talk: &mut Talk, io: &mut Io) -> Next {
         let id = self.ticket.id;
         let fault = match news {
-            News::Approved => {
+            News::Approved(time_outs) => {
                 notices::approved(id, &mut io.out);
                 let clearance = Clearance::Ticket {
                     ticket: id,
                     request: self.request,
+                    time_outs,
                 };
                 return Next::Release(clearance, self.shape);
             }

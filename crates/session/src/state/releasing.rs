@@ -6,15 +6,18 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use gate::audit::End;
 use gate::cargo::Begin;
+use gate::ticket::TimeOuts;
 use gate::{
     Authority, Cargo, Clearance, Disposition, Entry, Event, NotClaimed, Outcome, Own, Released,
     Request, Step, TicketId,
 };
+use sql::{Leaves, Statement};
 
 use crate::effect::{Checkout, Effect, Lane, Settlement};
 use crate::fault::Fault;
 use crate::input::Input;
 use crate::lent::Lent;
+use crate::limit::limit;
 use crate::mode::PoolMode;
 use crate::replies::{Relayed, Replies};
 use crate::shape::Shape;
@@ -67,6 +70,22 @@ impl What {
             Lane::Read
         } else {
             Lane::Write
+        }
+    }
+
+    /// How long it may wait for a lock, and run. What sets is looked at afterwards: nothing of the gate's may be among it.
+    fn time_outs(&self) -> TimeOuts {
+        match self {
+            Self::Claim(clearance) => {
+                let sets = |it: &Statement| it.leaves == Leaves::Settings;
+                let sets = clearance.request().statements().any(sets);
+                if sets {
+                    TimeOuts::default()
+                } else {
+                    clearance.time_outs()
+                }
+            }
+            Self::Steps(_) => TimeOuts::default(),
         }
     }
 
@@ -174,6 +193,7 @@ impl Releasing {
                 talk.lent = Some(Lent {
                     surface: leased.surface,
                     lane: what.lane(talk),
+                    time_outs: TimeOuts::default(),
                 });
                 turn.leased(what, talk, io)
             }
@@ -240,6 +260,8 @@ impl Turn {
             cargo.push(Cargo::Own(Own::Begin(*begin)));
             self.began = Some(*begin);
         }
+        let limits = limit(what.time_outs(), talk).into_iter().flatten();
+        cargo.extend(limits.map(Cargo::Own));
         if cargo.is_empty() {
             return self.ready(what, talk, io);
         }
@@ -360,6 +382,7 @@ impl Turn {
                 return Next::AskAgain(request, self.shape);
             }
             NotClaimed::Denied(denial) => Fault::denied(denial),
+            NotClaimed::HeldAll(held) => Fault::held_all(held),
             NotClaimed::Store(_) => Fault::store_down(),
         };
         self.stop(&fault, talk, io)

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use gate::ticket::{Scope, TimeOuts};
 use gate::tickets::{NewTicket, Opened, StoreError};
 use gate::{
     Authority, Cargo, Clearance, Entry, Group, JournalDown, Judgement, Law, NotClaimed, Principal,
@@ -12,7 +13,7 @@ use gate::{
 };
 use session::{
     Account, Admission, ConsoleCommand, Disposition, Effect, Fault, Input, Leased, PoolMode,
-    Settlement, TableReply, Verdict,
+    Settlement, Show, TableReply, Verdict,
 };
 use sql::Reading;
 use wire::backend::encode;
@@ -120,7 +121,7 @@ impl World {
             }
             Due::Console(command) => {
                 let reply = match command {
-                    ConsoleCommand::ShowVersion => Ok(TableReply {
+                    ConsoleCommand::Show(Show::Version) => Ok(TableReply {
                         columns: vec!["version"],
                         rows: vec![vec![Some("0.1".into())], vec![None]],
                         tag: "SHOW".into(),
@@ -196,6 +197,8 @@ impl World {
             Judgement::Hold(hold) => hold,
         };
         let new = NewTicket {
+            scope: Scope::Once,
+            classes: request.classes(),
             digest: request.digest(),
             tenant: request.context.tenant.clone(),
             requester: request.principal.id.clone(),
@@ -204,6 +207,7 @@ impl World {
             why: hold.why,
             needs: hold.needs,
             reason: request.reason().map(str::to_owned),
+            time_outs: TimeOuts::default(),
             facts: self.policy.facts(request),
             decide_within_ms: None,
             use_within_ms: None,
@@ -214,6 +218,7 @@ impl World {
         };
         match now(self.store.open(new)) {
             Ok(Opened::Approved(ticket)) => Verdict::Clear(Clearance::Ticket {
+                time_outs: TimeOuts::default(),
                 ticket: ticket.id,
                 request: Arc::clone(request),
             }),

@@ -1,6 +1,7 @@
 //! A client that leaves, at every step on the way up.
 
 use gate::State;
+use gate::ticket::TimeOuts;
 use session::News;
 
 use crate::dialect::{h, p, pbde, q, x};
@@ -25,7 +26,7 @@ fn while_held_nothing_ever_runs_by_itself() {
     insta::assert_snapshot!(world.transcript());
     assert!(world.session.is_closed());
     world.approve(1);
-    world.news(1, News::Approved);
+    world.news(1, News::Approved(TimeOuts::default()));
     assert_eq!(world.store.state(1), State::Approved);
     assert!(world.server.heard.is_empty());
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use gate::ticket::{ClaimId, Decision, Say};
-use gate::tickets::{Claimed, Filter, NewTicket, Opened, Standing, StoreError, Word};
+use gate::tickets::{Claimed, Filter, HeldAll, NewTicket, Opened, Standing, StoreError, Use, Word};
 use gate::{Digest, Event, Outcome, State, Ticket, TicketId, Tickets};
 
 /// Resolves a future that never waits.
@@ -83,6 +83,8 @@ impl Tickets for Store {
         let ticket = Ticket {
             id: TicketId(i64::try_from(inside.tickets.len()).unwrap() + 1),
             state: State::Pending,
+            scope: new.scope,
+            uses: 0,
             tenant: new.tenant,
             requester: new.requester,
             class: new.class,
@@ -95,6 +97,7 @@ impl Tickets for Store {
             in_transaction: new.in_transaction,
             client: new.client,
             reason: new.reason,
+            time_outs: new.time_outs,
             facts: new.facts,
             created_ms: 0,
             expires_ms: 0,
@@ -129,19 +132,14 @@ impl Tickets for Store {
         ids.into_iter().map(decide).collect()
     }
 
-    async fn claim(
-        &self,
-        id: TicketId,
-        digest: Digest,
-        _: Standing,
-    ) -> Result<Claimed, StoreError> {
+    async fn claim(&self, id: TicketId, once: Use, _: Standing) -> Result<Claimed, StoreError> {
         self.up()?;
         assert!(
             self.0
                 .borrow()
                 .tickets
                 .iter()
-                .any(|it| it.1 == digest && it.0.id == id)
+                .any(|it| it.1 == once.digest && it.0.id == id)
         );
         self.apply(id, Event::Claim)?;
         let mut inside = self.0.borrow_mut();
@@ -185,6 +183,14 @@ impl Tickets for Store {
 
     async fn expire(&self) -> Result<Vec<Ticket>, StoreError> {
         Ok(Vec::new())
+    }
+
+    async fn hold_all(&self, _: Option<HeldAll>) -> Result<Option<HeldAll>, StoreError> {
+        Ok(None)
+    }
+
+    async fn held_all(&self) -> Result<Option<HeldAll>, StoreError> {
+        Ok(None)
     }
 
     async fn ticket(&self, id: TicketId) -> Result<Ticket, StoreError> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use gate::policy::Ruling;
-use gate::ticket::Say;
+use gate::ticket::{Say, TimeOuts};
 use gate::tickets::Word;
 use gate::{
     Clearance, Entry, Event, Group, Need, Policy, Request, Rule, Surface, TicketId, Tickets,
@@ -309,11 +309,12 @@ impl World {
             groups: vec![Group::from("dba")],
             say: Say::Approve,
             comment: None,
+            narrows: TimeOuts::default(),
         };
         let tickets = now(self.store.decide(vec![TicketId(id)], word)).unwrap();
         self.log
             .push(format!("bob approves T-{id}: {}", tickets[0].state));
-        self.news(id, News::Approved);
+        self.news(id, News::Approved(TimeOuts::default()));
     }
 
     pub fn reject(&mut self, id: i64) {

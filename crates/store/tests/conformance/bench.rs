@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use gate::policy::Need;
-use gate::ticket::{Asked, ClaimId, Facts, Parameter, Say, Touched};
-use gate::tickets::{Claimed, NewTicket, Opened, Standing, StoreError, Word};
-use gate::{Digest, Group, People, PrincipalId, State, Ticket, TicketId, Tickets};
+use gate::ticket::{Asked, ClaimId, Facts, Parameter, Say, Scope, TimeOuts, Touched};
+use gate::tickets::{Claimed, NewTicket, Opened, Standing, StoreError, Use, Word};
+use gate::{Class, Digest, Group, People, PrincipalId, State, Ticket, TicketId, Tickets};
 use store::{Options, WallClock};
 
 pub(crate) const DECIDE_MS: i64 = 10_000;
@@ -51,6 +51,8 @@ pub(crate) struct Bench<T> {
 /// `alice` asks for `text`.
 pub(crate) fn asked_by(requester: &str, text: &str, needs: &[(&str, u32)]) -> NewTicket {
     NewTicket {
+        scope: Scope::Once,
+        classes: vec![Class::Write],
         digest: Digest::of(text.as_bytes()),
         tenant: "acme".into(),
         requester: requester.into(),
@@ -78,6 +80,10 @@ pub(crate) fn asked_by(requester: &str, text: &str, needs: &[(&str, u32)]) -> Ne
         in_transaction: false,
         client: "192.0.2.7:50000 \"psql\"".to_owned(),
         reason: Some("it is old".to_owned()),
+        time_outs: TimeOuts {
+            lock_ms: Some(2000),
+            statement_ms: None,
+        },
         facts: Facts {
             writes: vec![Touched {
                 relation: "t".to_owned(),
@@ -94,6 +100,17 @@ pub(crate) fn need(group: &str, approvals: u32) -> Need {
     Need {
         group: group.into(),
         approvals,
+    }
+}
+
+/// The use of a ticket of alice for `text`.
+pub(crate) fn once(text: &str) -> Use {
+    Use {
+        digest: Digest::of(text.as_bytes()),
+        tenant: "acme".into(),
+        principal: "alice".into(),
+        classes: vec![Class::Write],
+        in_transaction: false,
     }
 }
 
@@ -117,6 +134,7 @@ pub(crate) fn standing() -> Standing {
     Standing {
         needs: Vec::new(),
         people,
+        breaks_glass: false,
     }
 }
 
@@ -164,14 +182,17 @@ impl<T: Tickets> Bench<T> {
             groups: groups.iter().map(|group| Group::from(*group)).collect(),
             say,
             comment: Some(format!("{by} says so")),
+            narrows: TimeOuts::default(),
         };
         let decided = self.store.decide(vec![id], word).await?;
         Ok(decided.into_iter().next().unwrap())
     }
 
     pub(crate) async fn claim(&self, id: TicketId, text: &str) -> Result<ClaimId, StoreError> {
-        let digest = Digest::of(text.as_bytes());
-        self.store.claim(id, digest, standing()).await.map(spent)
+        self.store
+            .claim(id, once(text), standing())
+            .await
+            .map(spent)
     }
 
     pub(crate) async fn approved(&self, text: &str) -> Ticket {

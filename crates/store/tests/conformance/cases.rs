@@ -6,7 +6,7 @@ use gate::{Digest, Event, Outcome, State, TicketId, Tickets};
 use store::WallClock as _;
 use tokio::task::LocalSet;
 
-use super::bench::{Bench, DECIDE_MS, PENDING_MAX, USE_MS, asked_by, standing};
+use super::bench::{Bench, DECIDE_MS, PENDING_MAX, USE_MS, asked_by, once, standing};
 
 fn wrong(id: TicketId, state: State) -> StoreError {
     StoreError::WrongState { id, state }
@@ -40,6 +40,7 @@ pub(super) async fn a_new_ticket_is_as_asked<T: Tickets>(bench: &Bench<T>) {
     );
     assert_eq!((&ticket.role, &ticket.client), (&new.role, &new.client));
     assert_eq!((&ticket.reason, &ticket.facts), (&new.reason, &new.facts));
+    assert_eq!(ticket.time_outs, new.time_outs);
     assert!(ticket.in_transaction && ticket.decisions.is_empty());
     assert_eq!((ticket.previous, ticket.outcome.clone()), (None, None));
     assert_eq!(ticket.missing(), new.needs);
@@ -100,12 +101,13 @@ pub(super) async fn another_digest_is_not_claimed<T: Tickets>(bench: &Bench<T>) 
 
 pub(super) async fn one_of_many_claims_wins<T: Tickets + Clone + 'static>(bench: &Bench<T>) {
     let id = bench.approved("delete from t").await.id;
-    let digest = Digest::of(b"delete from t");
     let local = LocalSet::new();
     let tasks: Vec<_> = (0..16)
         .map(|_| {
             let store = bench.store.clone();
-            local.spawn_local(async move { store.claim(id, digest, standing()).await })
+            local.spawn_local(
+                async move { store.claim(id, once("delete from t"), standing()).await },
+            )
         })
         .collect();
     local.await;

@@ -3,10 +3,11 @@
 
 mod bench;
 mod cases;
+mod scopes;
 mod signing;
 mod table;
 
-pub(crate) use bench::{DECIDE_MS, Manual, OPTIONS, USE_MS, asked_by, spent, standing};
+pub(crate) use bench::{DECIDE_MS, Manual, OPTIONS, USE_MS, asked_by, once, spent, standing};
 
 use bench::Bench;
 use gate::Tickets;
@@ -41,6 +42,11 @@ suite! {
     cases::another_digest_is_not_claimed,
     cases::one_of_many_claims_wins,
     cases::a_pending_ticket_is_shared,
+    scopes::a_grant_is_used_so_often_until_it_is_over,
+    scopes::a_grant_covers_its_classes_person_and_tenant,
+    scopes::an_approved_ticket_comes_before_a_grant,
+    scopes::broken_glass_runs_once_and_is_reviewed,
+    scopes::the_gate_is_closed_and_opened,
     cases::so_many_may_wait_and_no_more,
     cases::an_approved_ticket_is_found,
     cases::a_spent_ticket_is_named_as_previous,

@@ -1,12 +1,12 @@
 //! Who may sign, whose word counts, and for how long. Each case has a store of its own; it never depends on the order of
 //! cases.
 
-use gate::ticket::Say;
+use gate::ticket::{Say, TimeOuts};
 use gate::tickets::{Claimed, Standing, StoreError, Word};
-use gate::{Digest, State, TicketId, Tickets};
+use gate::{State, TicketId, Tickets};
 use store::WallClock as _;
 
-use super::bench::{Bench, DECIDE_MS, USE_MS, asked_by, need, people, standing};
+use super::bench::{Bench, DECIDE_MS, USE_MS, asked_by, need, once, people, standing};
 
 fn wrong(id: TicketId, state: State) -> StoreError {
     StoreError::WrongState { id, state }
@@ -131,13 +131,13 @@ pub(super) async fn the_latest_word_counts<T: Tickets>(bench: &Bench<T>) {
 
 /// What was signed is spent only if it still counts: by the groups that people are in now, and by what the rules ask for now.
 pub(super) async fn an_approval_is_checked_again_when_it_is_spent<T: Tickets>(bench: &Bench<T>) {
-    let digest = Digest::of(b"delete from t");
     let claim = async |id, needs: &[(&str, u32)], people| {
-        let needs = needs.iter().map(|it| need(it.0, it.1)).collect();
-        let claimed = bench
-            .store
-            .claim(id, digest, Standing { needs, people })
-            .await;
+        let standing = Standing {
+            needs: needs.iter().map(|it| need(it.0, it.1)).collect(),
+            people,
+            breaks_glass: false,
+        };
+        let claimed = bench.store.claim(id, once("delete from t"), standing).await;
         match claimed.unwrap() {
             Claimed::Reopened(ticket) => *ticket,
             Claimed::Spent(claim) => panic!("spent as {claim:?}"),
@@ -169,6 +169,7 @@ pub(super) async fn several_are_decided_together_or_none<T: Tickets>(bench: &Ben
         groups: vec!["dba".into()],
         say,
         comment: None,
+        narrows: TimeOuts::default(),
     };
     let mixed = bench
         .store

@@ -3,13 +3,13 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use gate::ticket::Say;
-use gate::tickets::Opened;
-use gate::{Digest, State, Tickets as _};
+use gate::ticket::{ClaimId, Say, TimeOuts};
+use gate::tickets::{Open, Opened};
+use gate::{State, TicketId, Tickets as _};
 use rusqlite::Connection;
 use store::{OpenError, Sqlite, tickets_file};
 
-use crate::conformance::{self, Manual, OPTIONS, asked_by, spent, standing};
+use crate::conformance::{self, Manual, OPTIONS, asked_by, once, spent, standing};
 use crate::support::StateDir;
 
 #[tokio::test(flavor = "current_thread")]
@@ -22,6 +22,14 @@ async fn conforms() {
         Sqlite::open(&path, clock, OPTIONS).unwrap()
     })
     .await;
+}
+
+fn open(ticket: TicketId, claim: ClaimId) -> Open {
+    Open {
+        ticket,
+        claim,
+        in_transaction: false,
+    }
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -40,16 +48,18 @@ async fn a_reopened_store_keeps_its_tickets() {
         groups: vec!["dba".into()],
         say: Say::Approve,
         comment: None,
+        narrows: TimeOuts::default(),
     };
     let approved = store.decide(vec![ticket.id], word).await.unwrap();
     drop(store);
 
     let store = state.store();
     assert_eq!(store.ticket(ticket.id).await.unwrap(), approved[0]);
-    let digest = Digest::of(b"delete from t");
-    let claim = store.claim(ticket.id, digest, standing()).await;
+    let claim = store
+        .claim(ticket.id, once("delete from t"), standing())
+        .await;
     let claim = spent(claim.unwrap());
-    assert_eq!(store.executing().await.unwrap(), [(ticket.id, claim)]);
+    assert_eq!(store.executing().await.unwrap(), [open(ticket.id, claim)]);
     drop(store);
 
     let store = state.store();
@@ -57,7 +67,7 @@ async fn a_reopened_store_keeps_its_tickets() {
         store.ticket(ticket.id).await.unwrap().state,
         State::Executing
     );
-    assert_eq!(store.executing().await.unwrap(), [(ticket.id, claim)]);
+    assert_eq!(store.executing().await.unwrap(), [open(ticket.id, claim)]);
 }
 
 /// The caller's future is dropped right behind its first poll; the store goes on.

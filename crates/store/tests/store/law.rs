@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use gate::ticket::{ClaimId, Say};
+use gate::ticket::{ClaimId, Say, TimeOuts};
 use gate::tickets::{NewTicket, Opened, StoreError, Tickets as _, Word};
-use gate::{Digest, Event, State, TicketId};
+use gate::{Event, State, TicketId};
 use proptest::prelude::*;
 use store::Sqlite;
 
-use crate::conformance::{DECIDE_MS, USE_MS, asked_by, spent, standing};
+use crate::conformance::{DECIDE_MS, USE_MS, asked_by, once, spent, standing};
 use crate::support::StateDir;
 
 const TEXTS: [&str; 2] = ["delete from a", "delete from b"];
@@ -130,6 +130,7 @@ impl Trial {
                     groups,
                     say: if approve { Say::Approve } else { Say::Reject },
                     comment: None,
+                    narrows: TimeOuts::default(),
                 };
                 let got = self.store.decide(vec![model.id], word).await.map(|_| ());
                 assert_eq!(got, model.say(by, approve, now));
@@ -143,7 +144,7 @@ impl Trial {
                 let model = &mut self.models[ticket];
                 let got = self
                     .store
-                    .claim(model.id, digest(model.text), standing())
+                    .claim(model.id, once(TEXTS[model.text]), standing())
                     .await;
                 let got = got.map(spent);
                 let expected = model.step(Event::Claim, now);
@@ -229,10 +230,6 @@ impl Trial {
             assert_eq!(ticket.expires_ms, model.expires, "{}", model.id);
         }
     }
-}
-
-fn digest(text: usize) -> Digest {
-    Digest::of(TEXTS[text].as_bytes())
 }
 
 proptest! {

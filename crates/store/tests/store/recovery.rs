@@ -2,12 +2,12 @@
 //! of it (DESIGN ruling 1). It never runs a statement.
 
 use gate::audit::{End, TransactionEnd};
-use gate::ticket::{ClaimId, Say};
-use gate::tickets::{NewTicket, Opened, StoreError, Tickets as _, Word};
-use gate::{Digest, Entry, Event, Journal as _, State, TicketId};
+use gate::ticket::{ClaimId, Say, TimeOuts};
+use gate::tickets::{NewTicket, Opened, StoreError, Tickets as _, Use, Word};
+use gate::{Entry, Event, Journal as _, State, TicketId};
 use store::{Recovered, Sqlite, recover, verify_state};
 
-use crate::conformance::{asked_by, spent, standing};
+use crate::conformance::{asked_by, once, spent, standing};
 use crate::support::{StateDir, ended, intent, outcome};
 
 const TEXT: &str = "delete from t";
@@ -24,10 +24,14 @@ async fn claimed(store: &Sqlite, text: &str, in_transaction: bool) -> (TicketId,
         groups,
         say: Say::Approve,
         comment: None,
+        narrows: TimeOuts::default(),
     };
     store.decide(vec![ticket.id], word).await.unwrap();
-    let digest = Digest::of(text.as_bytes());
-    let claimed = store.claim(ticket.id, digest, standing()).await;
+    let once = Use {
+        in_transaction,
+        ..once(text)
+    };
+    let claimed = store.claim(ticket.id, once, standing()).await;
     (ticket.id, spent(claimed.unwrap()))
 }
 
@@ -223,8 +227,7 @@ async fn what_was_put_back_can_be_claimed_again() {
     let journal = state.journal(&store).await;
     let (ticket, first) = claimed(&store, TEXT, false).await;
     recover(&store, &journal).await.unwrap();
-    let digest = Digest::of(TEXT.as_bytes());
-    let second = store.claim(ticket, digest, standing()).await;
+    let second = store.claim(ticket, once(TEXT), standing()).await;
     let second = spent(second.unwrap());
     assert_ne!(first, second);
     let late = store

@@ -145,11 +145,11 @@ fn who_may_name_only_the_console_runs_into_nothing() {
 }
 
 #[test]
-fn a_policy_file_has_three_tables() {
+fn a_policy_file_has_four_tables() {
     assert_eq!(
         said("listen = 1\nrul = 2\ngroup = 3\n"),
         [
-            "1:1: \"listen\" does not belong in a policy file, expected \"policy\", \"rule\" or \"group\"",
+            "1:1: \"listen\" does not belong in a policy file, expected \"policy\", \"rule\", \"break_glass\" or \"group\"",
             "1:1: missing key \"policy\", expected [policy] with default = { approvals = 1, from = \"GROUP\" }",
             "2:1: unknown key \"rul\", did you mean \"rule\"?",
             "3:9: \"group\" is a number, expected tables [group.NAME]",

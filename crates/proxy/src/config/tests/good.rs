@@ -8,6 +8,7 @@ use gate::policy::{Judgement, Ruling, Whose};
 use gate::{Context, Group, Policy, Principal, Request, TenantId, Work};
 use secrecy::ExposeSecret;
 use session::PoolMode;
+use sql::Class;
 
 use super::super::{Config, Edge, ServerTls};
 use super::{Room, SOUND, policy};
@@ -347,4 +348,46 @@ fn a_group_may_be_named_owners_where_there_is_no_file_of_them() {
         "group.owners.members = [\"alice\", \"bob\"]\npolicy.default = { from = \"owners\" }";
     let read = policy(text);
     assert!(read.is_ok(), "{read:?}");
+}
+
+#[test]
+fn what_is_released_has_time_outs_by_class() {
+    let room = Room::new();
+    let of = |more: &str, classes: &[Class]| {
+        let text = format!("{SOUND}\n{more}");
+        let time_outs = room.parse(&text).unwrap().release.of(classes);
+        (time_outs.lock_ms, time_outs.statement_ms)
+    };
+    let usual = (Some(10_000), Some(3_600_000));
+    assert_eq!(of("", &[Class::Write]), usual);
+    let some = "[[release]]\nlock_timeout = '2 s'\n[[release]]\nclass = 'ddl'\nlock_timeout = '0 s'\n\
+                statement_timeout = '1 min'";
+    assert_eq!(of(some, &[Class::Write]), (Some(2000), Some(3_600_000)));
+    assert_eq!(of(some, &[Class::Ddl]), (None, Some(60_000)));
+    assert_eq!(
+        of(some, &[Class::Ddl, Class::Write]),
+        (Some(2000), Some(60_000))
+    );
+    assert_eq!(of(some, &[]), (Some(2000), Some(3_600_000)));
+}
+
+#[test]
+fn a_person_has_the_groups_of_all_their_logins() {
+    let room = Room::new();
+    let verifier = SOUND.lines().find(|it| it.starts_with("verifier")).unwrap();
+    let second =
+        format!("[user.second]\n{verifier}\nperson = 'alice'\ngroups = ['dba']\n[tenant.acme]");
+    let config = room
+        .parse(&SOUND.replace("[tenant.acme]", &second))
+        .unwrap();
+    let groups = ["dba", "team"].map(Group::from);
+    for login in ["alice", "second"] {
+        let user = config.user(login).unwrap();
+        assert_eq!(user.person.as_str(), "alice");
+        assert_eq!(user.groups, groups.clone().into());
+    }
+    assert_eq!(
+        config.user("bob").unwrap().groups,
+        [Group::from("team")].into()
+    );
 }

@@ -1,0 +1,278 @@
+//! What is held, from the opening of its ticket to its claim, and how those who wait hear of it. Who may decide is not asked
+//! here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gate::audit::Entry;
+use gate::policy::Hold;
+use gate::ticket::{Decision, Facts, Say, Scope, State, Ticket};
+use gate::tickets::{NewTicket, Opened, StoreError, Whose};
+use gate::{
+    Clearance, Event, Journal, Law, NotClaimed, PrincipalId, Released, Request, TicketId, Tickets,
+};
+use session::{Fault, News, Verdict};
+
+use crate::gatekeeper::{CONSOLE, Gatekeeper};
+use crate::world::World;
+
+impl<W: World> Gatekeeper<W> {
+    /// Finds an approved ticket for a held request, or opens one and lets the session wait for it.
+    /// The ticket is durable, and in the journal, before anybody hears of it.
+    pub(crate) async fn hold(&self, session: u64, pid: u32, hold: Hold) -> Verdict {
+        let request = Arc::clone(&hold.request);
+        if let Some(held) = self.shut.by().filter(|_| !request.only_reads()) {
+            return Verdict::Unavailable(Fault::held_all(&held));
+        }
+        if request.wish.break_glass {
+            return match self.break_glass(session, hold).await {
+                Ok(ticket) => {
+                    let clearance = Clearance::Ticket {
+                        ticket: ticket.id,
+                        request,
+                        time_outs: ticket.time_outs,
+                    };
+                    Verdict::Broken(clearance, Box::new(ticket))
+                }
+                Err(fault) => Verdict::Unavailable(fault),
+            };
+        }
+        let facts = self.config.policy.facts(&request);
+        let new = self.new_ticket(hold, facts);
+        let digest = new.digest.to_string();
+        let opened = match self.tickets.open(new).await {
+            Ok(opened) => opened,
+            Err(error) => return Verdict::Unavailable(open_fault(&error)),
+        };
+        let ticket = match opened {
+            Opened::Approved(ticket) => {
+                // Of a grant, those that it was signed with; of what is asked for, those of its class.
+                let time_outs = self.config.release.of(&request.classes());
+                return Verdict::Clear(Clearance::Ticket {
+                    ticket: ticket.id,
+                    request,
+                    time_outs: time_outs.narrowed(ticket.time_outs),
+                });
+            }
+            Opened::Pending(ticket) => ticket,
+        };
+        let entry = Entry::Held {
+            session,
+            ticket: ticket.id,
+            principal: request.principal.id.clone(),
+            tenant: request.context.tenant.clone(),
+            digest,
+        };
+        if self.journal.write(entry).await.is_err() {
+            return Verdict::Unavailable(Fault::journal_down());
+        }
+        self.registry.wait(ticket.id, pid);
+        // Somebody may have decided between the opening and the waiting: look again.
+        match self.tickets.ticket(ticket.id).await {
+            Ok(now) if now.state == State::Pending => Verdict::Held(Box::new(now)),
+            Ok(now) => {
+                self.registry.leave(now.id, pid);
+                Self::decided(&now, request)
+            }
+            Err(error) => {
+                self.registry.leave(ticket.id, pid);
+                Verdict::Unavailable(store_fault(&error))
+            }
+        }
+    }
+
+    fn decided(ticket: &Ticket, request: Arc<Request>) -> Verdict {
+        match news(ticket) {
+            Some(News::Approved(time_outs)) => Verdict::Clear(Clearance::Ticket {
+                ticket: ticket.id,
+                request,
+                time_outs,
+            }),
+            Some(News::Rejected { by, reason }) => {
+                Verdict::Unavailable(Fault::rejected(ticket.id, &by, reason.as_deref()))
+            }
+            Some(News::Withdrawn) => Verdict::Unavailable(Fault::withdrawn(ticket.id)),
+            _ => Verdict::Unavailable(Fault::expired(ticket.id)),
+        }
+    }
+
+    /// A session stops waiting; the last one that cancels takes the ticket back (DESIGN ruling 18).
+    pub(crate) async fn leave(&self, ticket: TicketId, pid: u32, withdraw: bool) {
+        let last = self.registry.leave(ticket, pid);
+        if !(withdraw && last) {
+            return;
+        }
+        match self.tickets.withdraw(vec![ticket]).await {
+            Ok(withdrawn) => {
+                for ticket in withdrawn {
+                    let by = ticket.requester.clone();
+                    self.tell(&ticket, by, "withdraw", None).await;
+                }
+            }
+            // It was decided or spent in the meantime: there is nothing to take back.
+            Err(error) => tracing::debug!(%ticket, "not withdrawn: {error}"),
+        }
+    }
+
+    /// Spends a clearance, if the rules and the groups of this moment still bear it. A ticket that they do not bear waits
+    /// again, or is void.
+    pub(crate) async fn claim(&self, clearance: Clearance) -> Result<Released, NotClaimed> {
+        let law = Law {
+            policy: &self.config.policy,
+            people: &self.people,
+            now_ms: self.world.now_ms(),
+        };
+        let id = clearance.ticket();
+        if let Some(held) = self.shut.by().filter(|_| !clearance.request().only_reads()) {
+            return Err(NotClaimed::HeldAll(held));
+        }
+        let claimed = gate::claim(&self.tickets, law, clearance).await;
+        let (moved, word) = match (&claimed, id) {
+            (Err(NotClaimed::Reopened(ticket)), _) => (Ok(Some((**ticket).clone())), "reopen"),
+            (Err(NotClaimed::Denied(_)), Some(id)) => (self.void(id).await, "void"),
+            _ => return claimed,
+        };
+        match moved {
+            Ok(Some(ticket)) => {
+                self.tell(&ticket, PrincipalId::from(CONSOLE), word, None)
+                    .await;
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!("a ticket that a rule denies by now is not void: {error}"),
+        }
+        claimed
+    }
+
+    /// What a rule denies by now is void; a grant is not, which is good for other things.
+    async fn void(&self, id: TicketId) -> Result<Option<Ticket>, StoreError> {
+        let ticket = self.tickets.ticket(id).await?;
+        if matches!(ticket.scope, Scope::Grant(_)) {
+            return Ok(None);
+        }
+        self.tickets.conclude(id, Event::Void, None).await.map(Some)
+    }
+
+    /// The ticket that a hold asks for.
+    pub(crate) fn new_ticket(&self, hold: Hold, facts: Facts) -> NewTicket {
+        let request = &hold.request;
+        NewTicket {
+            scope: Scope::Once,
+            classes: request.classes(),
+            digest: request.digest(),
+            tenant: request.context.tenant.clone(),
+            requester: request.principal.id.clone(),
+            class: request
+                .statements()
+                .map(|it| it.class)
+                .max()
+                .map_or_else(String::new, |it| it.to_string()),
+            rule: hold.rule.to_string(),
+            asked: gate::audit::asked(request),
+            role: request.context.role.to_string(),
+            in_transaction: request.context.in_transaction,
+            client: request.client.to_string(),
+            reason: request.reason().map(str::to_owned),
+            time_outs: self.config.release.of(&request.classes()),
+            facts,
+            why: circumstances(request).fold(hold.why, |why, more| why + "; " + &more),
+            needs: hold.needs,
+            decide_within_ms: hold.decide_within.map(millis),
+            use_within_ms: hold.use_within.map(millis),
+        }
+    }
+
+    /// Journals a word on a ticket and wakes whoever waits for it.
+    pub(crate) async fn tell(
+        &self,
+        ticket: &Ticket,
+        by: PrincipalId,
+        word: &str,
+        comment: Option<String>,
+    ) {
+        let word = Arc::from(word);
+        let entry = Entry::Decided {
+            ticket: ticket.id,
+            by,
+            word,
+            comment,
+            state: ticket.state,
+        };
+        if self.journal.write(entry).await.is_err() {
+            tracing::error!(ticket = %ticket.id, "the journal cannot be written");
+        }
+        if let Some(news) = news(ticket) {
+            self.registry.announce(ticket.id, &news);
+        }
+    }
+
+    /// Expires what is due and tells those who wait.
+    pub(crate) async fn expire(&self) {
+        match self.tickets.expire().await {
+            Ok(expired) => {
+                for ticket in expired {
+                    self.tell(&ticket, PrincipalId::from(CONSOLE), "expire", None)
+                        .await;
+                }
+            }
+            Err(error) => tracing::error!("tickets could not be expired: {error}"),
+        }
+    }
+}
+
+/// What a ticket's state means to somebody who waits for it.
+fn news(ticket: &Ticket) -> Option<News> {
+    let said = |it: &&Decision| it.say == Say::Reject;
+    let last = ticket.decisions.iter().rev().find(said);
+    match ticket.state {
+        State::Pending => Some(News::Said(Box::new(ticket.clone()))),
+        State::Approved => Some(News::Approved(ticket.time_outs)),
+        State::Rejected => Some(News::Rejected {
+            by: last.map_or_else(String::new, |it| it.by.to_string()),
+            reason: last.and_then(|it| it.comment.clone()),
+        }),
+        State::Withdrawn => Some(News::Withdrawn),
+        State::Expired | State::Void => Some(News::Expired),
+        State::Executing
+        | State::Done
+        | State::Failed
+        | State::RolledBack
+        | State::InDoubt
+        | State::Fenced => None,
+    }
+}
+
+/// What somebody is told for whom no ticket could be opened.
+pub(crate) fn open_fault(error: &StoreError) -> Fault {
+    let StoreError::TooMany { whose, max } = error else {
+        return store_fault(error);
+    };
+    let key = match whose {
+        Whose::Person => "pending_per_user_max",
+        Whose::Tenant => "pending_per_tenant_max",
+    };
+    Fault::too_many_tickets(&whose.to_string(), *max, key)
+}
+
+fn store_fault(error: &StoreError) -> Fault {
+    tracing::error!("the ticket store failed: {error}");
+    Fault::store_down()
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// What of the context can change what the text means: whoever signs must see it.
+fn circumstances(request: &Request) -> impl Iterator<Item = String> {
+    let context = &request.context;
+    let settings = context
+        .meaningful_settings()
+        .map(|(name, value)| format!("with {name} = '{value}'"));
+    let isolation = context
+        .isolation
+        .map(|it| format!("isolation {}", gate::context::isolation_name(it)));
+    let state = context
+        .state
+        .map(|_| "after statements that changed the session".to_owned());
+    settings.chain(isolation).chain(state)
+}

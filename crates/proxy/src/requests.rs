@@ -1,0 +1,198 @@
+//! What people ask for on the console before they need it: a ticket for a text, and a grant. The rules decide as they would if
+//! it came over the wire; nothing runs from here.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use gate::audit::Entry;
+use gate::policy::Hold;
+use gate::ticket::{Asked, Facts, Grant, Scope, Ticket, TimeOuts};
+use gate::tickets::{NewTicket, Opened};
+use gate::{
+    Context, Digest, Journal, Judgement, Principal, Request, TenantId, Tickets, Wish, Work,
+};
+use session::Fault;
+use sql::Class;
+
+use crate::gatekeeper::{Gatekeeper, checkout_fault};
+use crate::holding::open_fault;
+use crate::world::World;
+
+/// What a request on the console came to.
+pub(crate) enum Asking {
+    /// There is a ticket for it.
+    Ticket(Box<Ticket>),
+    /// It needs none: this rule lets it pass.
+    Passes(Arc<str>),
+}
+
+/// Where, and why.
+pub(crate) struct Place {
+    pub(crate) tenant: TenantId,
+    pub(crate) reason: Option<String>,
+}
+
+impl<W: World> Gatekeeper<W> {
+    /// A ticket for a text, as it would be if a new session of `who` sent it to the tenant as one Query string (DESIGN ruling
+    /// 16). The very bytes claim it.
+    pub(crate) async fn request(
+        &self,
+        who: &Arc<Principal>,
+        place: Place,
+        sql: String,
+    ) -> Result<Asking, Fault> {
+        let request = Arc::new(self.read_for(who, &place, sql).await?);
+        let hold = match self
+            .config
+            .policy
+            .judge_whole(&request, self.world.now_ms())
+        {
+            Judgement::Hold(hold) => hold,
+            Judgement::Allow(pass) => return Ok(Asking::Passes(Arc::clone(pass.rule()))),
+            Judgement::Deny(denial) => return Err(Fault::denied(&denial)),
+            Judgement::Apart(_) => return Err(Fault::protocol("a text was taken apart")),
+        };
+        let facts = self.config.policy.facts(&request);
+        let new = self.new_ticket(hold, facts);
+        self.open_for(who, new).await
+    }
+
+    /// The request that `sql` would be.
+    async fn read_for(
+        &self,
+        who: &Arc<Principal>,
+        place: &Place,
+        sql: String,
+    ) -> Result<Request, Fault> {
+        let tenant = &place.tenant;
+        let lanes = self
+            .lanes(tenant)
+            .ok_or_else(|| Fault::no_such_tenant(tenant.as_str()))?;
+        let admission = lanes.admit(who.id.clone(), Arc::clone(&self.plain)).await;
+        let admission = admission.map_err(|error| checkout_fault(tenant, &error))?;
+        let now = self.world.now();
+        let catalog = match lanes.knowledge.current(now) {
+            Some(catalog) => catalog,
+            None => Rc::clone(&lanes.knowledge).refreshed(now).await,
+        };
+        let reading = self.reader.read(sql.clone().into(), catalog).await;
+        Ok(Request {
+            principal: Arc::clone(who),
+            context: Context {
+                tenant: tenant.clone(),
+                system_identifier: admission.system_identifier,
+                principal: who.id.clone(),
+                role: admission.role,
+                settings: Arc::clone(&self.plain),
+                state: None,
+                isolation: None,
+                in_transaction: false,
+            },
+            work: Work::Query(sql.into()),
+            named: Vec::new(),
+            readings: vec![reading],
+            client: Arc::from("console"),
+            wish: Arc::new(Wish {
+                reason: place.reason.as_deref().map(Arc::from),
+                ..Wish::default()
+            }),
+        })
+    }
+
+    /// A grant: it waits for those who would sign for what it may be used for.
+    pub(crate) async fn request_grant(
+        &self,
+        who: &Arc<Principal>,
+        place: Place,
+        grant: Grant,
+    ) -> Result<Asking, Fault> {
+        let tenant = &place.tenant;
+        if self.config.tenant(tenant.as_str()).is_none() {
+            return Err(Fault::no_such_tenant(tenant.as_str()));
+        }
+        let classes: Vec<&str> = grant.classes.iter().map(|it| it.name()).collect();
+        let classes = classes.join(", ");
+        let what = format!(
+            "-- any request of these classes: {classes}; at most {}",
+            grant.uses_max
+        );
+        // Grants that ask for the same are the same only while they wait; the time that they end tells them apart.
+        let identity = format!("grant {tenant} {} {what} {}", who.id, grant.until_ms);
+        let class = grant.classes.iter().max().copied().unwrap_or(Class::Opaque);
+        let new = NewTicket {
+            needs: self.config.policy.grant_needs(who, tenant, &grant.classes),
+            scope: Scope::Grant(grant),
+            classes: Vec::new(),
+            digest: Digest::of(identity.as_bytes()),
+            tenant: place.tenant,
+            requester: who.id.clone(),
+            class: class.to_string(),
+            rule: "grant".to_owned(),
+            why: format!("grants {classes}"),
+            asked: vec![Asked {
+                text: what.into(),
+                parameters: Vec::new(),
+            }],
+            role: String::new(),
+            in_transaction: false,
+            client: "console".to_owned(),
+            reason: place.reason,
+            time_outs: TimeOuts::default(),
+            facts: Facts::default(),
+            decide_within_ms: None,
+            use_within_ms: None,
+        };
+        self.open_for(who, new).await
+    }
+
+    /// Opens it, in the journal before anybody hears of it.
+    async fn open_for(&self, who: &Principal, new: NewTicket) -> Result<Asking, Fault> {
+        let (tenant, digest) = (new.tenant.clone(), new.digest.to_string());
+        let opened = self.tickets.open(new).await;
+        let (Opened::Approved(ticket) | Opened::Pending(ticket)) =
+            opened.map_err(|error| open_fault(&error))?;
+        let entry = Entry::Requested {
+            ticket: ticket.id,
+            principal: who.id.clone(),
+            tenant,
+            digest,
+        };
+        let written = self.journal.write(entry).await;
+        written.map_err(|_| Fault::journal_down())?;
+        Ok(Asking::Ticket(Box::new(ticket)))
+    }
+
+    /// What is held runs at once, before anybody signs, if a rule lets this person do that: it is on disk first, and a ticket
+    /// for its review is open.
+    pub(crate) async fn break_glass(&self, session: u64, hold: Hold) -> Result<Ticket, Fault> {
+        let request = Arc::clone(&hold.request);
+        let rule = self.config.policy.break_glass(&request);
+        let rule = rule.ok_or_else(Fault::no_break_glass)?;
+        let reason = request.reason().map(str::to_owned);
+        let reason = reason.ok_or_else(Fault::break_glass_needs_reason)?;
+        let facts = self.config.policy.facts(&request);
+        let new = NewTicket {
+            scope: Scope::BreakGlass,
+            rule: rule.name.to_string(),
+            needs: vec![rule.review.clone()],
+            ..self.new_ticket(hold, facts)
+        };
+        let digest = new.digest.to_string();
+        let opened = self.tickets.open(new).await;
+        let (Opened::Approved(ticket) | Opened::Pending(ticket)) =
+            opened.map_err(|error| open_fault(&error))?;
+        let entry = Entry::BrokeGlass {
+            session,
+            ticket: ticket.id,
+            principal: request.principal.id.clone(),
+            tenant: request.context.tenant.clone(),
+            rule: ticket.rule.clone(),
+            reason,
+            digest,
+        };
+        let written = self.journal.write(entry).await;
+        written.map_err(|_| Fault::journal_down())?;
+        tracing::warn!(ticket = %ticket.id, principal = %request.principal.id, "break-glass");
+        Ok(ticket)
+    }
+}

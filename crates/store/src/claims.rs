@@ -1,0 +1,138 @@
+//! How a ticket is spent, and what came of that: each one transaction. What the words on a ticket are worth is counted here
+//! once more, with the groups and the rules of that moment (hazards R79, R100).
+
+use gate::ticket::{ClaimId, Grant, Scope, missing, still, together};
+use gate::tickets::{Claimed, Standing, StoreError, Use};
+use gate::{Event, Need, Outcome, State, Ticket, TicketId};
+use rusqlite::{Connection, params};
+
+use crate::options::Options;
+use crate::rows::{self, Stop};
+use crate::transitions::{advance, reopen};
+
+/// Spends a ticket.
+pub(crate) fn claim(
+    db: &Connection,
+    id: TicketId,
+    once: &Use,
+    standing: &Standing,
+    now: i64,
+    options: Options,
+) -> Result<Claimed, Stop> {
+    let ticket = rows::ticket(db, id, now)?;
+    let wrong = |state| Stop::from(StoreError::WrongState { id, state });
+    let theirs = ticket.requester == once.principal && ticket.tenant == once.tenant;
+    let covers = match &ticket.scope {
+        Scope::Grant(grant) => grant.covers(&once.classes),
+        Scope::Once | Scope::BreakGlass => ticket.digest == once.digest.to_string(),
+        Scope::Review { .. } => false,
+    };
+    if !(theirs && covers) {
+        return Err(StoreError::NoSuchTicket(id).into());
+    }
+    if ticket.state != State::Approved {
+        return Err(wrong(ticket.state));
+    }
+    let needs = match &ticket.scope {
+        // Nobody has signed for it, and the rule that lets it run stands.
+        Scope::BreakGlass if standing.breaks_glass => None,
+        Scope::BreakGlass | Scope::Review { .. } => return Err(wrong(State::Void)),
+        Scope::Grant(_) => Some(ticket.needs.clone()),
+        Scope::Once => Some(together(&ticket.needs, &standing.needs)),
+    };
+    if let Some(needs) = needs
+        && let Some(reopened) = lapse(db, &ticket, &needs, standing, now, options)?
+    {
+        return Ok(Claimed::Reopened(Box::new(reopened)));
+    }
+    let shared = match &ticket.scope {
+        Scope::Grant(grant) if ticket.uses >= grant.uses_max => return Err(wrong(State::Done)),
+        Scope::Grant(_) => true,
+        _ => {
+            advance(db, id, Event::Claim, now)?;
+            false
+        }
+    };
+    db.prepare_cached(
+        "INSERT INTO claims (ticket, shared, in_transaction, claimed_ms) VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute(params![id.0, shared, once.in_transaction, now])?;
+    Ok(Claimed::Spent(ClaimId(db.last_insert_rowid())))
+}
+
+/// Opens an approved ticket again where the words on it do not make `needs` any more.
+fn lapse(
+    db: &Connection,
+    ticket: &Ticket,
+    needs: &[Need],
+    standing: &Standing,
+    now: i64,
+    options: Options,
+) -> Result<Option<Ticket>, Stop> {
+    let words = still(&ticket.decisions, &standing.people);
+    if missing(needs, &ticket.requester, &words).is_empty() {
+        return Ok(None);
+    }
+    db.prepare_cached("UPDATE tickets SET needs = ?2 WHERE id = ?1")?
+        .execute(params![ticket.id.0, serde_json::to_string(needs)?])?;
+    for word in words {
+        db.prepare_cached("UPDATE words SET groups = ?3 WHERE ticket = ?1 AND person = ?2")?
+            .execute(params![
+                ticket.id.0,
+                word.by.as_str(),
+                serde_json::to_string(&word.groups)?
+            ])?;
+    }
+    reopen(db, ticket.id, now, options).map(Some)
+}
+
+/// Ends claims, all of them or none.
+pub(crate) fn settle(
+    db: &Connection,
+    claims: &[(TicketId, ClaimId)],
+    event: Event,
+    outcome: Option<&Outcome>,
+    now: i64,
+) -> Result<(), Stop> {
+    let outcome = match (event, outcome) {
+        (Event::Unclaim, _) | (_, None) => None,
+        (_, Some(outcome)) => Some(serde_json::to_string(outcome)?),
+    };
+    let ended = match event.transition().1 {
+        State::Approved => "undone",
+        state => state.as_str(),
+    };
+    for (id, claim) in claims {
+        if event.apply(State::Executing).is_none() {
+            return Err(rows::refusal(db, *id, now));
+        }
+        let closed = db
+            .prepare_cached(
+                "UPDATE claims SET ended = ?3, ended_ms = ?4
+                 WHERE id = ?1 AND ticket = ?2 AND ended IS NULL",
+            )?
+            .execute(params![claim.0, id.0, ended, now])?;
+        if closed != 1 {
+            return Err(rows::refusal(db, *id, now));
+        }
+        match rows::ticket(db, *id, now)?.scope {
+            Scope::Grant(grant) => exhaust(db, *id, &grant, now)?,
+            _ => advance(db, *id, event, now)?,
+        }
+        db.prepare_cached("UPDATE tickets SET outcome = ?2 WHERE id = ?1")?
+            .execute(params![id.0, outcome])?;
+    }
+    Ok(())
+}
+
+/// A grant whose last use has ended is done; one that has expired meanwhile, or was withdrawn, stays as it is.
+fn exhaust(db: &Connection, id: TicketId, grant: &Grant, now: i64) -> Result<(), Stop> {
+    let ticket = rows::ticket(db, id, now)?;
+    let open = db
+        .prepare_cached("SELECT 1 FROM claims WHERE ticket = ?1 AND ended IS NULL")?
+        .exists([id.0])?;
+    if !open && ticket.uses >= grant.uses_max && ticket.state == State::Approved {
+        advance(db, id, Event::Exhaust, now)?;
+    }
+    Ok(())
+}
