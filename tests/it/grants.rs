@@ -46,10 +46,8 @@ fn what_is_requested_beforehand_runs_at_once() {
     let both = format!("begin; {};\n{}; commit", update(2), update(3));
     let file = stage.gate.directory().write("change.sql", &both);
     let ticket = request(&stage, &["-f", &file.to_string_lossy()]);
-    assert_eq!(
-        stage.ticket("bob", &ticket, "length"),
-        format!("{} bytes", both.len())
-    );
+    let scope = stage.ticket("bob", &ticket, "scope");
+    assert_eq!(scope, "script of 4 statements, 2 of them signed for");
     stage.approve(&ticket);
     let answer = stage.raw("alice").query(&both);
     assert_eq!(raw::tags(&answer).replace('N', ""), "CCCCZ");

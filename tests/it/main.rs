@@ -40,6 +40,7 @@ mod policy;
 mod pooling;
 mod relay;
 mod sandbox;
+mod scripts;
 mod signals;
 mod suites;
 mod tickets;

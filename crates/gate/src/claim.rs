@@ -183,6 +183,7 @@ pub async fn claim<T: Tickets>(
         principal: request.principal.id.clone(),
         classes: request.classes(),
         in_transaction: request.context.in_transaction,
+        step: request.script_step(),
     };
     let claimed = tickets.claim(ticket, once, standing).await;
     match claimed {

@@ -15,6 +15,7 @@ pub mod policy;
 pub mod principal;
 pub mod request;
 pub mod rights;
+pub mod script;
 pub mod surface;
 pub mod ticket;
 pub mod tickets;

@@ -8,6 +8,7 @@ use sql::{Class, Leaves, Reading, Relation, Statement};
 use crate::context::Context;
 use crate::digest::{Digest, Gather};
 use crate::principal::Principal;
+use crate::tickets::Step;
 use crate::wish::{Wish, reason_in};
 use crate::work::{Piece, Prepared, Values, Work};
 
@@ -53,6 +54,21 @@ impl Request {
         classes.sort_unstable();
         classes.dedup();
         classes
+    }
+
+    /// The statement of a script that it is, where its session runs one: a single text without parameters.
+    pub fn script_step(&self) -> Option<Step> {
+        self.wish.script?;
+        let mut pieces = self.work.pieces();
+        let piece = pieces.next()?;
+        let plain = piece
+            .bound
+            .is_none_or(|(_, values)| values.values.is_empty());
+        let alone = pieces.next().is_none() && self.work.unbound().is_empty();
+        (plain && alone && self.single()).then(|| Step {
+            holder: Arc::clone(&self.client),
+            text: piece.text.clone(),
+        })
     }
 
     /// Whether it only reads: what passes while the gate is closed to everything else.

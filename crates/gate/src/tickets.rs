@@ -6,6 +6,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
+use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
 use sql::Class;
 
@@ -33,6 +34,9 @@ pub enum StoreError {
         /// Where it stands.
         state: State,
     },
+    /// There is no ticket for it, and none may be made.
+    #[error("there is no ticket for it")]
+    Absent,
     /// As many tickets as may wait already.
     #[error("too many tickets of {whose} wait already")]
     TooMany {
@@ -40,6 +44,14 @@ pub enum StoreError {
         whose: Whose,
         /// How many may.
         max: u32,
+    },
+    /// It is not the statement of the script whose turn it is.
+    #[error("it is not the next statement of script {id}")]
+    NotNext {
+        /// The script.
+        id: TicketId,
+        /// Its next statement; none where all have run.
+        expected: Option<String>,
     },
     /// Somebody tried to sign for themselves.
     #[error("ticket {0} cannot be approved by its own requester")]
@@ -72,6 +84,8 @@ impl fmt::Display for Whose {
 pub struct NewTicket {
     /// What it is to let happen.
     pub scope: Scope,
+    /// It may only be found: no ticket is made for it.
+    pub must_exist: bool,
     /// The classes of the statements in it.
     pub classes: Vec<Class>,
     /// Identity of the request.
@@ -145,6 +159,17 @@ pub struct Use {
     pub classes: Vec<Class>,
     /// In an explicit transaction, or by itself.
     pub in_transaction: bool,
+    /// The statement of a script that it is.
+    pub step: Option<Step>,
+}
+
+/// One statement of a script, as it is sent.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The connection that runs the script.
+    pub holder: Arc<str>,
+    /// Its text.
+    pub text: ByteString,
 }
 
 /// A use that nobody knows the end of.
@@ -247,6 +272,13 @@ pub trait Tickets {
 
     /// Expires what is due and returns it.
     fn expire(&self) -> impl Future<Output = Result<Vec<Ticket>, StoreError>>;
+
+    /// A connection that ran a script goes: what it had begun and not ended has failed.
+    fn abandon(
+        &self,
+        id: TicketId,
+        holder: Arc<str>,
+    ) -> impl Future<Output = Result<Option<Ticket>, StoreError>>;
 
     /// Closes the gate to all but reads, or opens it again; what stood before is returned.
     fn hold_all(

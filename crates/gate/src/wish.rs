@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::ticket::TicketId;
+
 /// How a leading comment begins that says why.
 const REASON: &str = "reason:";
 
@@ -10,6 +12,8 @@ const REASON: &str = "reason:";
 pub struct Wish {
     /// Why it is to run, in the requester's words.
     pub reason: Option<Arc<str>>,
+    /// The script whose statements are sent.
+    pub script: Option<TicketId>,
     /// What is held runs at once, where a rule lets this person do that.
     pub break_glass: bool,
 }

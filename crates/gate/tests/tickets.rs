@@ -269,6 +269,9 @@ impl Tickets for One {
     async fn expire(&self) -> Result<Vec<Ticket>, StoreError> {
         Ok(Vec::new())
     }
+    async fn abandon(&self, _: TicketId, _: Arc<str>) -> Result<Option<Ticket>, StoreError> {
+        Ok(None)
+    }
     async fn hold_all(&self, _: Option<HeldAll>) -> Result<Option<HeldAll>, StoreError> {
         Ok(None)
     }

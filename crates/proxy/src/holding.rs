@@ -12,6 +12,7 @@ use gate::{
     Clearance, Event, Journal, Law, NotClaimed, PrincipalId, Released, Request, TicketId, Tickets,
 };
 use session::{Fault, News, Verdict};
+use sql::{Class, Statement};
 
 use crate::gatekeeper::{CONSOLE, Gatekeeper};
 use crate::world::World;
@@ -38,11 +39,17 @@ impl<W: World> Gatekeeper<W> {
             };
         }
         let facts = self.config.policy.facts(&request);
-        let new = self.new_ticket(hold, facts);
+        let mut new = self.new_ticket(hold, facts);
+        // A script that was asked for may be sent as one string.
+        new.must_exist = controls_in_the_middle(&request);
         let digest = new.digest.to_string();
-        let opened = match self.tickets.open(new).await {
+        let opened = match request.wish.script {
+            Some(id) => self.script(id, &request).await,
+            None => self.tickets.open(new).await.map_err(|it| open_fault(&it)),
+        };
+        let opened = match opened {
             Ok(opened) => opened,
-            Err(error) => return Verdict::Unavailable(open_fault(&error)),
+            Err(fault) => return Verdict::Unavailable(fault),
         };
         let ticket = match opened {
             Opened::Approved(ticket) => {
@@ -152,11 +159,42 @@ impl<W: World> Gatekeeper<W> {
         self.tickets.conclude(id, Event::Void, None).await.map(Some)
     }
 
+    /// The script whose statements a session sends: it waits for those who sign, or its next statement is claimed.
+    async fn script(&self, id: TicketId, request: &Request) -> Result<Opened, Fault> {
+        let ticket = match self.tickets.ticket(id).await {
+            Ok(ticket) => ticket,
+            Err(StoreError::NoSuchTicket(_)) => return Err(Fault::no_such_script(id)),
+            Err(error) => return Err(store_fault(&error)),
+        };
+        let theirs = ticket.requester == request.principal.id
+            && ticket.tenant == request.context.tenant
+            && matches!(ticket.scope, Scope::Script { .. });
+        match ticket.state {
+            _ if !theirs => Err(Fault::no_such_script(id)),
+            State::Pending => Ok(Opened::Pending(ticket)),
+            State::Approved | State::Executing => Ok(Opened::Approved(ticket)),
+            state => Err(Fault::ticket(format!("script {id} is {state}"))),
+        }
+    }
+
+    /// A session that ran a script is gone, or runs it no more.
+    pub(crate) async fn abandon(&self, id: TicketId, holder: Arc<str>) {
+        match self.tickets.abandon(id, holder).await {
+            Ok(Some(ticket)) => {
+                let by = ticket.requester.clone();
+                self.tell(&ticket, by, "abandon", None).await;
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!("a script was left as it is: {error}"),
+        }
+    }
+
     /// The ticket that a hold asks for.
     pub(crate) fn new_ticket(&self, hold: Hold, facts: Facts) -> NewTicket {
         let request = &hold.request;
         NewTicket {
             scope: Scope::Once,
+            must_exist: false,
             classes: request.classes(),
             digest: request.digest(),
             tenant: request.context.tenant.clone(),
@@ -219,6 +257,21 @@ impl<W: World> Gatekeeper<W> {
     }
 }
 
+/// Whether transaction control stands between statements that do work: what is signed as one would run as several (DESIGN ruling
+/// 8).
+fn controls_in_the_middle(request: &Request) -> bool {
+    let works = |it: &Statement| it.class != Class::Transaction;
+    request.readings.iter().any(|reading| {
+        let all = &reading.statements;
+        let first = all.iter().position(works);
+        let last = all.iter().rposition(works);
+        let middle = first
+            .zip(last)
+            .and_then(|(first, last)| all.get(first..last));
+        !middle.unwrap_or_default().iter().all(works)
+    })
+}
+
 /// What a ticket's state means to somebody who waits for it.
 fn news(ticket: &Ticket) -> Option<News> {
     let said = |it: &&Decision| it.say == Say::Reject;
@@ -243,8 +296,10 @@ fn news(ticket: &Ticket) -> Option<News> {
 
 /// What somebody is told for whom no ticket could be opened.
 pub(crate) fn open_fault(error: &StoreError) -> Fault {
-    let StoreError::TooMany { whose, max } = error else {
-        return store_fault(error);
+    let (whose, max) = match error {
+        StoreError::TooMany { whose, max } => (whose, max),
+        StoreError::Absent => return Fault::control_in_the_middle(),
+        _ => return store_fault(error),
     };
     let key = match whose {
         Whose::Person => "pending_per_user_max",

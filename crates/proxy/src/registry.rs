@@ -311,6 +311,11 @@ impl Place {
         share.is_none_or(|it| it.may_gather(gathered, cx)) && room
     }
 
+    /// Where its client is.
+    pub(crate) fn client(&self) -> Arc<str> {
+        Arc::clone(&self.entry.view().client)
+    }
+
     /// The name that the session logged in with.
     pub(crate) fn user(&self) -> String {
         self.entry.view().user.clone()

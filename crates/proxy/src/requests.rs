@@ -5,7 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use gate::audit::Entry;
-use gate::policy::Hold;
+use gate::policy::{Hold, Verdict};
+use gate::script::steps;
 use gate::ticket::{Asked, Facts, Grant, Scope, Ticket, TimeOuts};
 use gate::tickets::{NewTicket, Opened};
 use gate::{
@@ -32,6 +33,14 @@ pub(crate) struct Place {
     pub(crate) reason: Option<String>,
 }
 
+/// One statement of a script, for those who sign.
+fn alone(text: &str) -> Asked {
+    Asked {
+        text: text.into(),
+        parameters: Vec::new(),
+    }
+}
+
 impl<W: World> Gatekeeper<W> {
     /// A ticket for a text, as it would be if a new session of `who` sent it to the tenant as one Query string (DESIGN ruling
     /// 16). The very bytes claim it.
@@ -53,7 +62,20 @@ impl<W: World> Gatekeeper<W> {
             Judgement::Apart(_) => return Err(Fault::protocol("a text was taken apart")),
         };
         let facts = self.config.policy.facts(&request);
-        let new = self.new_ticket(hold, facts);
+        let mut new = self.new_ticket(hold, facts);
+        if let ([reading], Work::Query(text)) = (request.readings.as_slice(), &request.work)
+            && reading.statements.len() > 1
+        {
+            let opinions = self.config.policy.explain(&request, self.world.now_ms());
+            let signed_for = |at: usize| {
+                opinions
+                    .get(at)
+                    .is_none_or(|it| it.verdict != Verdict::Allow)
+            };
+            let (texts, steps) = steps(text, reading, signed_for);
+            new.scope = Scope::Script { steps };
+            new.asked = texts.into_iter().map(alone).collect();
+        }
         self.open_for(who, new).await
     }
 
@@ -122,6 +144,7 @@ impl<W: World> Gatekeeper<W> {
         let new = NewTicket {
             needs: self.config.policy.grant_needs(who, tenant, &grant.classes),
             scope: Scope::Grant(grant),
+            must_exist: false,
             classes: Vec::new(),
             digest: Digest::of(identity.as_bytes()),
             tenant: place.tenant,

@@ -61,6 +61,8 @@ pub enum Effect {
         /// Whether the ticket is withdrawn if this was its last waiter.
         withdraw: bool,
     },
+    /// The session runs this script no more: what it has begun of it and not ended has failed.
+    Abandon(TicketId),
     /// Give the upstream connection back, in this condition, with this on it.
     Checkin(Disposition, Box<Surface>),
     /// Ask the server to cancel what runs on the leased upstream.

@@ -30,6 +30,8 @@ pub mod sqlstate {
     pub const CLOSED: SqlState = SqlState::new(b"ZG007");
     /// Somebody has closed the gate to all but reads.
     pub const HELD_ALL: SqlState = SqlState::new(b"ZG009");
+    /// It is not the next statement of the script that the session runs.
+    pub const NOT_NEXT: SqlState = SqlState::new(b"ZG010");
     /// It is held, and the session does not wait for people.
     pub const PENDING: SqlState = SqlState::new(b"ZG008");
 }

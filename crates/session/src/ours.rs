@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use gate::{TicketId, Wish};
 
+use crate::effect::Effect;
 use crate::fault::Fault;
 
 /// What begins the name of each.
@@ -50,6 +51,11 @@ impl Ours {
         self.wait.unwrap_or(self.waits)
     }
 
+    /// What is to be done when the session ends: what it has begun of a script ends with it.
+    pub(crate) fn end(&self) -> Option<Effect> {
+        self.wish.script.map(Effect::Abandon)
+    }
+
     /// SET, or RESET where there is no value.
     pub(crate) fn set(&mut self, name: &str, value: Option<&str>) -> Result<(), Fault> {
         match name {
@@ -60,13 +66,21 @@ impl Ours {
                 }
                 self.wish = Arc::new(Wish {
                     reason: reason.map(Arc::from),
-                    ..*self.wish
+                    ..(*self.wish).clone()
                 });
             }
             "break_glass" => {
                 let on = value.map_or(Some(false), truth);
                 self.wish = Arc::new(Wish {
                     break_glass: on.ok_or_else(|| Fault::not_a_truth(name))?,
+                    ..(*self.wish).clone()
+                });
+            }
+            "script" => {
+                let script = value.map(str::trim).filter(|it| !it.is_empty());
+                let script = script.map(|it| it.parse().map_err(|_| Fault::not_a_ticket(it)));
+                self.wish = Arc::new(Wish {
+                    script: script.transpose()?,
                     ..(*self.wish).clone()
                 });
             }
@@ -88,6 +102,10 @@ impl Ours {
             "reason" => Ok(self.wish.reason.as_deref().unwrap_or_default().to_owned()),
             "wait" => Ok(on_off(self.waits())),
             "break_glass" => Ok(on_off(self.wish.break_glass)),
+            "script" => Ok(self
+                .wish
+                .script
+                .map_or_else(String::new, |it| it.to_string())),
             "ticket" => Ok(self.ticket.map_or_else(String::new, |it| it.to_string())),
             _ => Err(Fault::no_such_setting(name)),
         }

@@ -13,8 +13,7 @@ use crate::ahead::{flush, says_goodbye};
 use crate::effect::Effect;
 use crate::fault::Fault;
 use crate::input::Input;
-use crate::shape::Close;
-use crate::shape::{Labels, Rest, Shape};
+use crate::shape::{Close, Labels, Rest, Shape};
 use crate::state::asking::{self, Asking};
 use crate::state::console::{self, Console};
 use crate::state::held::{self, Held};
@@ -278,7 +277,10 @@ impl Session {
             Phase::Talk(mut talk, state) => {
                 let state = step(now, state, input, &mut talk, io);
                 match resume(state, &mut talk, io) {
-                    State::Closed => Phase::Closed,
+                    State::Closed => {
+                        io.effects.extend(talk.ours.end());
+                        Phase::Closed
+                    }
                     state => Phase::Talk(talk, state),
                 }
             }

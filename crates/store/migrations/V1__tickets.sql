@@ -51,6 +51,8 @@ CREATE TABLE claims (
     ticket     INTEGER NOT NULL REFERENCES tickets (id),
     shared     INTEGER NOT NULL CHECK (shared IN (0, 1)),  -- of a grant, which can have several
     in_transaction INTEGER NOT NULL CHECK (in_transaction IN (0, 1)),
+    holder     TEXT,                  -- of a script: the connection that runs it
+    steps      INTEGER NOT NULL,      -- ... and how many of its steps it has begun
     claimed_ms INTEGER NOT NULL,
     ended      TEXT CHECK (ended IN ('undone', 'done', 'failed', 'rolled_back', 'in_doubt', 'fenced')),
     ended_ms   INTEGER

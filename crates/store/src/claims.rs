@@ -8,6 +8,7 @@ use rusqlite::{Connection, params};
 
 use crate::options::Options;
 use crate::rows::{self, Stop};
+use crate::scripts;
 use crate::transitions::{advance, reopen};
 
 /// Spends a ticket.
@@ -21,14 +22,14 @@ pub(crate) fn claim(
 ) -> Result<Claimed, Stop> {
     let ticket = rows::ticket(db, id, now)?;
     let wrong = |state| Stop::from(StoreError::WrongState { id, state });
-    let theirs = ticket.requester == once.principal && ticket.tenant == once.tenant;
-    let covers = match &ticket.scope {
-        Scope::Grant(grant) => grant.covers(&once.classes),
-        Scope::Once | Scope::BreakGlass => ticket.digest == once.digest.to_string(),
-        Scope::Review { .. } => false,
-    };
-    if !(theirs && covers) {
+    let same = ticket.digest == once.digest.to_string();
+    if !covers(&ticket, once, same) {
         return Err(StoreError::NoSuchTicket(id).into());
+    }
+    if let (Scope::Script { steps }, Some(step), State::Executing) =
+        (&ticket.scope, &once.step, ticket.state)
+    {
+        return scripts::next(db, &ticket, steps, (step, once.in_transaction));
     }
     if ticket.state != State::Approved {
         return Err(wrong(ticket.state));
@@ -38,13 +39,21 @@ pub(crate) fn claim(
         Scope::BreakGlass if standing.breaks_glass => None,
         Scope::BreakGlass | Scope::Review { .. } => return Err(wrong(State::Void)),
         Scope::Grant(_) => Some(ticket.needs.clone()),
-        Scope::Once => Some(together(&ticket.needs, &standing.needs)),
+        // What the rules say of one of its statements now adds to what they said of all.
+        Scope::Once | Scope::Script { .. } => Some(together(&ticket.needs, &standing.needs)),
     };
     if let Some(needs) = needs
         && let Some(reopened) = lapse(db, &ticket, &needs, standing, now, options)?
     {
         return Ok(Claimed::Reopened(Box::new(reopened)));
     }
+    let step = match (&ticket.scope, &once.step) {
+        (Scope::Script { steps }, Some(step)) if !same => {
+            scripts::check(&ticket, steps, 0, (step, once.in_transaction))?;
+            Some(&step.holder)
+        }
+        _ => None,
+    };
     let shared = match &ticket.scope {
         Scope::Grant(grant) if ticket.uses >= grant.uses_max => return Err(wrong(State::Done)),
         Scope::Grant(_) => true,
@@ -54,10 +63,30 @@ pub(crate) fn claim(
         }
     };
     db.prepare_cached(
-        "INSERT INTO claims (ticket, shared, in_transaction, claimed_ms) VALUES (?1, ?2, ?3, ?4)",
+        "INSERT INTO claims (ticket, shared, in_transaction, holder, steps, claimed_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
-    .execute(params![id.0, shared, once.in_transaction, now])?;
+    .execute(params![
+        id.0,
+        shared,
+        once.in_transaction,
+        step.map(|it| &**it),
+        step.is_some(),
+        now
+    ])?;
     Ok(Claimed::Spent(ClaimId(db.last_insert_rowid())))
+}
+
+/// Whether the ticket is about this use at all: of the same person and tenant, and the same to the byte, or of what it covers.
+fn covers(ticket: &Ticket, once: &Use, same: bool) -> bool {
+    let theirs = ticket.requester == once.principal && ticket.tenant == once.tenant;
+    theirs
+        && match &ticket.scope {
+            Scope::Grant(grant) => grant.covers(&once.classes),
+            Scope::Script { .. } => same || once.step.is_some(),
+            Scope::Once | Scope::BreakGlass => same,
+            Scope::Review { .. } => false,
+        }
 }
 
 /// Opens an approved ticket again where the words on it do not make `needs` any more.
@@ -106,6 +135,9 @@ pub(crate) fn settle(
         if event.apply(State::Executing).is_none() {
             return Err(rows::refusal(db, *id, now));
         }
+        if scripts::goes_on(db, (*id, *claim), event)? {
+            continue;
+        }
         let closed = db
             .prepare_cached(
                 "UPDATE claims SET ended = ?3, ended_ms = ?4
@@ -135,4 +167,24 @@ fn exhaust(db: &Connection, id: TicketId, grant: &Grant, now: i64) -> Result<(),
         advance(db, id, Event::Exhaust, now)?;
     }
     Ok(())
+}
+
+/// What a connection had begun of a script and not ended has failed; of what others have begun nothing is said.
+pub(crate) fn abandon(
+    db: &Connection,
+    id: TicketId,
+    holder: &str,
+    now: i64,
+) -> Result<Option<Ticket>, Stop> {
+    let Some((claim, begun, all)) = scripts::left(db, id, holder)? else {
+        return Ok(None);
+    };
+    let outcome = Outcome {
+        tags: Vec::new(),
+        error: Some(format!(
+            "its session ended behind {begun} of {all} statements"
+        )),
+    };
+    settle(db, &[(id, claim)], Event::Fail, Some(&outcome), now)?;
+    rows::ticket(db, id, now).map(Some)
 }

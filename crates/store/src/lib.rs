@@ -17,6 +17,7 @@ pub mod options;
 pub mod read;
 pub mod recover;
 mod rows;
+mod scripts;
 pub mod sqlite;
 mod transitions;
 pub mod verify;

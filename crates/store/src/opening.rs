@@ -24,6 +24,7 @@ pub(crate) fn open(
     let found = same(db, new, now)?;
     let approved = |it: &Ticket| it.state == State::Approved;
     if !found.as_ref().is_some_and(approved)
+        && !new.must_exist
         && let Some(grant) = grant(db, new, now)?
     {
         return Ok(Opened::Approved(grant));
@@ -38,13 +39,16 @@ pub(crate) fn open(
             Opened::Pending(rows::ticket(db, ticket.id, now)?)
         });
     }
+    if new.must_exist {
+        return Err(StoreError::Absent.into());
+    }
     check_room(db, new, now, options)?;
     let decide_within = new.decide_within_ms.unwrap_or(options.decide_within_ms);
     let decided_by = now.saturating_add(decide_within);
     let expires = match &new.scope {
         // What nobody signs before it is over grants nothing.
         Scope::Grant(grant) => grant.until_ms.min(decided_by),
-        Scope::Once | Scope::BreakGlass | Scope::Review { .. } => decided_by,
+        _ => decided_by,
     };
     let id = insert(db, new, (State::Pending, now, expires))?;
     Ok(Opened::Pending(rows::ticket(db, id, now)?))
@@ -101,7 +105,7 @@ fn same(db: &Connection, new: &NewTicket, now: i64) -> Result<Option<Ticket>, St
         .prepare_cached(
             "SELECT id FROM tickets
              WHERE digest = ?1 AND requester = ?2 AND tenant = ?3
-               AND json_extract(scope, '$.kind') IN ('once', 'grant')
+               AND json_extract(scope, '$.kind') IN ('once', 'script', 'grant')
                AND state IN ('approved', 'pending') AND expires_ms > ?4
              ORDER BY state = 'approved' DESC, id DESC LIMIT 1",
         )?

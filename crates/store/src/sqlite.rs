@@ -275,6 +275,11 @@ impl Tickets for Sqlite {
             .await
     }
 
+    async fn abandon(&self, id: TicketId, holder: Arc<str>) -> Result<Option<Ticket>, StoreError> {
+        self.ask(move |desk| desk.change(|db, now, _| claims::abandon(db, id, &holder, now)))
+            .await
+    }
+
     async fn hold_all(&self, held: Option<HeldAll>) -> Result<Option<HeldAll>, StoreError> {
         self.ask(move |desk| desk.change(|db, _, _| transitions::hold_all(db, held.as_ref())))
             .await

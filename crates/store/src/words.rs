@@ -49,7 +49,9 @@ pub(crate) fn decide(
         Say::Approve if enough => match &ticket.scope {
             Scope::Review { .. } => advance(db, id, Event::Close, now)?,
             Scope::Grant(grant) => approve(db, id, now, Some(grant.until_ms), life)?,
-            Scope::Once | Scope::BreakGlass => approve(db, id, now, None, life)?,
+            Scope::Once | Scope::Script { .. } | Scope::BreakGlass => {
+                approve(db, id, now, None, life)?;
+            }
         },
         Say::Changes | Say::Approve | Say::Comment => {}
     }

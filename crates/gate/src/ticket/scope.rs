@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sql::Class;
 
+use crate::script::ScriptStep;
 use crate::ticket::TicketId;
 
 /// What a ticket lets happen.
@@ -12,6 +13,12 @@ pub enum Scope {
     /// One request, once: a statement, a Query string or a closed batch.
     #[default]
     Once,
+    /// Statements one after the other, in one session: those that need a signature are checked off in this order. As one Query
+    /// string it is one request.
+    Script {
+        /// Which of what is asked, and how it stands.
+        steps: Vec<ScriptStep>,
+    },
     /// What one person asks for of some classes at one tenant, so many times until a time (DESIGN ruling 19).
     Grant(Grant),
     /// One request, once and at once: nobody has signed, and somebody must close the review of it.
@@ -56,6 +63,7 @@ impl Scope {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Once => "once",
+            Self::Script { .. } => "script",
             Self::Grant(_) => "grant",
             Self::BreakGlass => "break_glass",
             Self::Review { .. } => "review",

@@ -64,6 +64,10 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
             }
             Effect::CancelUpstream => self.cancel_upstream(),
             Effect::Console(command) => self.console(command),
+            Effect::Abandon(script) => {
+                let (keeper, holder) = (Rc::clone(&self.keeper), self.place.client());
+                tokio::task::spawn_local(async move { keeper.abandon(script, holder).await });
+            }
             Effect::Close => {
                 self.parting = Some(Parting::default());
                 self.goodbye = Some(self.keeper.world.now() + GOODBYE);

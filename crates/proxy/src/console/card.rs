@@ -91,6 +91,11 @@ fn previous(before: &[Ticket]) -> Option<String> {
 fn scope(ticket: &Ticket) -> Option<String> {
     match &ticket.scope {
         Scope::Once => None,
+        Scope::Script { steps } => Some(format!(
+            "script of {} statements, {} of them signed for",
+            ticket.asked.len(),
+            steps.len()
+        )),
         Scope::BreakGlass => Some("break-glass: nobody has signed for it".to_owned()),
         Scope::Review { of } => Some(format!("review of {of}, which nobody had signed for")),
         Scope::Grant(grant) => {

@@ -1,7 +1,7 @@
 //! What a client is told of the gate's own settings, and of a ticket that it does not wait for.
 
-use gate::Ticket;
 use gate::tickets::HeldAll;
+use gate::{Ticket, TicketId};
 use wire::sqlstate::SqlState;
 
 use super::{Blame, Fault, sqlstate};
@@ -12,8 +12,8 @@ impl Fault {
     pub fn no_such_setting(name: &str) -> Self {
         let message = format!("unrecognized configuration parameter \"portcullis.{name}\"");
         Self::new(Blame::Client, SqlState::UNDEFINED_PARAMETER, message).hint(
-            "The gate's settings are portcullis.reason, portcullis.wait, portcullis.break_glass and \
-             portcullis.ticket.",
+            "The gate's settings are portcullis.reason, portcullis.wait, portcullis.script, \
+             portcullis.break_glass and portcullis.ticket.",
         )
     }
 
@@ -21,6 +21,39 @@ impl Fault {
     pub fn cannot_be_changed(name: &str) -> Self {
         let message = format!("parameter \"portcullis.{name}\" cannot be changed");
         Self::new(Blame::Client, SqlState::CANT_CHANGE_RUNTIME_PARAM, message)
+    }
+
+    /// A value that names no ticket.
+    pub fn not_a_ticket(value: &str) -> Self {
+        let message = format!("invalid value for parameter \"portcullis.script\": \"{value}\"");
+        Self::new(Blame::Client, SqlState::INVALID_PARAMETER_VALUE, message)
+            .hint("A script is a ticket, such as T-42.")
+    }
+
+    /// A ticket that is no script of this person's for this tenant.
+    pub fn no_such_script(id: TicketId) -> Self {
+        let message = format!("ticket {id} is no script of yours for this tenant");
+        Self::new(Blame::Client, SqlState::UNDEFINED_PARAMETER, message)
+            .hint("portcullis request -f FILE makes one; RESET portcullis.script goes on without.")
+    }
+
+    /// Something else than the script's next statement.
+    pub fn not_next(id: TicketId, expected: Option<&str>) -> Self {
+        let message = format!("it is not the next statement of script {id}");
+        let fault = Self::new(Blame::Policy, sqlstate::NOT_NEXT, message)
+            .hint("RESET portcullis.script asks for it by itself.");
+        match expected {
+            Some(next) => fault.detail(format!("The next one is: {next}")),
+            None => fault.detail("All of its statements have been sent."),
+        }
+    }
+
+    /// Transaction control between statements of one string that are held.
+    pub fn control_in_the_middle() -> Self {
+        let message = "transaction control in the middle of a string that waits for approval";
+        Self::new(Blame::Policy, SqlState::FEATURE_NOT_SUPPORTED, message).hint(
+            "Ask for it as a script, portcullis request -f FILE, or send its statements one by one.",
+        )
     }
 
     /// A value that is neither on nor off.

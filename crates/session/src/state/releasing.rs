@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use gate::audit::End;
 use gate::cargo::Begin;
 use gate::ticket::TimeOuts;
+use gate::tickets::StoreError;
 use gate::{
     Authority, Cargo, Clearance, Disposition, Entry, Event, NotClaimed, Outcome, Own, Released,
     Request, Step, TicketId,
@@ -376,6 +377,12 @@ impl Turn {
         }
         let fault = match refused {
             _ if self.gone || self.cancelled => Fault::cancelled(None),
+            NotClaimed::Ticket(StoreError::NotNext { id, expected }) => {
+                Fault::not_next(*id, expected.as_deref())
+            }
+            NotClaimed::Ticket(_) if request.wish.script.is_some() => {
+                Fault::ticket(refused.to_string())
+            }
             NotClaimed::Ticket(_) | NotClaimed::Reopened(_) => {
                 self.unbegin(talk, io);
                 talk.checkin_if_free(io);

@@ -198,6 +198,7 @@ impl World {
         };
         let new = NewTicket {
             scope: Scope::Once,
+            must_exist: false,
             classes: request.classes(),
             digest: request.digest(),
             tenant: request.context.tenant.clone(),
@@ -322,7 +323,8 @@ impl World {
                 self.server.cancel(&mut self.up);
                 Due::Upstream
             }
-            Effect::CancelUpstream => return,
+            // Nobody runs a script here.
+            Effect::CancelUpstream | Effect::Abandon(_) => return,
             Effect::Console(command) => Due::Console(command),
             Effect::Close => {
                 self.closed = true;

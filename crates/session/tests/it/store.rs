@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use gate::ticket::{ClaimId, Decision, Say};
@@ -185,6 +186,9 @@ impl Tickets for Store {
         Ok(Vec::new())
     }
 
+    async fn abandon(&self, _: TicketId, _: Arc<str>) -> Result<Option<Ticket>, StoreError> {
+        Ok(None)
+    }
     async fn hold_all(&self, _: Option<HeldAll>) -> Result<Option<HeldAll>, StoreError> {
         Ok(None)
     }

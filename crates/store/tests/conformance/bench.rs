@@ -52,6 +52,7 @@ pub(crate) struct Bench<T> {
 pub(crate) fn asked_by(requester: &str, text: &str, needs: &[(&str, u32)]) -> NewTicket {
     NewTicket {
         scope: Scope::Once,
+        must_exist: false,
         classes: vec![Class::Write],
         digest: Digest::of(text.as_bytes()),
         tenant: "acme".into(),
@@ -111,6 +112,7 @@ pub(crate) fn once(text: &str) -> Use {
         principal: "alice".into(),
         classes: vec![Class::Write],
         in_transaction: false,
+        step: None,
     }
 }
 

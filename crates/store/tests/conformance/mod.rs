@@ -46,6 +46,8 @@ suite! {
     scopes::a_grant_covers_its_classes_person_and_tenant,
     scopes::an_approved_ticket_comes_before_a_grant,
     scopes::broken_glass_runs_once_and_is_reviewed,
+    scopes::a_script_is_checked_off_in_its_order,
+    scopes::a_script_that_is_left_has_failed,
     scopes::the_gate_is_closed_and_opened,
     cases::so_many_may_wait_and_no_more,
     cases::an_approved_ticket_is_found,

@@ -1,8 +1,9 @@
 //! Tickets that are good for more than one request, or for one before anybody signs; and the gate closed to all. Each case has
 //! a store of its own; it never depends on the order of cases.
 
-use gate::ticket::{Grant, Scope};
-use gate::tickets::{Claimed, Filter, HeldAll, NewTicket, Opened, Standing, StoreError, Use};
+use gate::script::ScriptStep;
+use gate::ticket::{Asked, Grant, Scope};
+use gate::tickets::{Claimed, Filter, HeldAll, NewTicket, Opened, Standing, Step, StoreError, Use};
 use gate::{Class, Event, State, Ticket, TicketId, Tickets};
 use store::WallClock as _;
 
@@ -224,4 +225,131 @@ pub(super) async fn the_gate_is_closed_and_opened<T: Tickets>(bench: &Bench<T>) 
     assert_eq!(bench.store.held_all().await, Ok(Some(held.clone())));
     assert_eq!(bench.store.hold_all(None).await, Ok(Some(held)));
     assert_eq!(bench.store.held_all().await, Ok(None));
+}
+
+/// A script of three statements, the second in a transaction.
+async fn script<T: Tickets>(bench: &Bench<T>) -> TicketId {
+    let steps = [(0, false), (2, true), (4, false)];
+    let steps = steps.map(|(at, in_transaction)| ScriptStep { at, in_transaction });
+    let asked = [
+        "delete from a",
+        "begin",
+        "delete from b",
+        "commit",
+        "delete from c",
+    ];
+    let asked = asked.map(|text| Asked {
+        text: text.into(),
+        parameters: Vec::new(),
+    });
+    let new = NewTicket {
+        scope: Scope::Script {
+            steps: steps.into(),
+        },
+        asked: asked.into(),
+        ..asked_by("alice", "script", &[("dba", 1)])
+    };
+    let id = bench.pending(new).await.id;
+    bench.say(id, "bob", &["dba"], true).await.unwrap();
+    id
+}
+
+fn sent(holder: &str, text: &str, in_transaction: bool) -> Use {
+    Use {
+        in_transaction,
+        step: Some(Step {
+            holder: holder.into(),
+            text: text.into(),
+        }),
+        ..once(text)
+    }
+}
+
+pub(super) async fn a_script_is_checked_off_in_its_order<T: Tickets>(bench: &Bench<T>) {
+    let id = script(bench).await;
+    let claim = async |once: Use| bench.store.claim(id, once, standing()).await.map(spent);
+    let expects = |next: Option<&str>| StoreError::NotNext {
+        id,
+        expected: next.map(str::to_owned),
+    };
+    let early = claim(sent("one", "delete from b", true)).await;
+    assert_eq!(early, Err(expects(Some("delete from a"))));
+    assert_eq!(
+        bench.state(id).await,
+        State::Approved,
+        "nothing is spent by that"
+    );
+    let first = claim(sent("one", " -- x\ndelete from a;", false))
+        .await
+        .unwrap();
+    assert_eq!(bench.state(id).await, State::Executing);
+    let other = claim(sent("two", "delete from b", true)).await;
+    assert_eq!(
+        other,
+        Err(wrong(id, State::Executing)),
+        "it is one connection's"
+    );
+    bench
+        .store
+        .settle(vec![(id, first)], Event::Succeed, None)
+        .await
+        .unwrap();
+    assert_eq!(bench.state(id).await, State::Executing, "there is more");
+    let outside = claim(sent("one", "delete from b", false)).await;
+    assert_eq!(outside, Err(expects(Some("delete from b"))));
+    // What was never sent has its turn again.
+    let second = claim(sent("one", "delete from b", true)).await.unwrap();
+    assert_eq!(second, first, "it is one use");
+    bench
+        .store
+        .settle(vec![(id, first)], Event::Unclaim, None)
+        .await
+        .unwrap();
+    claim(sent("one", "delete from b", true)).await.unwrap();
+    bench
+        .store
+        .settle(vec![(id, first)], Event::Succeed, None)
+        .await
+        .unwrap();
+    claim(sent("one", "delete from c", false)).await.unwrap();
+    let more = claim(sent("one", "delete from d", false)).await;
+    assert_eq!(more, Err(expects(None)));
+    bench
+        .store
+        .settle(vec![(id, first)], Event::Succeed, None)
+        .await
+        .unwrap();
+    assert_eq!(bench.state(id).await, State::Done);
+    assert_eq!(bench.store.abandon(id, "one".into()).await, Ok(None));
+}
+
+pub(super) async fn a_script_that_is_left_has_failed<T: Tickets>(bench: &Bench<T>) {
+    let id = script(bench).await;
+    assert_eq!(bench.store.abandon(id, "one".into()).await, Ok(None));
+    assert_eq!(
+        bench.state(id).await,
+        State::Approved,
+        "nobody has begun it"
+    );
+    let begun = sent("one", "delete from a", false);
+    bench.store.claim(id, begun, standing()).await.unwrap();
+    assert_eq!(bench.store.abandon(id, "two".into()).await, Ok(None));
+    let left = bench
+        .store
+        .abandon(id, "one".into())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(left.state, State::Failed);
+    let outcome = left.outcome.unwrap().error.unwrap();
+    assert_eq!(outcome, "its session ended behind 1 of 3 statements");
+    // As one request it is spent like any other.
+    let id = script(bench).await;
+    let claim = bench.claim(id, "script").await.unwrap();
+    bench
+        .store
+        .settle(vec![(id, claim)], Event::Succeed, None)
+        .await
+        .unwrap();
+    assert_eq!(bench.state(id).await, State::Done);
 }
