@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test versions canary fuzz functions regress judge clients introspection bench bench-compare micro lint deny setup check
+.PHONY: help demo test versions canary killpoints fuzz functions regress judge clients introspection bench bench-compare micro lint deny setup check
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,7 @@ demo: setup ## play the story: a statement waits until somebody signs (ONCE=1 en
 test: setup ## build, and run every test against a real PostgreSQL
 	@echo "==> building the gate and its tests (first time: some minutes; later: seconds)"
 	cargo build -p portcullis
+	cargo build $(KILLPOINTS)
 	@echo "==> testing (about five minutes)"
 	cargo test --workspace
 
@@ -28,6 +29,14 @@ versions: setup ## every conversation before other servers too, fetched if need 
 canary: setup ## show that nothing runs before it is approved, message by message
 	cargo build -p portcullis
 	cargo run -q -p portcullis-tests --bin canary
+
+KILLPOINTS = -p portcullis --features killpoints --bin portcullis-killpoints
+
+killpoints: setup ## kill the gate, and PostgreSQL, at every step of a signed statement (ONLY="Claimed Reply" ROUNDS= BREAK=)
+	cargo build $(KILLPOINTS)
+	@echo "==> killing (about six minutes a round; BREAK=claim-after-send or double-claim must be found)"
+	@cargo build -q -p portcullis-tests --bin killpoints
+	@ROUNDS="$(ROUNDS)" BREAK="$(BREAK)" $${CARGO_TARGET_DIR:-target}/debug/killpoints $(ONLY)
 
 regress: setup ## PostgreSQL's own tests through the gate, against the same run straight
 	cargo build -p portcullis
@@ -70,6 +79,7 @@ lint: setup ## formatting, and clippy without a warning
 	cargo fmt --all --check
 	@echo "==> clippy (first time: some minutes)"
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy $(KILLPOINTS) -- -D warnings
 
 deny: ## licences, advisories and sources of dependencies (needs cargo-deny)
 	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: cargo install --locked cargo-deny"; exit 1; }

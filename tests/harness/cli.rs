@@ -38,35 +38,41 @@ pub fn cli(login: &Login) -> Program {
 pub fn portcullis_binary() -> PathBuf {
     static FOUND: OnceLock<PathBuf> = OnceLock::new();
     FOUND
-        .get_or_init(|| {
-            if let Some(named) = env::var_os("PORTCULLIS_BIN") {
-                return PathBuf::from(named);
-            }
-            // target/debug/deps/it-0123 or target/debug/canary
-            let test = env::current_exe().unwrap();
-            let binary = test
-                .ancestors()
-                .skip(1)
-                .take(2)
-                .map(|directory| directory.join("portcullis"))
-                .find(|binary| binary.is_file())
-                .unwrap_or_else(|| {
-                    panic!(
-                        "the portcullis binary is not built: run `make test`, or `cargo build -p \
-                         portcullis` before `cargo test`"
-                    )
-                });
-            if let Some(source) = newer_source(&binary) {
-                panic!(
-                    "{} is older than {}: run `make test`, or `cargo build -p portcullis` before \
-                     `cargo test`",
-                    binary.display(),
-                    source.display()
-                );
-            }
-            binary
+        .get_or_init(|| match env::var_os("PORTCULLIS_BIN") {
+            Some(named) => PathBuf::from(named),
+            None => built("portcullis", "cargo build -p portcullis"),
         })
         .clone()
+}
+
+/// The same, built to end itself where it is told to.
+pub fn killpoints_binary() -> PathBuf {
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    let name = "portcullis-killpoints";
+    let how = "cargo build -p portcullis --features killpoints --bin portcullis-killpoints";
+    FOUND.get_or_init(|| built(name, how)).clone()
+}
+
+fn built(name: &str, how: &str) -> PathBuf {
+    // target/debug/deps/it-0123 or target/debug/canary
+    let test = env::current_exe().unwrap();
+    let binary = test
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|directory| directory.join(name))
+        .find(|binary| binary.is_file())
+        .unwrap_or_else(|| {
+            panic!("{name} is not built: run `make test`, or `{how}` before `cargo test`")
+        });
+    if let Some(source) = newer_source(&binary) {
+        panic!(
+            "{} is older than {}: run `make test`, or `{how}` before `cargo test`",
+            binary.display(),
+            source.display()
+        );
+    }
+    binary
 }
 
 /// A source file of the binary, by cargo's own list, that was changed after it was linked.

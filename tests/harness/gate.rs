@@ -20,6 +20,9 @@ use crate::process::code_of;
 pub struct GateDir {
     directory: TempDir,
     files: Files,
+    /// What runs in it, where it is not the binary under test.
+    program: Option<PathBuf>,
+    variables: Vec<(String, String)>,
 }
 
 /// A running gate. Dropping it ends it as SIGTERM does.
@@ -48,7 +51,25 @@ impl GateDir {
             .unwrap()
             .write(directory.path())
             .unwrap();
-        Self { directory, files }
+        Self {
+            directory,
+            files,
+            program: None,
+            variables: Vec::new(),
+        }
+    }
+
+    /// A new one, in which a gate of another build runs.
+    pub fn of(program: PathBuf) -> Self {
+        Self {
+            program: Some(program),
+            ..Self::new()
+        }
+    }
+
+    /// Gives its gate a variable.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     pub fn path(&self) -> &Path {
@@ -112,8 +133,15 @@ impl Gate {
     }
 
     fn launch(directory: GateDir) -> Result<Self, Refused> {
-        let mut command = Command::new(portcullis_binary());
+        let program = directory.program.clone();
+        let mut command = Command::new(program.unwrap_or_else(portcullis_binary));
         without_libpq_variables(&mut command);
+        command.envs(
+            directory
+                .variables
+                .iter()
+                .map(|(name, value)| (name, value)),
+        );
         command
             .arg("serve")
             .arg("--config")

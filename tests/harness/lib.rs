@@ -32,6 +32,7 @@ mod database;
 #[path = "../fuzz/targets/mod.rs"]
 pub mod fuzz;
 mod gate;
+pub mod killpoints;
 mod lines;
 mod login;
 mod process;
@@ -40,7 +41,7 @@ pub mod regress;
 mod server;
 pub mod stage;
 
-pub use cli::{cli, portcullis_binary, psql};
+pub use cli::{cli, killpoints_binary, portcullis_binary, psql};
 pub use database::{Database, Role, database, database_in, postgres, upstream_root_cert};
 pub use gate::{Gate, GateDir, Refused};
 pub use lines::Lines;

@@ -110,3 +110,45 @@ fn in_a_transaction_they_are_for_what_was_signed_alone() {
         assert_eq!(shown(&mut alice, "lock_timeout"), "0", "{mode}");
     }
 }
+
+/// Hazards R85: what is told to be done is on the server's disk, whatever a role or a database has been set to.
+#[test]
+fn what_was_signed_is_durable() {
+    for mode in ["transaction", "session"] {
+        let stage = stage(mode);
+        let (database, role) = (&stage.database.name, &stage.database.write.name);
+        let off = format!("alter role {role} in database {database} set synchronous_commit = off");
+        stage.database.sql(&off);
+        // A trigger that fires at the end tells what the commit goes by.
+        stage.database.sql(
+            "create table seen (at text, how text); \
+             create function look() returns trigger language plpgsql as \
+               $$ begin insert into seen values (tg_op, current_setting('synchronous_commit')); return null; end $$; \
+             create constraint trigger look after update on t deferrable initially deferred \
+               for each row execute function look(); grant all on seen to public",
+        );
+        let mut alice = stage.raw("alice");
+        let (_, answer) = sign(&stage, &mut alice, UPDATE, &[]);
+        assert!(
+            raw::tags(&answer).ends_with("CZ"),
+            "{mode}: {}",
+            raw::tags(&answer)
+        );
+        alice.query("begin");
+        let (_, answer) = sign(
+            &stage,
+            &mut alice,
+            "update t set note = 'new' where id = 2",
+            &[],
+        );
+        assert!(
+            raw::tags(&answer).ends_with("CZ"),
+            "{mode}: {}",
+            raw::tags(&answer)
+        );
+        alice.query("commit");
+        let how = "select string_agg(how, ' ') from seen";
+        assert_eq!(stage.database.sql(how), "on on", "{mode}");
+        assert_eq!(shown(&mut alice, "synchronous_commit"), "off", "{mode}");
+    }
+}

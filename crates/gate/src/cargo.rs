@@ -101,8 +101,9 @@ pub enum Own {
     Restore(Arc<Settings>),
     /// A segment with its own Sync: name and value of each setting that the session has of its own.
     Probe,
-    /// Query: what was signed may wait for a lock, and run, no longer than this; within a transaction up to its end. What stood
-    /// before is kept where [`Own::Unlimit`] finds it.
+    /// Query: what was signed may wait for a lock, and run, no longer than this; within a transaction up to its end; and
+    /// what it commits is on the server's disk before anybody hears of it (hazards R85). What stood before is kept where
+    /// [`Own::Unlimit`] finds it.
     Limit {
         /// How long.
         time_outs: TimeOuts,
@@ -318,24 +319,36 @@ impl Own {
 
 /// The settings that hold time-outs.
 const TIME_OUTS: [&str; 2] = ["lock_timeout", "statement_timeout"];
+/// What is told to be done must be on the server's disk (hazards R85).
+const DURABLE: &str = "synchronous_commit";
 
 fn limit(time_outs: TimeOuts, local: bool) -> String {
     let both = TIME_OUTS
         .into_iter()
         .zip([time_outs.lock_ms, time_outs.statement_ms]);
-    let columns = both.flat_map(|(name, ms)| {
-        let keep = format!(
+    let keep = |name| {
+        format!(
             "pg_catalog.set_config('portcullis.{name}', pg_catalog.current_setting('{name}'), {local})"
-        );
+        )
+    };
+    let durable = format!(
+        "pg_catalog.set_config('{DURABLE}', CASE pg_catalog.current_setting('{DURABLE}') \
+         WHEN 'off' THEN 'on' WHEN 'local' THEN 'on' ELSE pg_catalog.current_setting('{DURABLE}') END, {local})"
+    );
+    let columns = both.flat_map(|(name, ms)| {
+        let keep = keep(name);
         let set = ms.map(|ms| format!("pg_catalog.set_config('{name}', '{ms}ms', {local})"));
         std::iter::once(keep).chain(set)
     });
+    let columns = columns.chain([keep(DURABLE), durable]);
     format!("SELECT {}", columns.collect::<Vec<_>>().join(", "))
 }
 
 /// Where nothing was kept, as behind a ROLLBACK, what stands is set again.
 fn unlimit(local: bool) -> String {
-    let columns = TIME_OUTS.map(|name| {
+    // That of a transaction must still stand at its COMMIT, and ends with it.
+    let durable = (!local).then_some(DURABLE);
+    let columns = TIME_OUTS.into_iter().chain(durable).map(|name| {
         format!(
             "pg_catalog.set_config('{name}', CASE pg_catalog.length(pg_catalog.current_setting('portcullis.{name}', true)) \
              WHEN 0 THEN pg_catalog.current_setting('{name}') \
@@ -343,7 +356,7 @@ fn unlimit(local: bool) -> String {
              END, {local})"
         )
     });
-    format!("SELECT {}", columns.join(", "))
+    format!("SELECT {}", columns.collect::<Vec<_>>().join(", "))
 }
 
 impl Begin {

@@ -8,7 +8,7 @@ use clap::Parser;
 use portcullis::cli::args::{AuditCommand, Cli, Command, PolicyCommand};
 use portcullis::{check, cli, demo, explain, policy_test, serve, try_it};
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let Cli { options, command } = Cli::parse();
     cli::use_color(options.color);
     match command {

@@ -12,6 +12,7 @@ use std::time::Instant;
 use gate::TenantId;
 use pool::{CheckoutError, Lease};
 use session::{Fault, Input, Session};
+use store::killpoint;
 use tokio::sync::oneshot;
 
 use crate::crew::Counted;
@@ -253,9 +254,13 @@ impl<W: World, S: Socket> Connection<W, S> {
             return false;
         };
         let upstream = lease.upstream();
-        if matches!(upstream.poll_flush(cx), Poll::Ready(Err(_))) {
-            self.upstream_gone();
-            return true;
+        match upstream.poll_flush(cx) {
+            Poll::Pending => {}
+            Poll::Ready(Ok(())) => killpoint::flushed(),
+            Poll::Ready(Err(_)) => {
+                self.upstream_gone();
+                return true;
+            }
         }
         if !self.place.may_relay(self.session.output().len()) {
             return false;
@@ -263,6 +268,7 @@ impl<W: World, S: Socket> Connection<W, S> {
         match upstream.poll_read(cx) {
             Poll::Pending => false,
             Poll::Ready(Ok(count)) if count > 0 => {
+                killpoint::replied();
                 self.session
                     .handle(self.now, Input::Upstream(upstream.inbox()));
                 true

@@ -16,7 +16,15 @@ pub(crate) struct Lent {
     pub(crate) surface: Box<Surface>,
     pub(crate) lane: Lane,
     /// The time-outs that what was signed put on it.
+    pub(crate) limited: Option<Limited>,
+}
+
+/// Time-outs that stand on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limited {
     pub(crate) time_outs: TimeOuts,
+    /// Up to the end of the transaction, which takes them back by itself.
+    pub(crate) local: bool,
 }
 
 /// What ran in the session and is still felt: on the connection, and in what later texts mean.
@@ -199,7 +207,7 @@ impl Lent {
     /// What goes back to the pool. Where time-outs of what was signed are on it, those are nobody's settings, and the next
     /// session puts its own there.
     pub(crate) fn into_surface(mut self) -> Box<Surface> {
-        if !self.time_outs.is_none() {
+        if self.limited.is_some_and(|it| !it.local) {
             let nobody = ("portcullis".to_owned(), "limited".to_owned());
             self.surface.settings = Arc::new(Settings::from([nobody]));
         }

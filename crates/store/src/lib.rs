@@ -7,10 +7,13 @@
 //! State directory: `tickets.db` (see [`tickets_file`]) and `journal/journal.jsonl` (see
 //! [`journal_dir`]).
 
+#[cfg(feature = "killpoints")]
+mod broken;
 pub mod chain;
 mod claims;
 pub mod clock;
 pub mod journal;
+pub mod killpoint;
 mod layout;
 mod opening;
 pub mod options;

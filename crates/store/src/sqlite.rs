@@ -18,9 +18,13 @@ use refinery::{Migration, Runner};
 use rusqlite::{Connection, OpenFlags, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
+#[cfg(feature = "killpoints")]
+use crate::broken as claims;
 use crate::chain::Head;
+#[cfg(not(feature = "killpoints"))]
 use crate::claims;
 use crate::clock::WallClock;
+use crate::killpoint::{self, Step};
 use crate::opening;
 use crate::options::Options;
 use crate::rows::{self, Stop};
@@ -231,7 +235,13 @@ impl Tickets for Sqlite {
         standing: Standing,
     ) -> Result<Claimed, StoreError> {
         self.ask(move |desk| {
-            desk.change(|db, now, options| claims::claim(db, id, &once, &standing, now, options))
+            let claimed = desk.change(|db, now, options| {
+                let claimed = claims::claim(db, id, &once, &standing, now, options)?;
+                killpoint::reached(Step::ClaimMade);
+                Ok(claimed)
+            });
+            killpoint::reached(Step::Claimed);
+            claimed
         })
         .await
     }
@@ -243,7 +253,13 @@ impl Tickets for Sqlite {
         outcome: Option<Outcome>,
     ) -> Result<(), StoreError> {
         self.ask(move |desk| {
-            desk.change(|db, now, _| claims::settle(db, &claims, event, outcome.as_ref(), now))
+            let settled = desk.change(|db, now, _| {
+                claims::settle(db, &claims, event, outcome.as_ref(), now)?;
+                killpoint::reached(Step::SettleMade);
+                Ok(())
+            });
+            killpoint::reached(Step::Settled);
+            settled
         })
         .await
     }

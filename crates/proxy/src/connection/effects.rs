@@ -15,6 +15,7 @@ use session::{
     Admission, Checkout, Destination, Effect, Fault, Input, Leased, Settlement, Verdict,
 };
 use sql::{Catalog, Reading};
+use store::killpoint::{self, Step};
 
 use super::{Answer, Connection, Texts};
 use crate::console;
@@ -52,6 +53,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
                 tokio::task::spawn_local(async move { keeper.leave(ticket, pid, withdraw).await });
             }
             Effect::Checkin(disposition, surface) => {
+                killpoint::reached(Step::Checkin);
                 if std::mem::take(&mut self.doubts.changes_catalog)
                     && let Some(lanes) = &self.lanes
                 {
@@ -256,6 +258,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
     }
 
     fn checkout(&mut self, wanted: &Checkout) {
+        killpoint::reached(Step::Checkout);
         let principal = self.session.principal().map(|it| it.id.clone());
         let (Some(lanes), Some(principal)) = (&self.lanes, principal) else {
             return self.tell(Input::Leased(Err(Fault::no_upstream(""))));
@@ -274,6 +277,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
     pub(super) fn leased(&mut self, leased: Result<Lease<W::Dial>, CheckoutError>) {
         let input = match leased {
             Ok(mut lease) => {
+                killpoint::reached(Step::Lent);
                 let upstream = lease.upstream();
                 let (surface, pid) = (upstream.take_surface(), upstream.pid());
                 self.lease = Some(lease);
@@ -292,6 +296,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
         if let Clearance::Pass(pass) = clearance {
             return self.tell(Input::Claimed(Ok(pass_on(pass))));
         }
+        killpoint::reached(Step::Claim);
         let keeper = Rc::clone(&self.keeper);
         let ticket = clearance.ticket();
         self.place.show(|view| view.runs.extend(ticket));
@@ -299,6 +304,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
     }
 
     fn write(&mut self, entry: Entry) {
+        killpoint::reached(Step::before(&entry));
         self.outdate(&entry);
         let journal = self.keeper.journal.clone();
         self.later(async move { Answer::Input(Input::Written(journal.write(entry).await)) });
@@ -325,6 +331,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
     }
 
     fn load(&mut self, cargo: &[Cargo]) {
+        killpoint::loading(cargo);
         let loaded = match &mut self.lease {
             Some(lease) => lease.upstream().load(cargo).is_ok(),
             None => false,
@@ -335,6 +342,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
     }
 
     fn settle(&mut self, it: Settlement) {
+        killpoint::reached(Step::Settle);
         let ended = |ticket: &TicketId| it.claims.iter().any(|claim| claim.0 == *ticket);
         self.place.show(|view| view.runs.retain(|it| !ended(it)));
         let tickets = self.keeper.tickets.clone();

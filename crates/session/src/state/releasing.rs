@@ -194,7 +194,7 @@ impl Releasing {
                 talk.lent = Some(Lent {
                     surface: leased.surface,
                     lane: what.lane(talk),
-                    time_outs: TimeOuts::default(),
+                    limited: None,
                 });
                 turn.leased(what, talk, io)
             }
@@ -258,11 +258,18 @@ impl Turn {
             What::Steps(steps) => talk.fetch(steps, None),
         });
         if let (Transaction::Virtual(begin), What::Claim(_)) = (&talk.transaction, &what) {
-            cargo.push(Cargo::Own(Own::Begin(*begin)));
             self.began = Some(*begin);
         }
-        let limits = limit(what.time_outs(), talk).into_iter().flatten();
-        cargo.extend(limits.map(Cargo::Own));
+        let limits = limit(what.time_outs(), self.began.is_some(), talk);
+        let begin = self.began.map(Own::Begin);
+        cargo.extend(
+            limits
+                .back
+                .into_iter()
+                .chain(begin)
+                .chain(limits.on)
+                .map(Cargo::Own),
+        );
         if cargo.is_empty() {
             return self.ready(what, talk, io);
         }

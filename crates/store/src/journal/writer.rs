@@ -12,6 +12,7 @@ use super::inbox::{Entries, Found, GATHER, Inbox, Said};
 use super::sink::Sink;
 use crate::chain::Head;
 use crate::clock::{WallClock, monotonic};
+use crate::killpoint;
 use crate::sqlite::Sqlite;
 
 /// Within this time an entry is on disk, even if nobody waits for it.
@@ -74,6 +75,7 @@ impl Writer {
         } = &mut self.batch;
         if !lines.is_empty() {
             self.sink.write_all(lines)?;
+            killpoint::written(lines);
             lines.clear();
             lines.shrink_to(BATCH_BYTES);
             unsynced.get_or_insert_with(monotonic);
@@ -81,6 +83,7 @@ impl Writer {
         let due = unsynced.is_some_and(|since| left(since).is_zero());
         if unsynced.is_some() && (now || due || !waiting.is_empty()) {
             self.sink.sync()?;
+            killpoint::synced();
             *unsynced = None;
             for written in waiting.drain(..) {
                 // Who does not wait any more does not mind.
