@@ -12,7 +12,7 @@ use divan::counter::ItemsCount;
 use gate::audit::End;
 use gate::{Authority, Entry, Journal as _, Request};
 use store::journal::Sink;
-use store::{JournalFile, Options, Sqlite, SystemClock, tickets_file};
+use store::{JournalFile, Keeping, Options, Sqlite, SystemClock, tickets_file};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
@@ -44,6 +44,11 @@ impl Sink for Door {
 
     fn sync(&mut self) -> io::Result<()> {
         if self.syncs { self.file.sync() } else { Ok(()) }
+    }
+
+    fn go_on_in(&mut self, file: File) -> io::Result<()> {
+        self.file = file;
+        Ok(())
     }
 }
 
@@ -78,7 +83,8 @@ impl Desk {
             })
         };
         let path = store::journal_dir(dir.path());
-        let journal = JournalFile::open_with(&path, "node-1", &store, SystemClock, door);
+        let keeping = Keeping::default();
+        let journal = JournalFile::open_with(&path, "node-1", &store, SystemClock, keeping, door);
         let journal = runtime.block_on(journal).unwrap();
         Self {
             open,

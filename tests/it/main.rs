@@ -30,6 +30,7 @@ mod grants;
 mod hiding;
 mod hold;
 mod inside;
+mod journal;
 mod killpoints;
 mod limits;
 mod load;

@@ -11,7 +11,7 @@ use harness::stage::{
 const UPDATE: &str = "update t set note = 'new' where id = 1";
 const OTHER: &str = "update t set note = 'new' where id = 2";
 
-fn state(stage: &Stage) -> PathBuf {
+pub(crate) fn state(stage: &Stage) -> PathBuf {
     stage.gate.directory().file("state")
 }
 
@@ -28,13 +28,13 @@ pub(crate) fn entries(stage: &Stage, kind: &str) -> Vec<String> {
     entries.map(str::to_owned).collect()
 }
 
-fn verify(stage: &Stage) -> harness::Finished {
+pub(crate) fn verify(stage: &Stage) -> harness::Finished {
     let folder = state(stage);
     portcullis(&["audit", "verify", "--state", &folder.to_string_lossy()])
 }
 
 /// `portcullis serve` over files that it should refuse.
-fn serve(stage: &Stage) -> harness::Finished {
+pub(crate) fn serve(stage: &Stage) -> harness::Finished {
     let config = stage.gate.directory().file("portcullis.toml");
     portcullis(&["serve", "--config", &config.to_string_lossy()])
 }

@@ -24,6 +24,21 @@ pub enum Entry {
         /// Bytes at the end of the file that were no whole record, left by a crash.
         torn_bytes: u64,
     },
+    /// The journal could not be written for a while, and the gate was closed. Whoever waited for an entry near the end of what
+    /// is before this was told that nothing was sent.
+    Reopened {
+        /// Why.
+        why: String,
+    },
+    /// A closed file of the journal is removed by rule, with these records in it.
+    Forgotten {
+        /// The first.
+        first: u64,
+        /// The last.
+        last: u64,
+        /// The last one's hash.
+        last_hash: String,
+    },
     /// Somebody logged in.
     Login {
         /// The session.
@@ -240,15 +255,39 @@ pub enum TransactionEnd {
     InDoubt,
 }
 
-/// A journal that cannot be written. The gate is then closed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the journal cannot be written")]
-pub struct JournalDown;
+/// Why the journal cannot be written. The gate is then closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JournalDown {
+    /// The disk is full.
+    #[error("the journal cannot be written: no space left on device")]
+    NoSpace,
+    /// So is what the gate may have of it.
+    #[error("the journal cannot be written: disk quota exceeded")]
+    Quota,
+    /// A limit of the file system or of the process.
+    #[error("the journal cannot be written: file too large")]
+    TooLarge,
+    /// Nothing can be written there.
+    #[error("the journal cannot be written: read-only file system")]
+    ReadOnly,
+    /// Anything else that a disk says.
+    #[error("the journal cannot be written: input/output error")]
+    Disk,
+    /// More is to be written than the disk takes; this passes.
+    #[error("the journal cannot be written: the disk is too slow")]
+    Behind,
+    /// The gate is going.
+    #[error("the journal cannot be written: it is closed")]
+    Ended,
+}
 
 /// Where entries go.
 pub trait Journal {
     /// Whether entries can be written, as far as is known. Where they cannot, the gate is closed.
     fn is_open(&self) -> bool;
+
+    /// Why they cannot.
+    fn down(&self) -> JournalDown;
 
     /// Writes an entry in its turn and does not wait for the disk; at most 100 ms of such entries
     /// can be lost by a crash (DESIGN ruling 25). An error means that nothing may pass: where the

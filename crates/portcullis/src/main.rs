@@ -20,6 +20,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Audit(AuditCommand::Export(args)) => {
             cli::audit_export::export(&args, state_of_config)
         }
+        Command::Store(command) => cli::backup::run(&command, options.json, state_of_config),
         Command::Look(command) => cli::look(&options, &command),
         Command::Completions(args) => cli::completions::run(&args),
         Command::Password(args) => cli::password::run(&args, options.json),

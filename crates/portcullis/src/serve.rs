@@ -16,6 +16,10 @@ use crate::cli::args::ServeArgs;
 /// The environment variable with the log filter, as `tracing` reads it.
 const LOG: &str = "PORTCULLIS_LOG";
 
+/// What comes to who writes beyond the largest size that a file may have. Caught, it leaves an error of that write, which
+/// closes the gate; left alone, it ends the process.
+const SIGXFSZ: i32 = 25;
+
 /// Serves until a signal comes.
 pub fn run(args: &ServeArgs) -> ExitCode {
     start_log("info");
@@ -40,6 +44,7 @@ pub fn serve(config: Config, ready: &mut dyn FnMut(std::net::SocketAddr)) -> Exi
         Err(error) => return fail(&format!("could not start: {error}")),
     };
     runtime.block_on(async {
+        let _caught = signal(SignalKind::from_raw(SIGXFSZ));
         let daemon = match Daemon::start(config).await {
             Ok(daemon) => daemon,
             Err(error) => return fail(&chain(&error)),

@@ -221,6 +221,7 @@ async fn decide<W: World>(
         };
         authorize(who, action).map_err(|it| Fault::forbidden(&it))?;
     }
+    keeper.check_journal()?;
     let tickets = keeper.tickets.decide(ids, word).await.map_err(refused)?;
     for ticket in &tickets {
         let (by, comment) = (who.id.clone(), comment.clone());
@@ -244,6 +245,7 @@ async fn withdraw<W: World>(
         let ticket = seen(keeper, who, *id).await?;
         authorize(who, Action::Withdraw(&ticket)).map_err(|it| Fault::forbidden(&it))?;
     }
+    keeper.check_journal()?;
     let tickets = keeper.tickets.withdraw(ids).await.map_err(refused)?;
     for ticket in &tickets {
         keeper.tell(ticket, who.id.clone(), "withdraw", None).await;
@@ -314,7 +316,7 @@ async fn terminate<W: World>(
     }
     let by = who.id.clone();
     let written = keeper.journal.write(Entry::Terminated { ticket: id, by });
-    written.await.map_err(|_| Fault::journal_down())?;
+    written.await.map_err(Fault::journal_down)?;
     for target in running {
         target.signal(true).await;
     }
@@ -339,6 +341,7 @@ async fn resolve<W: World>(
         tags: Vec::new(),
         error: Some(format!("resolved by {}: {why}", who.id)),
     };
+    keeper.check_journal()?;
     let ticket = keeper.tickets.conclude(id, event, Some(outcome)).await;
     let ticket = ticket.map_err(refused)?;
     keeper.tell(&ticket, who.id.clone(), word, Some(why)).await;
@@ -358,7 +361,7 @@ async fn hold_all<W: World>(
         reason: held.as_ref().and_then(|it| it.reason.clone()),
     };
     let written = keeper.journal.write(entry).await;
-    written.map_err(|_| Fault::journal_down())?;
+    written.map_err(Fault::journal_down)?;
     keeper
         .tickets
         .hold_all(held.clone())

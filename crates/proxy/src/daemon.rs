@@ -94,11 +94,13 @@ impl Daemon {
             StartError::State { path, source }
         })?;
         let tickets = Sqlite::open(&store::tickets_file(&state), SystemClock, config.tickets)?;
-        let journal = JournalFile::open(
+        let journal = JournalFile::open_with(
             &store::journal_dir(&state),
             &config.node,
             &tickets,
             SystemClock,
+            config.journal,
+            |file| Box::new(file),
         )
         .await?;
         let held_all = tickets

@@ -204,10 +204,19 @@ impl<W: World> Gatekeeper<W> {
         pools.collect()
     }
 
+    /// Where nothing can be written down, nothing is done.
+    pub(crate) fn check_journal(&self) -> Result<(), Fault> {
+        if self.journal.is_open() {
+            Ok(())
+        } else {
+            Err(Fault::journal_down(self.journal.down()))
+        }
+    }
+
     /// What the rules say of a request, at once; a hold still has to find or open its ticket.
     pub(crate) fn judge(&self, session: u64, request: &Arc<Request>) -> Result<Verdict, Hold> {
-        if !self.journal.is_open() {
-            return Ok(Verdict::Unavailable(Fault::journal_down()));
+        if let Err(closed) = self.check_journal() {
+            return Ok(Verdict::Unavailable(closed));
         }
         match self.config.policy.judge(request, self.world.now_ms()) {
             Judgement::Allow(pass) => Ok(match self.shut.by() {
@@ -225,7 +234,7 @@ impl<W: World> Gatekeeper<W> {
                 };
                 Ok(match self.journal.note(&entry) {
                     Ok(()) => Verdict::Denied(denial),
-                    Err(_) => Verdict::Unavailable(Fault::journal_down()),
+                    Err(why) => Verdict::Unavailable(Fault::journal_down(why)),
                 })
             }
             Judgement::Hold(hold) => Err(hold),
@@ -246,7 +255,7 @@ impl<W: World> Gatekeeper<W> {
         let written = observed.map_or(Ok(()), |entry| self.journal.note(&entry));
         match written {
             Ok(()) => Verdict::Clear(Clearance::Pass(pass)),
-            Err(_) => Verdict::Unavailable(Fault::journal_down()),
+            Err(why) => Verdict::Unavailable(Fault::journal_down(why)),
         }
     }
 
@@ -259,7 +268,6 @@ impl<W: World> Gatekeeper<W> {
             }
             tokio::time::sleep(JOURNAL_PAUSE).await;
         }
-        tracing::error!("the journal cannot be written: the gate is closed");
         false
     }
 }

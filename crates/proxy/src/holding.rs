@@ -70,8 +70,8 @@ impl<W: World> Gatekeeper<W> {
             tenant: request.context.tenant.clone(),
             digest,
         };
-        if self.journal.write(entry).await.is_err() {
-            return Verdict::Unavailable(Fault::journal_down());
+        if let Err(why) = self.journal.write(entry).await {
+            return Verdict::Unavailable(Fault::journal_down(why));
         }
         self.registry.wait(ticket.id, pid);
         // Somebody may have decided between the opening and the waiting: look again.
@@ -245,6 +245,10 @@ impl<W: World> Gatekeeper<W> {
 
     /// Expires what is due and tells those who wait.
     pub(crate) async fn expire(&self) {
+        // They are over all the same; the journal hears of it once it can be written.
+        if self.check_journal().is_err() {
+            return;
+        }
         match self.tickets.expire().await {
             Ok(expired) => {
                 for ticket in expired {

@@ -181,7 +181,7 @@ impl<W: World> Gatekeeper<W> {
             digest,
         };
         let written = self.journal.write(entry).await;
-        written.map_err(|_| Fault::journal_down())?;
+        written.map_err(Fault::journal_down)?;
         Ok(Asking::Ticket(Box::new(ticket)))
     }
 
@@ -214,7 +214,7 @@ impl<W: World> Gatekeeper<W> {
             digest,
         };
         let written = self.journal.write(entry).await;
-        written.map_err(|_| Fault::journal_down())?;
+        written.map_err(Fault::journal_down)?;
         tracing::warn!(ticket = %ticket.id, principal = %request.principal.id, "break-glass");
         Ok(ticket)
     }

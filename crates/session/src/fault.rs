@@ -417,13 +417,9 @@ impl Fault {
     }
 
     /// The journal cannot be written.
-    pub fn journal_down() -> Self {
-        Self::new(
-            Blame::Gate,
-            sqlstate::CLOSED,
-            "the gate is closed: no journal",
-        )
-        .detail("Nothing was sent.")
+    pub fn journal_down(why: gate::JournalDown) -> Self {
+        let message = format!("the gate is closed: {why}");
+        Self::new(Blame::Gate, sqlstate::CLOSED, message).detail("Nothing was sent.")
     }
 
     /// A session in clear text where TLS is wanted.

@@ -172,6 +172,38 @@ fn link(prev: Hash, body: &[u8]) -> Hash {
     )
 }
 
+/// How a record begins, as far as it says so itself: nothing of it is checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Start {
+    /// The record before it.
+    pub(crate) before: Head,
+    pub(crate) at: String,
+    pub(crate) node: String,
+}
+
+impl Start {
+    /// The same of a line that holds in itself.
+    pub(crate) fn read_sealed(line: &[u8]) -> Option<Self> {
+        let start = Self::read(line)?;
+        let mut head = start.before;
+        head.follow(line).ok().map(|_| start)
+    }
+
+    /// Reads a line without its `\n`.
+    pub(crate) fn read(line: &[u8]) -> Option<Self> {
+        let record: Record<'_> = serde_json::from_slice(line).ok()?;
+        let before = Head {
+            seq: record.seq.checked_sub(1)?,
+            hash: record.prev.parse().ok()?,
+        };
+        Some(Self {
+            before,
+            at: record.at.into_owned(),
+            node: record.node.into_owned(),
+        })
+    }
+}
+
 /// Why a line is not the next record.
 #[derive(Debug)]
 pub(crate) enum Broken {
@@ -197,6 +229,22 @@ pub(crate) struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
+    /// Which closed file was removed by rule, if that is what it says: its last record.
+    pub(crate) fn forgotten(&self) -> Option<Head> {
+        if !self.entry.get().starts_with(r#"{"kind":"forgotten""#) {
+            return None;
+        }
+        match serde_json::from_str(self.entry.get()) {
+            Ok(Entry::Forgotten {
+                last, last_hash, ..
+            }) => Some(Head {
+                seq: last,
+                hash: last_hash.parse().ok()?,
+            }),
+            _ => None,
+        }
+    }
+
     /// What happened, in order.
     pub(crate) fn entries(&self) -> serde_json::Result<Vec<Entry>> {
         let texts = self.texts()?.into_iter();

@@ -27,6 +27,12 @@ impl WallClock for SystemClock {
     }
 }
 
+/// What a record says of its time, in milliseconds since 1970.
+pub(crate) fn milliseconds(at: &str) -> Option<i64> {
+    let at: jiff::Timestamp = at.parse().ok()?;
+    Some(at.as_millisecond())
+}
+
 /// The monotonic clock, for how long records have waited for the disk.
 #[expect(
     clippy::disallowed_methods,

@@ -5,11 +5,14 @@
 //! journal that does not verify is left as it is.
 //!
 //! State directory: `tickets.db` (see [`tickets_file`]) and `journal/journal.jsonl` (see
-//! [`journal_dir`]).
+//! [`journal_dir`]), beside which are the files of the journal that are closed, such as
+//! `journal.000000000001-000000012345.jsonl`: the chain goes on from one to the next.
 
+mod backup;
 #[cfg(feature = "killpoints")]
 mod broken;
 pub mod chain;
+mod check;
 mod claims;
 pub mod clock;
 pub mod journal;
@@ -21,17 +24,22 @@ pub mod read;
 pub mod recover;
 mod rows;
 mod scripts;
+mod shelf;
 pub mod sqlite;
+mod tampered;
 mod transitions;
 pub mod verify;
 mod words;
 
+pub use backup::{BackupError, Restored, backup, restore};
 pub use chain::{Hash, Head};
+pub use check::{Checked, check};
 pub use clock::{SystemClock, WallClock};
 pub use journal::{JournalError, JournalFile};
 pub use layout::{journal_dir, journal_file, tickets_file};
-pub use options::Options;
+pub use options::{Keeping, Options};
 pub use read::{ReadError, Seen, read_state};
 pub use recover::{RecoverError, Recovered, recover};
 pub use sqlite::{OpenError, Sqlite};
-pub use verify::{Report, Tampered, verify, verify_state};
+pub use tampered::Tampered;
+pub use verify::{Forgotten, Report, verify, verify_state};

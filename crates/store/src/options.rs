@@ -1,4 +1,4 @@
-//! How a store is told to keep tickets. It never says what of.
+//! How a store is told to keep tickets, and its journal. It never says what of.
 
 /// How long tickets live, and how many may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,24 @@ impl Default for Options {
             use_within_ms: HOUR_MS,
             pending_per_user_max: 100,
             pending_per_tenant_max: 1000,
+        }
+    }
+}
+
+/// How the files of the journal are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keeping {
+    /// A file that has so many bytes is closed, and the chain goes on in another.
+    pub rotate_bytes: u64,
+    /// A closed file whose last record is older than so many milliseconds is removed; none is, without one.
+    pub keep_ms: Option<i64>,
+}
+
+impl Default for Keeping {
+    fn default() -> Self {
+        Self {
+            rotate_bytes: 256 << 20,
+            keep_ms: None,
         }
     }
 }

@@ -5,7 +5,8 @@ use std::io;
 use std::path::Path;
 
 use crate::layout::{journal_dir, journal_file};
-use crate::verify::{self, Tampered};
+use crate::tampered::Tampered;
+use crate::verify;
 
 /// One entry of a record that follows from all before it.
 #[derive(Clone, Copy, Debug)]
@@ -43,9 +44,10 @@ pub fn read_state(
     take: &mut dyn FnMut(Seen<'_>) -> io::Result<()>,
 ) -> Result<(), ReadError> {
     let head = verify::head_of(state)?;
-    let file = journal_file(&journal_dir(state));
+    let dir = journal_dir(state);
+    let file = journal_file(&dir);
     let mut stopped = None;
-    let walked = verify::walk(&file, head, &mut |record| {
+    let walked = verify::walk(&dir, head, &mut |record| {
         let unreadable = |why: String| Tampered::Unreadable {
             file: file.clone(),
             why,

@@ -12,7 +12,8 @@ use gate::{Entry, Event, Journal as _, JournalDown, Outcome, State, TicketId};
 use crate::journal::JournalFile;
 use crate::layout::journal_file;
 use crate::sqlite::Sqlite;
-use crate::verify::{self, Tampered};
+use crate::tampered::Tampered;
+use crate::verify;
 
 /// One ticket that was settled at start-up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +53,7 @@ pub async fn recover(
         return Ok(Vec::new());
     }
     let mut found = Scan::new(&left);
-    verify::walk(&journal_file(journal.dir()), None, &mut |record| {
+    verify::walk(journal.dir(), None, &mut |record| {
         let read = record.entries().map_err(|error| Tampered::NoRecord {
             file: journal_file(journal.dir()),
             line: record.seq,

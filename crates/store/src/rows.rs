@@ -218,3 +218,10 @@ pub(crate) fn executing(db: &Connection) -> Result<Vec<Open>, Stop> {
         .collect::<Result<_, _>>()?;
     Ok(found)
 }
+
+/// When the oldest use was claimed of which nobody knows what came.
+pub(crate) fn oldest_unsettled(db: &Connection) -> Result<Option<i64>, Stop> {
+    let oldest = "SELECT min(claimed_ms) FROM claims JOIN tickets ON tickets.id = claims.ticket
+                  WHERE claims.ended IS NULL OR tickets.state = 'in_doubt'";
+    Ok(db.prepare_cached(oldest)?.query_row([], |row| row.get(0))?)
+}

@@ -34,7 +34,7 @@ use crate::words;
 /// How many requests may wait for the thread.
 const QUEUE_MAX: usize = 256;
 /// How long another process may hold the file's write lock.
-const BUSY: Duration = Duration::from_secs(5);
+pub(crate) const BUSY: Duration = Duration::from_secs(5);
 /// Every step of the schema, in order. A step that was published is never edited.
 const MIGRATIONS: &[(&str, &str)] =
     &[("V1__tickets", include_str!("../migrations/V1__tickets.sql"))];
@@ -139,6 +139,20 @@ impl Sqlite {
         let node = node.to_owned();
         self.ask(move |desk| transitions::head(&desk.db, &node))
             .await
+    }
+
+    /// When the oldest use of a ticket was claimed whose end nobody knows. It blocks, and must not be called on a runtime's
+    /// thread.
+    pub(crate) fn oldest_unsettled(&self) -> Result<Option<i64>, StoreError> {
+        let gone = || StoreError::Unavailable("the store's thread has ended".to_owned());
+        let (reply, answer) = std::sync::mpsc::sync_channel(1);
+        let job: Job = Box::new(move |desk| {
+            // Who asked may be gone.
+            let _ = reply.send(rows::oldest_unsettled(&desk.db));
+        });
+        let jobs = self.0.jobs.as_ref().ok_or_else(gone)?;
+        jobs.blocking_send(job).map_err(|_| gone())?;
+        Ok(answer.recv().map_err(|_| gone())??)
     }
 
     /// Hands the thread an anchor to write without waiting for it; `next` tells the head when its
@@ -318,12 +332,18 @@ impl Tickets for Sqlite {
 
 /// The heads in the store at `path`, which is not changed.
 pub(crate) fn read_heads(path: &Path) -> Result<Vec<(String, Head)>, OpenError> {
+    let db = read_only(path)?;
+    transitions::heads(&db).map_err(|error| cannot(path, &error))
+}
+
+/// The store at `path`, to be looked at.
+pub(crate) fn read_only(path: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags).map_err(|error| cannot(path, &error))?;
     db.busy_timeout(BUSY)
         .map_err(|error| cannot(path, &error))?;
     refuse_strangers(&db, path)?;
-    transitions::heads(&db).map_err(|error| cannot(path, &error))
+    Ok(db)
 }
 
 fn connect(path: &Path) -> Result<Connection, OpenError> {
@@ -391,7 +411,7 @@ fn refuse_strangers(db: &Connection, path: &Path) -> Result<(), OpenError> {
 }
 
 /// The schema's version, 0 for an empty file, nothing for a database of something else.
-fn schema_version(db: &Connection) -> rusqlite::Result<Option<i64>> {
+pub(crate) fn schema_version(db: &Connection) -> rusqlite::Result<Option<i64>> {
     let count = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0));
     if count("SELECT count(*) FROM sqlite_schema")? == 0 {
         return Ok(Some(0));

@@ -3,12 +3,14 @@
 //! running gate.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufRead as _, BufReader, ErrorKind};
+use std::path::Path;
 
-use crate::chain::{Broken, Hash, Head, Record};
+use crate::chain::{Broken, Head, Record, Start};
 use crate::layout::{journal_dir, journal_file, tickets_file};
+use crate::shelf::{Closed, Shelf};
 use crate::sqlite::read_heads;
+use crate::tampered::Tampered;
 
 /// A journal that verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,174 +29,87 @@ pub struct Report {
     pub unanchored: u64,
     /// Bytes behind the last whole record: a crash tore them, or the gate is writing right now.
     pub torn_bytes: u64,
-}
-
-/// What is wrong with a journal, and where.
-#[derive(Debug, thiserror::Error)]
-pub enum Tampered {
-    /// It cannot be read, or what it is compared with cannot.
-    #[error("cannot read {}: {why}", file.display())]
-    Unreadable {
-        /// The file.
-        file: PathBuf,
-        /// What the system said.
-        why: String,
-    },
-    /// A line is no record.
-    #[error("{} line {line}: expected record {seq}, found no record: {why}", file.display())]
-    NoRecord {
-        /// The file.
-        file: PathBuf,
-        /// The line.
-        line: u64,
-        /// The record that should be there.
-        seq: u64,
-        /// What it is instead.
-        why: String,
-    },
-    /// A record was removed, inserted, or is out of its turn.
-    #[error("{} line {line}: expected record {seq}, found record {found}", file.display())]
-    Order {
-        /// The file.
-        file: PathBuf,
-        /// The line.
-        line: u64,
-        /// The record that should be there.
-        seq: u64,
-        /// The one that is.
-        found: u64,
-    },
-    /// A record does not follow from the one before it: one of the two is another.
-    #[error(
-        "{} line {line}: record {seq} should follow hash {expected}, but names {found}",
-        file.display()
-    )]
-    Link {
-        /// The file.
-        file: PathBuf,
-        /// The line.
-        line: u64,
-        /// The record.
-        seq: u64,
-        /// The hash of the record before it.
-        expected: Hash,
-        /// What it names.
-        found: String,
-    },
-    /// A record's bytes were changed.
-    #[error(
-        "{} line {line}: record {seq} was changed: its bytes hash to {expected}, it says {found}",
-        file.display()
-    )]
-    Edited {
-        /// The file.
-        file: PathBuf,
-        /// The line.
-        line: u64,
-        /// The record.
-        seq: u64,
-        /// The hash of the bytes that are there.
-        expected: Hash,
-        /// The hash that the record bears.
-        found: Hash,
-    },
-    /// A record was written in another node's name.
-    #[error(
-        "{} line {line}: record {seq} should be of node \"{expected}\", but is of \"{found}\"",
-        file.display()
-    )]
-    Node {
-        /// The file.
-        file: PathBuf,
-        /// The line.
-        line: u64,
-        /// The record.
-        seq: u64,
-        /// The node of the first record.
-        expected: String,
-        /// The node that it names.
-        found: String,
-    },
-    /// Records are missing at the end.
-    #[error("{} ends after record {seq}, but the store knows of record {head}", file.display())]
-    Truncated {
-        /// The file.
-        file: PathBuf,
-        /// The last whole record.
-        seq: u64,
-        /// The head in the store.
-        head: u64,
-    },
-    /// The chain is whole in itself, but it is not the one that the store knows: its end was
-    /// written anew.
-    #[error(
-        "{} line {line}: record {seq} has hash {found}, but the store knows it as {expected}",
-        file.display()
-    )]
-    Rewritten {
-        /// The file.
-        file: PathBuf,
-        /// The line.
-        line: u64,
-        /// The record.
-        seq: u64,
-        /// The hash in the store.
-        expected: Hash,
-        /// The hash in the file.
-        found: Hash,
-    },
-    /// The store has heads, but none for the node that the journal names.
-    #[error("{} is of node \"{node}\", of which the store knows nothing", file.display())]
-    UnknownNode {
-        /// The file.
-        file: PathBuf,
-        /// The node that it names.
-        node: String,
-    },
+    /// What is not there any more, by rule.
+    pub forgotten: Option<Forgotten>,
 }
 
 /// A walk through a whole journal.
+#[derive(Default)]
 pub(crate) struct Walk {
     pub(crate) node: Option<String>,
     pub(crate) tail: Head,
+    /// Of the file that is written.
     pub(crate) whole_bytes: u64,
     pub(crate) torn_bytes: u64,
+    /// The first record of the last file that has one.
+    opened: Option<(u64, String)>,
+    /// The line that is looked at, in its file.
+    line: u64,
+    /// Where the chain begins, if not with its first record.
+    begin: Begin,
     first_at: Option<String>,
     last_at: Option<String>,
+}
+
+/// Where a chain begins whose first files were removed: nowhere unless it says itself that they were.
+#[derive(Default)]
+struct Begin {
+    before: Head,
+    /// What is wrong until the chain has said so.
+    fault: Option<Tampered>,
+    said: Option<Forgotten>,
+}
+
+/// What was removed by rule, all of it at the beginning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forgotten {
+    /// The number of the last record that was removed.
+    pub last: u64,
+    /// When it was.
+    pub at: String,
 }
 
 /// Verifies the journal in `dir`, as it is on disk, up to `head`, the head in the store. Without
 /// one, records that were cut off its end are not missed.
 pub fn verify(dir: &Path, head: Option<Head>) -> Result<Report, Tampered> {
-    let walk = walk(&journal_file(dir), head, &mut |_| Ok(()))?;
+    let walk = walk(dir, head, &mut |_| Ok(()))?;
     let head_seq = head.map(|head| head.seq);
     Ok(Report {
         node: walk.node,
-        records: walk.tail.seq,
+        records: walk.tail.seq.saturating_sub(walk.begin.before.seq),
         first_at: walk.first_at,
         last_at: walk.last_at,
         head_seq,
         unanchored: walk.tail.seq.saturating_sub(head_seq.unwrap_or(0)),
         torn_bytes: walk.torn_bytes,
+        forgotten: walk.begin.said,
     })
 }
 
 /// Verifies the journal of a state directory up to the head in its ticket store, which is only
 /// read. The gate may be running.
 pub fn verify_state(state: &Path) -> Result<Report, Tampered> {
-    verify(&journal_dir(state), head_of(state)?)
+    let dir = journal_dir(state);
+    match verify(&dir, head_of(state)?) {
+        // A running gate may have removed files by its rule while they were read.
+        Err(Tampered::Missing { .. }) => verify(&dir, head_of(state)?),
+        verified => verified,
+    }
 }
 
 /// The head that the ticket store of a state directory has for its journal.
 pub(crate) fn head_of(state: &Path) -> Result<Option<Head>, Tampered> {
-    let tickets = tickets_file(state);
+    head_in(&tickets_file(state), &journal_dir(state))
+}
+
+/// The head that these tickets have for the journal in `dir`.
+pub(crate) fn head_in(tickets: &Path, dir: &Path) -> Result<Option<Head>, Tampered> {
     // The heads first: what is written meanwhile is then beyond the head, and not short of it.
-    let heads = read_heads(&tickets).map_err(|error| Tampered::Unreadable {
-        file: tickets,
-        why: error.to_string(),
-    })?;
-    let file = journal_file(&journal_dir(state));
-    Ok(match first_node(&file)? {
+    let heads = read_heads(tickets).map_err(|error| unreadable(tickets, &error))?;
+    let file = journal_file(dir);
+    let start = Shelf::open(dir).and_then(|it| it.start());
+    let start = start.map_err(|error| unreadable(dir, &error))?;
+    Ok(match start.map(|it| it.node) {
         None => heads.first().map(|(_, head)| *head),
         Some(node) => {
             let found = heads
@@ -209,82 +124,25 @@ pub(crate) fn head_of(state: &Path) -> Result<Option<Head>, Tampered> {
     })
 }
 
-/// The node that the first record names; the record is not checked yet.
-fn first_node(file: &Path) -> Result<Option<String>, Tampered> {
-    let mut line = Vec::new();
-    match File::open(file) {
-        Ok(opened) => {
-            BufReader::new(opened)
-                .read_until(b'\n', &mut line)
-                .map_err(|error| unreadable(file, &error))?;
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(unreadable(file, &error)),
-    }
-    let line = line.strip_suffix(b"\n").unwrap_or_default();
-    Ok(Head::default()
-        .follow(line)
-        .ok()
-        .map(|record| record.node.into_owned()))
-}
-
-/// Reads the journal `file` from its first byte to its last, and hands each checked record to
-/// `each`. What a crash can leave behind the last whole record is no fault if the head is before
+/// Reads the journal in `dir`, all its files in order, and hands each checked record to `each`. What a
+/// crash can leave behind the last whole record is no fault if the head is before
 /// it: an unfinished line, or a hole of NUL bytes where the file grew and its data did not come.
 pub(crate) fn walk(
-    file: &Path,
+    dir: &Path,
     head: Option<Head>,
     each: &mut dyn FnMut(&Record<'_>) -> Result<(), Tampered>,
 ) -> Result<Walk, Tampered> {
-    let mut walk = Walk {
-        node: None,
-        tail: Head::default(),
-        whole_bytes: 0,
-        torn_bytes: 0,
-        first_at: None,
-        last_at: None,
-    };
-    let opened = match File::open(file) {
-        Ok(opened) => opened,
-        Err(error) => {
-            return Err(match head {
-                Some(head) if error.kind() == ErrorKind::NotFound => Tampered::Truncated {
-                    file: file.to_owned(),
-                    seq: 0,
-                    head: head.seq,
-                },
-                _ => unreadable(file, &error),
-            });
-        }
-    };
-    let mut reader = BufReader::with_capacity(1 << 16, opened);
-    let mut bytes = Vec::new();
-    loop {
-        bytes.clear();
-        let read = reader
-            .read_until(b'\n', &mut bytes)
-            .map_err(|error| unreadable(file, &error))? as u64;
-        let Some(line) = bytes.strip_suffix(b"\n") else {
-            walk.torn_bytes = read;
-            break;
-        };
-        match walk.step(file, line, head) {
-            Ok(record) => each(&record)?,
-            Err(Tampered::NoRecord { .. }) if line.contains(&0) => {
-                let size = reader
-                    .get_ref()
-                    .metadata()
-                    .map_err(|error| unreadable(file, &error))?;
-                walk.torn_bytes = size.len().saturating_sub(walk.whole_bytes);
-                break;
-            }
-            Err(found) => return Err(found),
-        }
-        walk.whole_bytes += read;
+    let file = journal_file(dir);
+    let shelf = Shelf::open(dir).map_err(|error| unreadable(&file, &error))?;
+    let mut walk = Walk::default();
+    let walked = walk.files(dir, shelf, head, each);
+    if let Some(fault) = walk.begin.fault.take() {
+        return Err(fault);
     }
+    walked?;
     match head {
         Some(head) if walk.tail.seq < head.seq => Err(Tampered::Truncated {
-            file: file.to_owned(),
+            file,
             seq: walk.tail.seq,
             head: head.seq,
         }),
@@ -293,15 +151,141 @@ pub(crate) fn walk(
 }
 
 impl Walk {
-    /// Checks the next line. Numbers are those of lines, until one is not.
+    /// The first record of the file that is written, and its time, if it has one.
+    pub(crate) fn current(&self) -> Option<(u64, &str)> {
+        let (seq, at) = self.opened.as_ref().filter(|_| self.whole_bytes > 0)?;
+        Some((*seq, at))
+    }
+
+    /// Reads all files in their order.
+    fn files(
+        &mut self,
+        dir: &Path,
+        files: Shelf,
+        head: Option<Head>,
+        each: &mut dyn FnMut(&Record<'_>) -> Result<(), Tampered>,
+    ) -> Result<(), Tampered> {
+        let missing = |first, last| Tampered::Missing {
+            dir: dir.to_owned(),
+            first,
+            last,
+        };
+        for Closed { first, last, path } in files.closed {
+            let next = self.tail.seq.saturating_add(1);
+            if self.node.is_some() && first > next {
+                return Err(missing(next, first.saturating_sub(1)));
+            }
+            let file = match File::open(&path) {
+                Ok(file) => file,
+                // Removed by its rule since it was listed; if it was not, the next file tells.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(unreadable(&path, &error)),
+            };
+            self.file(&path, file, head, each)?;
+            if self.torn_bytes > 0 || self.tail.seq < last {
+                let (line, seq) = (self.line, self.tail.seq.saturating_add(1));
+                return Err(Tampered::NoRecord {
+                    file: path,
+                    line,
+                    seq,
+                    why: format!("the file ends, though it should go on to record {last}"),
+                });
+            }
+        }
+        let Some((path, file)) = files.current else {
+            let file = journal_file(dir);
+            return match head {
+                Some(head) if self.tail.seq < head.seq => Err(Tampered::Truncated {
+                    file,
+                    seq: self.tail.seq,
+                    head: head.seq,
+                }),
+                _ if self.tail.seq > 0 => Ok(()),
+                _ => Err(unreadable(&file, &io::Error::from(ErrorKind::NotFound))),
+            };
+        };
+        let next = self.tail.seq.saturating_add(1);
+        match self.file(&path, file, head, each) {
+            Err(Tampered::Order { line: 1, found, .. }) if self.node.is_some() && found > next => {
+                Err(missing(next, found - 1))
+            }
+            walked => walked,
+        }
+    }
+
+    /// Reads one file to its end.
+    fn file(
+        &mut self,
+        file: &Path,
+        opened: File,
+        head: Option<Head>,
+        each: &mut dyn FnMut(&Record<'_>) -> Result<(), Tampered>,
+    ) -> Result<(), Tampered> {
+        (self.whole_bytes, self.torn_bytes, self.line) = (0, 0, 0);
+        let mut reader = BufReader::with_capacity(1 << 16, opened);
+        let mut bytes = Vec::new();
+        loop {
+            bytes.clear();
+            let read = reader
+                .read_until(b'\n', &mut bytes)
+                .map_err(|error| unreadable(file, &error))? as u64;
+            self.line += 1;
+            let Some(line) = bytes.strip_suffix(b"\n") else {
+                self.torn_bytes = read;
+                return Ok(());
+            };
+            match self.step(file, line, head) {
+                Ok(record) => each(&record)?,
+                Err(Tampered::NoRecord { .. }) if line.contains(&0) => {
+                    let size = reader
+                        .get_ref()
+                        .metadata()
+                        .map_err(|error| unreadable(file, &error))?;
+                    self.torn_bytes = size.len().saturating_sub(self.whole_bytes);
+                    return Ok(());
+                }
+                Err(found) => return Err(found),
+            }
+            self.whole_bytes += read;
+        }
+    }
+
+    /// Where the first line that there is has another number than one, the chain may begin there.
+    fn begin(&mut self, file: &Path, line: &[u8]) {
+        let start = Start::read(line).filter(|it| it.before.seq > 0);
+        let Some(Start { before, .. }) = start else {
+            return;
+        };
+        self.tail = before;
+        self.begin.before = before;
+        let dir = file.parent().filter(|dir| journal_file(dir) != file);
+        self.begin.fault = Some(match dir {
+            Some(dir) => Tampered::Missing {
+                dir: dir.to_owned(),
+                first: 1,
+                last: before.seq,
+            },
+            None => Tampered::Order {
+                file: file.to_owned(),
+                line: 1,
+                seq: 1,
+                found: before.seq.saturating_add(1),
+            },
+        });
+    }
+
+    /// Checks the next line.
     fn step<'a>(
         &mut self,
         file: &Path,
         bytes: &'a [u8],
         head: Option<Head>,
     ) -> Result<Record<'a>, Tampered> {
+        if self.node.is_none() {
+            self.begin(file, bytes);
+        }
         let seq = self.tail.seq.saturating_add(1);
-        let (line, file) = (seq, || file.to_owned());
+        let (line, file) = (self.line, || file.to_owned());
         let record = self.tail.follow(bytes).map_err(|broken| match broken {
             Broken::Shape(why) => Tampered::NoRecord {
                 file: file(),
@@ -356,13 +340,28 @@ impl Walk {
                 found,
             });
         }
+        self.note(&record);
+        Ok(record)
+    }
+
+    /// What is kept of a record that was checked.
+    fn note(&mut self, record: &Record<'_>) {
+        if let Some(last) = self.begin.fault.as_ref().and_then(|_| record.forgotten())
+            && last == self.begin.before
+        {
+            let (last, at) = (last.seq, record.at.clone().into_owned());
+            self.begin.fault = None;
+            self.begin.said = Some(Forgotten { last, at });
+        }
+        if self.line == 1 {
+            self.opened = Some((record.seq, record.at.clone().into_owned()));
+        }
         if self.first_at.is_none() {
             self.first_at = Some(record.at.clone().into_owned());
         }
         let last = self.last_at.get_or_insert_default();
         last.clear();
         last.push_str(&record.at);
-        Ok(record)
     }
 }
 

@@ -12,6 +12,7 @@ use session::PoolMode;
 use sql::Major;
 
 use super::ask_args::AskCommand;
+use super::backup::StoreCommand;
 use super::look_args::{AuditExportArgs, CompletionsArgs, LookCommand, VerifyArgs};
 
 const CONNECTION: &str = "Connection options";
@@ -89,6 +90,9 @@ pub enum Command {
     /// Look after the journal
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Look after the state of a gate: its tickets and its journal
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Make the SCRAM verifier of a password, for the gate's configuration
     Password(PasswordArgs),
     /// Check a configuration file

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::json;
-use store::{Report, Tampered};
+use store::{Forgotten, Report, Tampered};
 
 use super::look_args::VerifyArgs;
 use super::trouble::{Exit, Trouble};
@@ -91,6 +91,12 @@ fn sentence(verified: &Result<Report, Tampered>) -> String {
     if let (Some(first), Some(last)) = (&report.first_at, &report.last_at) {
         let _ = write!(text, ", {first} to {last}");
     }
+    if let Some(Forgotten { last, at }) = &report.forgotten {
+        let _ = write!(
+            text,
+            "\nrecords 1 to {last} were removed by rule on {at}: what is there begins behind them"
+        );
+    }
     if report.unanchored > 0 {
         let _ = write!(
             text,
@@ -131,6 +137,8 @@ fn document(verified: &Result<Report, Tampered>) -> String {
             "head_seq": report.head_seq,
             "unanchored": report.unanchored,
             "torn_bytes": report.torn_bytes,
+            "forgotten_to": report.forgotten.as_ref().map(|it| it.last),
+            "forgotten_at": report.forgotten.as_ref().map(|it| &it.at),
         }),
         Err(tampered) => json!({ "whole": false, "error": tampered.to_string() }),
     };
@@ -172,6 +180,7 @@ mod tests {
             head_seq: Some(1),
             unanchored: 0,
             torn_bytes: 0,
+            forgotten: None,
         };
         assert_eq!(
             sentence(&Ok(report.clone())),
@@ -180,8 +189,14 @@ mod tests {
         assert!(document(&Ok(report.clone())).contains("\"whole\": true"));
         report.unanchored = 2;
         report.torn_bytes = 7;
+        let (last, at) = (41, "long ago".to_owned());
+        report.forgotten = Some(Forgotten { last, at });
         let lines = sentence(&Ok(report));
-        assert_eq!(lines.lines().count(), 3, "{lines}");
+        assert_eq!(lines.lines().count(), 4, "{lines}");
+        assert!(
+            lines.contains("\nrecords 1 to 41 were removed by rule on long ago"),
+            "{lines}"
+        );
         let file = PathBuf::from("j");
         let text = sentence(&Err(Tampered::Truncated {
             file,

@@ -10,6 +10,7 @@ pub(super) const TOP: &[&str] = &[
     "limits",
     "hold",
     "tickets",
+    "journal",
     "user",
     "group",
     "pool",
@@ -53,6 +54,8 @@ pub(super) const TICKETS: &[&str] = &[
     "pending_per_user_max",
     "pending_per_tenant_max",
 ];
+/// `[journal]`
+pub(super) const JOURNAL: &[&str] = &["rotate_bytes", "keep"];
 /// `[user.NAME]`
 pub(super) const USER: &[&str] = &["verifier", "person", "groups", "tenants"];
 /// `[group.NAME]`
@@ -113,12 +116,13 @@ pub(super) const RELEASE: &[&str] = &["class", "lock_timeout", "statement_timeou
 pub(super) const BREAK_GLASS: &[&str] = &["name", "tenant", "user", "group", "class", "review"];
 
 /// The tables with their keys, as messages name them.
-pub(super) const TABLES: [(&str, &[&str]); 14] = [
+pub(super) const TABLES: [(&str, &[&str]); 15] = [
     ("at the top level", TOP),
     ("in [tls]", TLS),
     ("in [limits]", LIMITS),
     ("in [hold]", HOLD),
     ("in [tickets]", TICKETS),
+    ("in [journal]", JOURNAL),
     ("in [user.NAME]", USER),
     ("in [group.NAME]", GROUP),
     ("in [pool]", POOL),

@@ -221,11 +221,11 @@ impl Releasing {
                 },
             ) => turn.intended(released, fenced, number, talk, io),
             (
-                Input::Written(Err(_)),
+                Input::Written(Err(why)),
                 Phase::Intent {
                     released, number, ..
                 },
-            ) => turn.put_back(&released, number, Fault::journal_down(), talk, io),
+            ) => turn.put_back(&released, number, Fault::journal_down(why), talk, io),
             // In every phase: heard, and acted on at the next step.
             (input, phase) => {
                 turn.cancelled |= matches!(input, Input::Cancel);

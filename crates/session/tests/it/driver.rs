@@ -100,7 +100,7 @@ impl World {
             }
             Due::Written(entry) => {
                 let written = if self.journal_down {
-                    Err(JournalDown)
+                    Err(JournalDown::NoSpace)
                 } else {
                     Ok(())
                 };

@@ -2,10 +2,11 @@
 //! journal's only where that may sleep for long or somebody waits; it gathers what comes meanwhile, so that one wake-up, one
 //! write and one sync serve many. It never holds an entry longer than [`GATHER`] once the journal's thread knows of it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use gate::Entry;
+use gate::{Entry, JournalDown};
 use tokio::sync::oneshot;
 
 use super::text;
@@ -58,6 +59,9 @@ pub(super) struct Inbox {
     trays: Mutex<Vec<Arc<Tray>>>,
     bell: Mutex<Bell>,
     wake: Condvar,
+    /// Nothing is taken now.
+    shut: AtomicBool,
+    why: Mutex<Option<JournalDown>>,
 }
 
 /// What one of the gate's threads put in.
@@ -67,7 +71,7 @@ pub(super) struct Tray(Mutex<Content>);
 #[derive(Default)]
 struct Content {
     entries: Entries,
-    /// Nothing more is taken: the journal's thread is gone.
+    /// Nothing is taken: the disk takes nothing, or the journal's thread is gone.
     closed: bool,
 }
 
@@ -212,7 +216,7 @@ impl Inbox {
     pub(super) fn tray(&self) -> Arc<Tray> {
         let tray = Arc::<Tray>::default();
         let mut trays = self.trays();
-        if self.bell().closed {
+        if self.is_shut() || self.bell().closed {
             tray.close();
         }
         trays.push(Arc::clone(&tray));
@@ -281,6 +285,48 @@ impl Inbox {
         Found::Entries
     }
 
+    /// Takes nothing now. What was taken so far is in the place of what was taken before.
+    pub(super) fn shut(&self, why: JournalDown, taken: &mut Entries) {
+        taken.clear();
+        *self.reason() = Some(why);
+        let trays = self.trays();
+        self.shut.store(true, Ordering::Release);
+        for tray in trays.iter() {
+            let mut content = tray.lock();
+            content.closed = true;
+            taken.take(&mut content.entries);
+        }
+    }
+
+    /// Takes entries again.
+    pub(super) fn open(&self) {
+        let trays = self.trays();
+        for tray in trays.iter() {
+            tray.lock().closed = false;
+        }
+        self.shut.store(false, Ordering::Release);
+        *self.reason() = None;
+    }
+
+    /// Whether nothing is taken now.
+    pub(super) fn is_shut(&self) -> bool {
+        self.shut.load(Ordering::Acquire)
+    }
+
+    /// Why an entry was not taken, or not written.
+    pub(super) fn why(&self) -> JournalDown {
+        let ended = || self.bell().closed.then_some(JournalDown::Ended);
+        let why = *self.reason();
+        why.or_else(ended).unwrap_or(JournalDown::Behind)
+    }
+
+    /// Waits so long, or until nothing more comes; whether that is so.
+    pub(super) fn rest(&self, patience: Duration) -> bool {
+        let more = |it: &mut Bell| !it.closed;
+        let waited = self.wake.wait_timeout_while(self.bell(), patience, more);
+        waited.unwrap_or_else(PoisonError::into_inner).0.closed
+    }
+
     /// Nothing more comes. What is there is still taken out, or dropped with the [`Outbox`].
     pub(super) fn close(&self) {
         self.bell().closed = true;
@@ -292,6 +338,10 @@ impl Inbox {
         let trays = self.trays();
         self.bell().closed = true;
         trays.iter().for_each(|tray| tray.close());
+    }
+
+    fn reason(&self) -> MutexGuard<'_, Option<JournalDown>> {
+        self.why.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn trays(&self) -> MutexGuard<'_, Vec<Arc<Tray>>> {

@@ -1,5 +1,5 @@
-//! Where the journal's bytes go. It never retries: an error of a disk is the end of the journal
-//! (after a failed fsync nobody knows what is on it).
+//! Where the journal's bytes go. It never retries, and never says that something is on disk of which nobody knows: what the
+//! journal does about an error is [`super::outage`]'s.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -11,6 +11,9 @@ pub trait Sink: Send + 'static {
 
     /// Returns when all that was written is on disk.
     fn sync(&mut self) -> io::Result<()>;
+
+    /// Goes on in this file, which takes the place of the one that it has.
+    fn go_on_in(&mut self, file: File) -> io::Result<()>;
 }
 
 impl Sink for File {
@@ -20,5 +23,10 @@ impl Sink for File {
 
     fn sync(&mut self) -> io::Result<()> {
         self.sync_data()
+    }
+
+    fn go_on_in(&mut self, file: File) -> io::Result<()> {
+        *self = file;
+        Ok(())
     }
 }

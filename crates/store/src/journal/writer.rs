@@ -1,6 +1,6 @@
 //! The journal's thread: takes what is queued, seals it, writes it once, syncs it once, tells who
-//! waits, then tells the store how far it got. It never tells anybody before the sync, and after
-//! the first error it never writes again.
+//! waits, then tells the store how far it got. It never tells anybody before the sync, and behind an error it never writes
+//! before [`super::outage`] has seen that there is room again.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::files::Files;
 use super::inbox::{Entries, Found, GATHER, Inbox, Said};
 use super::sink::Sink;
 use crate::chain::Head;
 use crate::clock::{WallClock, monotonic};
 use crate::killpoint;
+use crate::options::Keeping;
 use crate::sqlite::Sqlite;
 
 /// Within this time an entry is on disk, even if nobody waits for it.
@@ -25,6 +27,12 @@ const BATCH_BYTES: usize = 4 << 20;
 /// What the thread owns.
 pub(super) struct Writer {
     pub(super) sink: Box<dyn Sink>,
+    pub(super) files: Files,
+    pub(super) keeping: Keeping,
+    /// The file is closed once it has so many bytes.
+    pub(super) turn_at: u64,
+    /// When it was last looked for files to remove.
+    pub(super) forgot_ms: i64,
     pub(super) clock: Box<dyn WallClock>,
     /// The node's name as JSON.
     pub(super) node: String,
@@ -52,8 +60,10 @@ impl Writer {
         let mut open = true;
         while open {
             open = self.take(inbox);
-            if let Err(error) = self.put(!open) {
-                tracing::error!(%error, seq = self.tail.seq, "the journal is down");
+            let done = self.put(!open).and_then(|()| self.tidy());
+            if let Err(error) = done
+                && !self.outlast(&error, inbox)
+            {
                 return;
             }
         }
@@ -71,11 +81,12 @@ impl Writer {
             lines,
             waiting,
             unsynced,
-            at: _,
+            at,
         } = &mut self.batch;
         if !lines.is_empty() {
             self.sink.write_all(lines)?;
             killpoint::written(lines);
+            self.files.wrote(lines.len(), at.0);
             lines.clear();
             lines.shrink_to(BATCH_BYTES);
             unsynced.get_or_insert_with(monotonic);
@@ -105,16 +116,31 @@ impl Writer {
             Found::Late => return true,
             Found::Closed => return false,
         }
+        self.seal_taken();
+        self.batch.waiting.append(&mut self.taken.waiting);
+        true
+    }
+
+    /// Seals what was taken.
+    pub(super) fn seal_taken(&mut self) {
         for said in self.taken.records() {
             let now_ms = self.clock.now_ms();
             self.batch.seal(now_ms, &self.node, said, &mut self.tail);
         }
-        self.batch.waiting.append(&mut self.taken.waiting);
-        true
     }
 }
 
 impl Batch {
+    /// Whether something is sealed that is not in the file.
+    pub(super) fn is_left(&self) -> bool {
+        !self.lines.is_empty()
+    }
+
+    /// Nobody waits any longer; who did hears that nothing was written.
+    pub(super) fn dismiss(&mut self) {
+        self.waiting.clear();
+    }
+
     fn seal(&mut self, now_ms: i64, node: &str, said: Said<'_>, tail: &mut Head) {
         if self.at.0 != now_ms || self.at.1.is_empty() {
             self.at = (now_ms, rfc3339(now_ms));
@@ -142,6 +168,10 @@ impl Anchor {
             node: Arc::from(node),
             next: Arc::default(),
         }
+    }
+
+    pub(super) fn store(&self) -> &Sqlite {
+        &self.store
     }
 
     /// Sends `head`, which is on disk, on its way; `false` if the store has no room now.

@@ -89,6 +89,7 @@ async fn an_untouched_journal_verifies() {
         head_seq: Some(RECORDS),
         unanchored: 0,
         torn_bytes: 0,
+        forgotten: None,
     };
     assert_eq!(verify_state(state.dir.path()).unwrap(), expected);
     let mut lines = state.lines();

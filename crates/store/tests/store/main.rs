@@ -8,11 +8,13 @@
     reason = "the helpers of tests fail as tests do"
 )]
 
+mod backup;
 #[path = "../conformance/mod.rs"]
 mod conformance;
 mod crash;
 mod evidence;
 mod file;
+mod files;
 mod law;
 mod recovery;
 mod support;

@@ -12,7 +12,11 @@ use crate::support::{StateDir, ended, intent, outcome};
 
 const TEXT: &str = "delete from t";
 
-async fn claimed(store: &Sqlite, text: &str, in_transaction: bool) -> (TicketId, ClaimId) {
+pub(crate) async fn claimed(
+    store: &Sqlite,
+    text: &str,
+    in_transaction: bool,
+) -> (TicketId, ClaimId) {
     let new = NewTicket {
         in_transaction,
         ..asked_by("alice", text, &[("dba", 1)])

@@ -7,7 +7,8 @@ use gate::audit::{End, TransactionEnd};
 use gate::ticket::ClaimId;
 use gate::{Entry, TicketId};
 use serde_json::value::RawValue;
-use store::{JournalFile, Sqlite, journal_dir, journal_file, tickets_file};
+use store::journal::Sink;
+use store::{JournalFile, Keeping, Sqlite, journal_dir, journal_file, tickets_file};
 use tempfile::TempDir;
 
 use crate::conformance::{Manual, OPTIONS};
@@ -41,6 +42,15 @@ impl StateDir {
 
     pub(crate) async fn journal(&self, store: &Sqlite) -> JournalFile {
         JournalFile::open(&self.journal_dir(), NODE, store, self.clock.clone())
+            .await
+            .unwrap()
+    }
+
+    /// The same with files that are kept so.
+    pub(crate) async fn journal_kept(&self, store: &Sqlite, keeping: Keeping) -> JournalFile {
+        let (dir, clock) = (self.journal_dir(), self.clock.clone());
+        let sink = |file| -> Box<dyn Sink> { Box::new(file) };
+        JournalFile::open_with(&dir, NODE, store, clock, keeping, sink)
             .await
             .unwrap()
     }

@@ -1,5 +1,5 @@
 //! How the journal writes: in order, on disk before it says so, anchored only behind that, and
-//! never again after an error. Disks here fail and wait when they are told to.
+//! behind an error not before it is mended. Disks here fail and wait when they are told to.
 
 use std::fs::File;
 use std::io;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use gate::{Journal as _, JournalDown};
 use store::journal::Sink;
-use store::{JournalError, JournalFile, Sqlite, verify_state};
+use store::{JournalError, JournalFile, Keeping, Sqlite, verify_state};
 use tokio::task::LocalSet;
 
 use crate::support::{NODE, StateDir, login};
@@ -21,11 +21,20 @@ struct Levers(Arc<Disk>);
 #[derive(Default)]
 struct Disk {
     fail_write: AtomicBool,
+    full: AtomicBool,
     fail_sync: AtomicBool,
     writes: AtomicUsize,
     syncs: AtomicUsize,
     stuck: Mutex<bool>,
     moved: Condvar,
+}
+
+impl Disk {
+    /// Waits until it is not stuck.
+    fn free(&self) -> std::sync::MutexGuard<'_, bool> {
+        let stuck = self.stuck.lock().unwrap();
+        self.moved.wait_while(stuck, |stuck| *stuck).unwrap()
+    }
 }
 
 struct Faulty(File, Levers);
@@ -35,7 +44,12 @@ impl Sink for Faulty {
         let disk = &self.1.0;
         disk.writes.fetch_add(1, Ordering::SeqCst);
         if disk.fail_write.load(Ordering::SeqCst) {
-            // As a full disk does: some of it arrives.
+            Sink::write_all(&mut self.0, &bytes[..bytes.len() / 2])?;
+            return Err(io::Error::other("the disk is gone"));
+        }
+        if disk.full.load(Ordering::SeqCst) {
+            drop(disk.free());
+            // Some of it arrives.
             Sink::write_all(&mut self.0, &bytes[..bytes.len() / 2])?;
             return Err(io::Error::from(io::ErrorKind::StorageFull));
         }
@@ -44,15 +58,16 @@ impl Sink for Faulty {
 
     fn sync(&mut self) -> io::Result<()> {
         let disk = &self.1.0;
-        let mut stuck = disk.stuck.lock().unwrap();
-        while *stuck {
-            stuck = disk.moved.wait(stuck).unwrap();
-        }
+        let _stuck = disk.free();
         disk.syncs.fetch_add(1, Ordering::SeqCst);
         if disk.fail_sync.load(Ordering::SeqCst) {
             return Err(io::Error::other("the disk is gone"));
         }
         self.0.sync()
+    }
+
+    fn go_on_in(&mut self, file: File) -> io::Result<()> {
+        self.0.go_on_in(file)
     }
 }
 
@@ -61,7 +76,8 @@ impl Levers {
         let levers = self.clone();
         let sink = |file| -> Box<dyn Sink> { Box::new(Faulty(file, levers)) };
         let clock = state.clock.clone();
-        JournalFile::open_with(&state.journal_dir(), NODE, store, clock, sink)
+        let keeping = Keeping::default();
+        JournalFile::open_with(&state.journal_dir(), NODE, store, clock, keeping, sink)
             .await
             .unwrap()
     }
@@ -95,17 +111,18 @@ fn wait_for(what: &str, done: impl Fn() -> bool) {
     panic!("never: {what}");
 }
 
+/// Nobody knows then what is on the disk: only a start looks.
 #[tokio::test]
-async fn a_disk_that_does_not_take_a_write_closes_the_journal() {
-    broken(|disk| &disk.fail_write).await;
+async fn a_disk_that_does_not_sync_closes_the_journal_for_good() {
+    broken(|disk| &disk.fail_sync, JournalDown::Disk).await;
 }
 
 #[tokio::test]
-async fn a_disk_that_does_not_sync_closes_the_journal() {
-    broken(|disk| &disk.fail_sync).await;
+async fn a_disk_that_says_something_else_than_full_closes_the_journal_for_good() {
+    broken(|disk| &disk.fail_write, JournalDown::Disk).await;
 }
 
-async fn broken(lever: impl Fn(&Disk) -> &AtomicBool) {
+async fn broken(lever: impl Fn(&Disk) -> &AtomicBool, why: JournalDown) {
     let state = StateDir::new();
     let store = state.store();
     let levers = Levers::default();
@@ -125,21 +142,19 @@ async fn broken(lever: impl Fn(&Disk) -> &AtomicBool) {
     lever(&levers.0).store(true, Ordering::SeqCst);
     let beside = journal.beside();
     let (here, there) = tokio::join!(journal.write(login(2)), beside.write(login(2)));
-    assert_eq!((here, there), (Err(JournalDown), Err(JournalDown)));
+    assert_eq!((here, there), (Err(why), Err(why)));
     lever(&levers.0).store(false, Ordering::SeqCst);
     wait_for("notes are refused", || journal.note(&login(3)).is_err());
     let writes = levers.0.writes.load(Ordering::SeqCst);
     assert_eq!(
         journal.write(login(4)).await,
-        Err(JournalDown),
+        Err(why),
         "the journal came back"
     );
-    assert_eq!(journal.clone().note(&login(5)), Err(JournalDown));
-    assert_eq!(journal.beside().note(&login(5)), Err(JournalDown));
-    // Its thread has let go of the queue and is about to end.
-    while journal.is_open() {
-        std::thread::yield_now();
-    }
+    assert_eq!(journal.clone().note(&login(5)), Err(why));
+    assert_eq!(journal.beside().note(&login(5)), Err(why));
+    assert!(!journal.is_open());
+    assert_eq!(journal.down(), why);
     assert_eq!(
         levers.0.writes.load(Ordering::SeqCst),
         writes,
@@ -151,9 +166,83 @@ async fn broken(lever: impl Fn(&Disk) -> &AtomicBool) {
         "a head without its records"
     );
 
-    drop(journal);
+    drop((journal, beside));
     let journal = state.journal(&store).await;
     journal.write(login(6)).await.unwrap();
+    verify_state(state.dir.path()).unwrap();
+}
+
+/// Everybody who waits hears that the disk is full; once there is room, what was taken is written whole, and behind it
+/// that there was none.
+#[tokio::test]
+async fn a_full_disk_closes_the_journal_until_there_is_room() {
+    let state = StateDir::new();
+    let store = state.store();
+    let levers = Levers::default();
+    let journal = levers.journal(&state, &store).await;
+    journal.write(login(1)).await.unwrap();
+    levers.0.full.store(true, Ordering::SeqCst);
+    levers.stick(true);
+    let beside = journal.beside();
+    let before = levers.0.writes.load(Ordering::SeqCst);
+    // What the second says comes while the first is on its way to the disk.
+    let second = async {
+        let taken = || levers.0.writes.load(Ordering::SeqCst) > before;
+        wait_for("the first", taken);
+        for session in 2..40 {
+            journal.note(&login(session)).unwrap();
+        }
+        let write = beside.write(login(41));
+        let free = async { levers.stick(false) };
+        tokio::join!(write, free).0
+    };
+    let (here, there) = tokio::join!(journal.write(login(40)), second);
+    let full = Err(JournalDown::NoSpace);
+    assert_eq!((here, there), (full, full));
+    assert!(!journal.is_open());
+    assert_eq!(journal.down(), JournalDown::NoSpace);
+    assert_eq!(
+        (journal.note(&login(3)), beside.note(&login(3))),
+        (full, full)
+    );
+    assert_eq!(journal.beside().write(login(3)).await, full);
+
+    levers.0.full.store(false, Ordering::SeqCst);
+    wait_for("it opens", || journal.is_open());
+    journal.write(login(50)).await.unwrap();
+    beside.write(login(51)).await.unwrap();
+    drop((journal, beside));
+    store.head(NODE).await.unwrap();
+    let entries = state.entries();
+    let has = |session: u64| {
+        let session = format!("\"session\":{session},");
+        entries.iter().filter(|it| it.contains(&session)).count()
+    };
+    assert!(
+        (1..=41).chain([50, 51]).all(|it| has(it) == 1),
+        "{entries:#?}"
+    );
+    let reopened = entries
+        .iter()
+        .position(|it| it.contains("\"kind\":\"reopened\""));
+    assert_eq!(reopened, Some(entries.len() - 3), "{entries:#?}");
+    assert!(entries[entries.len() - 3].contains("no space left on device"));
+    let report = verify_state(state.dir.path()).unwrap();
+    assert_eq!((report.torn_bytes, report.unanchored), (0, 0));
+}
+
+/// What a crash leaves while the disk is full is torn, as ever.
+#[tokio::test]
+async fn a_gate_that_ends_while_the_disk_is_full_starts_again() {
+    let state = StateDir::new();
+    let store = state.store();
+    let levers = Levers::default();
+    let journal = levers.journal(&state, &store).await;
+    levers.0.full.store(true, Ordering::SeqCst);
+    assert_eq!(journal.write(login(1)).await, Err(JournalDown::NoSpace));
+    drop(journal);
+    let journal = state.journal(&store).await;
+    journal.write(login(2)).await.unwrap();
     verify_state(state.dir.path()).unwrap();
 }
 
