@@ -156,6 +156,8 @@ impl Sweep {
 
     fn play(&mut self, shape: Shape) {
         let mut client = self.stage().raw("alice");
+        let spare = Raw::login(&self.stage().console("bob"));
+        self.case.consoles.push(spare);
         for (number, turn) in shape.turns.iter().enumerate() {
             let armed = self.case.kill.is_some_and(|it| it.turn == number);
             let heard = match *turn {
@@ -244,18 +246,21 @@ impl Sweep {
     }
 
     fn decide(&mut self, key: &str, ticket: String, armed: bool) {
-        let mut console = Raw::login(&self.stage().console("bob"));
         if self.case.signed.contains_key(key) {
-            console.send(&raw::query(&format!("REJECT {ticket} 'look first'")));
+            // The gate may be dead by now: by whatever console was open before.
+            let rejection = raw::query(&format!("REJECT {ticket} 'look first'"));
+            let open = self.case.consoles.last_mut();
+            open.expect("each attempt opens one").send(&rejection);
         } else {
+            let mut console = Raw::login(&self.stage().console("bob"));
             if armed {
                 self.arm();
             }
             console.send(&raw::query(&format!("APPROVE {ticket}")));
             self.case.signed.insert(key.to_owned(), ticket);
+            // The answer may never come.
+            self.case.consoles.push(console);
         }
-        // The answer may never come.
-        self.case.consoles.push(console);
     }
 
     /// From now on the step counts.
