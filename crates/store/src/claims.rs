@@ -135,7 +135,10 @@ pub(crate) fn settle(
         if event.apply(State::Executing).is_none() {
             return Err(rows::refusal(db, *id, now));
         }
-        if scripts::goes_on(db, (*id, *claim), event)? {
+        let scope = rows::scope(db, *id)?;
+        if let Scope::Script { steps } = &scope
+            && scripts::goes_on(db, (*id, *claim), steps, event)?
+        {
             continue;
         }
         let closed = db
@@ -147,7 +150,7 @@ pub(crate) fn settle(
         if closed != 1 {
             return Err(rows::refusal(db, *id, now));
         }
-        match rows::ticket(db, *id, now)?.scope {
+        match scope {
             Scope::Grant(grant) => exhaust(db, *id, &grant, now)?,
             _ => advance(db, *id, event, now)?,
         }

@@ -119,6 +119,17 @@ pub(crate) fn ticket(db: &Connection, id: TicketId, now: i64) -> Result<Ticket, 
     whole(db, found.ok_or(StoreError::NoSuchTicket(id))?, now)
 }
 
+/// What the ticket `id` lets happen; the rest of it is not read.
+pub(crate) fn scope(db: &Connection, id: TicketId) -> Result<Scope, Stop> {
+    let found: Option<String> = db
+        .prepare_cached("SELECT scope FROM tickets WHERE id = ?1")?
+        .query_row([id.0], |row| row.get(0))
+        .optional()?;
+    Ok(serde_json::from_str(
+        &found.ok_or(StoreError::NoSuchTicket(id))?,
+    )?)
+}
+
 /// The ticket's state at `now`, as an error that says that something cannot happen to it.
 pub(crate) fn refusal(db: &Connection, id: TicketId, now: i64) -> Stop {
     let found = db

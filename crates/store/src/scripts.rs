@@ -73,15 +73,12 @@ pub(crate) fn check(
 pub(crate) fn goes_on(
     db: &Connection,
     (id, claim): (TicketId, ClaimId),
+    steps: &[ScriptStep],
     event: Event,
 ) -> Result<bool, Stop> {
-    let ticket = rows::ticket(db, id, 0)?;
-    let Scope::Script { steps } = &ticket.scope else {
-        return Ok(false);
-    };
     let Some(under) = under(db, id)?.filter(|it| it.claim == claim) else {
         // Its transaction has ended it with another of its statements.
-        return Ok(ticket.state != State::Executing);
+        return Ok(rows::ticket(db, id, 0)?.state != State::Executing);
     };
     if under.holder.is_none() {
         return Ok(false);
@@ -103,8 +100,7 @@ pub(crate) fn left(
     id: TicketId,
     holder: &str,
 ) -> Result<Option<(ClaimId, usize, usize)>, Stop> {
-    let ticket = rows::ticket(db, id, 0)?;
-    let Scope::Script { steps } = &ticket.scope else {
+    let Scope::Script { steps } = rows::scope(db, id)? else {
         return Ok(None);
     };
     let under = under(db, id)?.filter(|it| it.holder.as_deref() == Some(holder));
