@@ -1,6 +1,6 @@
 //! What a client says beside its statements: why, and whether it waits on the wire.
 
-use harness::raw::{self, Frame, Raw};
+use harness::raw::{self, Raw, error};
 use harness::stage::{RULES, Stage, held_raw, leave_approved, user};
 
 const UPDATE: &str = "update t set note = 'new' where id = 1";
@@ -11,11 +11,6 @@ fn shown(client: &mut Raw, setting: &str) -> String {
     let answer = client.query(&format!("show portcullis.{setting}"));
     assert_eq!(raw::tags(&answer), "TDCZ", "{setting}");
     answer[1].columns()[0].clone().unwrap_or_default()
-}
-
-fn error(answer: &[Frame]) -> &Frame {
-    let found = answer.iter().find(|it| it.tag == b'E');
-    found.unwrap_or_else(|| panic!("no error in {}", raw::tags(answer)))
 }
 
 #[test]

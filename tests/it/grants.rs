@@ -1,6 +1,6 @@
 //! What is asked for beforehand, what is granted for a while, and what runs before anybody signs.
 
-use harness::raw::{self, Frame, Raw};
+use harness::raw::{self, Raw, error};
 use harness::stage::{Stage, eventually, held_raw};
 
 use crate::tickets::journal;
@@ -9,11 +9,6 @@ const UPDATE: &str = "update t set note = 'new' where id = 1";
 
 fn update(id: u32) -> String {
     format!("update t set note = 'new' where id = {id}")
-}
-
-fn error(answer: &[Frame]) -> &Frame {
-    let found = answer.iter().find(|it| it.tag == b'E');
-    found.unwrap_or_else(|| panic!("no error in {}", raw::tags(answer)))
 }
 
 /// The ticket that a `request` on the command line came to.

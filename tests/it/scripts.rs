@@ -1,15 +1,10 @@
 //! Scripts: signed together before any of them runs, sent one after the other, each in its turn.
 
-use harness::raw::{self, Frame, Raw};
+use harness::raw::{self, Frame, Raw, error};
 use harness::stage::{Stage, held_raw};
 
 const CHANGE: &str = "-- the fair is over\nbegin;\nupdate t set note = 'first' where id = 1;\nselect 1;\n\
                       update t set note = 'second' where id = 2;\ncommit;\n\n/* last */ delete from t where id = 3;\n";
-
-fn error(answer: &[Frame]) -> &Frame {
-    let found = answer.iter().find(|it| it.tag == b'E');
-    found.unwrap_or_else(|| panic!("no error in {}", raw::tags(answer)))
-}
 
 /// The script, asked for by alice.
 #[track_caller]

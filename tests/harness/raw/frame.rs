@@ -69,3 +69,10 @@ impl Frame {
 pub fn tags(frames: &[Frame]) -> String {
     frames.iter().map(|frame| char::from(frame.tag)).collect()
 }
+
+/// The ErrorResponse among them.
+#[track_caller]
+pub fn error(frames: &[Frame]) -> &Frame {
+    let found = frames.iter().find(|frame| frame.tag == b'E');
+    found.unwrap_or_else(|| panic!("no error in {}", tags(frames)))
+}

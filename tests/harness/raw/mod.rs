@@ -13,7 +13,7 @@ mod frame;
 mod messages;
 mod transport;
 
-pub use frame::{Frame, tags};
+pub use frame::{Frame, error, tags};
 pub use messages::{
     bind, bind_values, cancel_request, close, describe, execute, execute_rows, flush, frame, parse,
     query, ssl_request, startup, startup_of, sync, terminate,
