@@ -107,9 +107,8 @@ fn run(names: &[&str]) -> Result<ExitCode, Trouble> {
     let ground = Ground::prepare()?;
     let mut lines = vec![Line::Run(about(&ground, names))];
     let mut progress = Progress::new(&chosen, &kinds);
-    for (place, case) in chosen.iter().enumerate() {
-        progress.case(place);
-        let outcome = measure::measure(*case, &ground, &kinds, &mut progress);
+    let outcomes = measure::measure(&chosen, &ground, &kinds, &mut progress);
+    for (case, outcome) in chosen.iter().zip(outcomes) {
         let found = record::lines(&case.name(), &outcome);
         say(&report::terminal(&case.name(), &case.about(), &found)?);
         lines.extend(found);

@@ -1,4 +1,4 @@
-//! Rounds: every peer takes its turn in each, in rotated order, so that whatever else the machine
+//! Rounds: every case has its turn in each, and every peer in each case, in rotated order, so that whatever else the machine
 //! does meets all of them. It never throws a round away; how much CPU others took is told.
 
 use std::time::Instant;
@@ -52,37 +52,42 @@ pub(crate) struct Spread {
     pub(crate) most: f64,
 }
 
-/// Measures a case with these peers.
+/// Measures these cases with these peers, in their order; what came of each. A round goes through all cases before the next
+/// begins, so that each case meets whatever the machine does in the whole time of the run.
 pub(crate) fn measure(
-    case: &dyn Case,
+    cases: &[&dyn Case],
     ground: &Ground,
     kinds: &[Kind],
     progress: &mut Progress,
-) -> Outcome {
-    let mut outcome = Outcome::default();
-    let mut standing: Vec<Entrant> = Vec::new();
-    for &kind in kinds.iter().filter(|kind| case.takes(**kind)) {
-        match Entrant::new(case, ground, kind) {
-            Ok(entrant) => standing.push(entrant),
-            Err(why) => outcome.missing.push((kind, why.to_string())),
-        }
-    }
+) -> Vec<Outcome> {
+    let entrants = |case: &&dyn Case| -> Vec<Entrant> {
+        let kinds = kinds.iter().filter(|kind| case.takes(**kind));
+        kinds.map(|kind| Entrant::new(*kind)).collect()
+    };
+    let mut standing: Vec<Vec<Entrant>> = cases.iter().map(entrants).collect();
+    let mut foreign_cores: Vec<Vec<f64>> = vec![Vec::new(); cases.len()];
     for round in 0..ROUNDS {
-        for turn in 0..standing.len() {
-            let place = (round + turn) % standing.len();
-            let Some(entrant) = standing.get_mut(place).filter(|it| it.failed.is_none()) else {
-                continue;
-            };
-            progress.turn(case, round);
-            match entrant.turn(case, ground) {
-                Ok((readings, foreign)) => {
-                    entrant.turns.push(readings);
-                    outcome.foreign_cores.push(foreign);
+        progress.round(round);
+        for ((case, standing), foreign) in cases.iter().zip(&mut standing).zip(&mut foreign_cores) {
+            progress.case(*case);
+            for turn in 0..standing.len() {
+                let place = (round + turn) % standing.len();
+                if let Some(entrant) = standing.get_mut(place).filter(|it| it.failed.is_none()) {
+                    foreign.extend(entrant.turn(*case, ground));
                 }
-                Err(why) => entrant.failed = Some(why.to_string()),
             }
         }
     }
+    let outcomes = standing.into_iter().zip(foreign_cores);
+    let outcomes = outcomes.map(|(standing, foreign)| outcome(standing, foreign));
+    outcomes.collect()
+}
+
+fn outcome(standing: Vec<Entrant>, foreign_cores: Vec<f64>) -> Outcome {
+    let mut outcome = Outcome {
+        foreign_cores,
+        ..Outcome::default()
+    };
     for entrant in standing {
         match entrant.failed {
             // Half of the rounds would be set against all of another's.
@@ -139,47 +144,45 @@ impl Spread {
     }
 }
 
-/// A peer in a case.
+/// A peer in a case. Each of its turns is that of a program that has just been started, and has done nothing yet.
 struct Entrant {
     kind: Kind,
-    /// One for all rounds, unless each round has its own.
-    peer: Option<Peer>,
     turns: Vec<Vec<Reading>>,
     failed: Option<String>,
 }
 
 impl Entrant {
-    fn new(case: &dyn Case, ground: &Ground, kind: Kind) -> Result<Self, Trouble> {
-        let peer = if case.fresh() {
-            None
-        } else {
-            Some(Peer::start(ground, kind)?)
-        };
-        Ok(Self {
+    fn new(kind: Kind) -> Self {
+        Self {
             kind,
-            peer,
             turns: Vec::new(),
             failed: None,
-        })
+        }
     }
 
-    /// One turn, and how many cores others had meanwhile.
-    fn turn(&self, case: &dyn Case, ground: &Ground) -> Result<(Vec<Reading>, f64), Trouble> {
-        let fresh;
-        let peer = if let Some(peer) = &self.peer {
-            peer
-        } else {
-            fresh = Peer::start(ground, self.kind)?;
-            &fresh
-        };
-        let (start, busy, own) = (now(), proc::busy_seconds()?, own_seconds());
-        let readings = case
-            .turn(ground, peer)
-            .map_err(|why| with_words(peer, &why))?;
-        let elapsed = (now() - start).as_secs_f64();
-        let others = (proc::busy_seconds()? - busy) - (own_seconds() - own);
-        Ok((readings, (others / elapsed).max(0.0)))
+    /// One turn; how many cores others had meanwhile.
+    fn turn(&mut self, case: &dyn Case, ground: &Ground) -> Option<f64> {
+        match measured(case, ground, self.kind) {
+            Ok((readings, foreign)) => {
+                self.turns.push(readings);
+                Some(foreign)
+            }
+            Err(why) => {
+                self.failed = Some(why.to_string());
+                None
+            }
+        }
     }
+}
+
+fn measured(case: &dyn Case, ground: &Ground, kind: Kind) -> Result<(Vec<Reading>, f64), Trouble> {
+    let peer = Peer::start(ground, kind)?;
+    let (start, busy, own) = (now(), proc::busy_seconds()?, own_seconds());
+    let readings = case.turn(ground, &peer);
+    let readings = readings.map_err(|why| with_words(&peer, &why))?;
+    let elapsed = (now() - start).as_secs_f64();
+    let others = (proc::busy_seconds()? - busy) - (own_seconds() - own);
+    Ok((readings, (others / elapsed).max(0.0)))
 }
 
 /// What went wrong in one line, with what the peer last said of it.

@@ -6,51 +6,54 @@ use crate::peers::Kind;
 use crate::say;
 
 pub(crate) struct Progress {
-    /// Seconds that each case may take, in order.
-    ahead: Vec<u64>,
-    /// Which of them is being measured.
+    kinds: Vec<Kind>,
+    round: usize,
+    /// Cases of a round, and which of them is being measured, from 1.
+    cases: usize,
     at: usize,
-    round: Option<usize>,
+    /// Seconds that the rest may take.
     left: u64,
 }
 
 impl Progress {
     /// For these cases with these peers.
     pub(crate) fn new(cases: &[&dyn Case], kinds: &[Kind]) -> Self {
-        let seconds = |case: &&dyn Case| {
-            let turns = kinds.iter().filter(|kind| case.takes(**kind)).count() * ROUNDS;
-            case.seconds() * u64::try_from(turns).unwrap_or(u64::MAX)
-        };
+        let rounds = u64::try_from(ROUNDS).unwrap_or(u64::MAX);
+        let round: u64 = cases.iter().map(|case| seconds(*case, kinds)).sum();
         Self {
-            ahead: cases.iter().map(seconds).collect(),
+            kinds: kinds.to_vec(),
+            round: 0,
+            cases: cases.len(),
             at: 0,
-            round: None,
-            left: 0,
+            left: round * rounds,
         }
     }
 
-    /// The next case begins.
-    pub(crate) fn case(&mut self, place: usize) {
-        self.at = place;
-        self.round = None;
-        self.left = self.ahead.iter().skip(place).sum();
+    /// The next round begins.
+    pub(crate) fn round(&mut self, round: usize) {
+        self.round = round;
+        self.at = 0;
     }
 
-    /// A turn begins; a line is written with the first of a round.
-    pub(crate) fn turn(&mut self, case: &dyn Case, round: usize) {
-        if self.round != Some(round) {
-            self.round = Some(round);
-            say(&format!(
-                "==> {} ({} of {}), round {} of {ROUNDS}, about {} left",
-                case.name(),
-                self.at + 1,
-                self.ahead.len(),
-                round + 1,
-                in_words(self.left)
-            ));
-        }
-        self.left = self.left.saturating_sub(case.seconds());
+    /// The next case of the round begins.
+    pub(crate) fn case(&mut self, case: &dyn Case) {
+        self.at += 1;
+        say(&format!(
+            "==> round {} of {ROUNDS}, {} ({} of {}), about {} left",
+            self.round + 1,
+            case.name(),
+            self.at,
+            self.cases,
+            in_words(self.left)
+        ));
+        self.left = self.left.saturating_sub(seconds(case, &self.kinds));
     }
+}
+
+/// About how long a case takes in one round.
+fn seconds(case: &dyn Case, kinds: &[Kind]) -> u64 {
+    let turns = kinds.iter().filter(|kind| case.takes(**kind)).count();
+    case.seconds() * u64::try_from(turns).unwrap_or(u64::MAX)
 }
 
 fn in_words(seconds: u64) -> String {

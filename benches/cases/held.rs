@@ -55,10 +55,6 @@ impl Case for Held {
         kind == Kind::Gate
     }
 
-    fn fresh(&self) -> bool {
-        true
-    }
-
     fn impossible(&self) -> Option<String> {
         too_few_files(SESSIONS)
     }

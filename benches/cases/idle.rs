@@ -53,10 +53,6 @@ impl Case for Idle {
         kind != Kind::Direct
     }
 
-    fn fresh(&self) -> bool {
-        true
-    }
-
     fn impossible(&self) -> Option<String> {
         too_few_files(SESSIONS)
     }

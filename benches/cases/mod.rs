@@ -56,11 +56,6 @@ pub(crate) trait Case {
         true
     }
 
-    /// Whether each turn needs a peer that has done nothing yet.
-    fn fresh(&self) -> bool {
-        false
-    }
-
     /// Why this machine cannot do it, if it cannot.
     fn impossible(&self) -> Option<String> {
         None
