@@ -32,11 +32,11 @@ canary: setup ## show that nothing runs before it is approved, message by messag
 
 KILLPOINTS = -p portcullis --features killpoints --bin portcullis-killpoints
 
-killpoints: setup ## kill the gate, and PostgreSQL, at every step of a signed statement (ONLY="Claimed Reply" ROUNDS= BREAK=)
+killpoints: setup ## kill the gate, and PostgreSQL, at every step of a signed statement (ONLY="Claimed Reply" ROUNDS= LEDGER=0 BREAK=)
 	cargo build $(KILLPOINTS)
 	@echo "==> killing (about six minutes a round; BREAK=claim-after-send or double-claim must be found)"
 	@cargo build -q -p portcullis-tests --bin killpoints
-	@ROUNDS="$(ROUNDS)" BREAK="$(BREAK)" $${CARGO_TARGET_DIR:-target}/debug/killpoints $(ONLY)
+	@ROUNDS="$(ROUNDS)" LEDGER="$(LEDGER)" BREAK="$(BREAK)" $${CARGO_TARGET_DIR:-target}/debug/killpoints $(ONLY)
 
 regress: setup ## PostgreSQL's own tests through the gate, against the same run straight
 	cargo build -p portcullis

@@ -1,7 +1,8 @@
 //! `make killpoints`: ends the gate as `kill -9` does, and PostgreSQL under it, at every step of a signed statement, in every
 //! shape, and once more while it recovers; then asks again, and holds what the tickets say against what is in the database.
-//! `killpoints [STEP..]` takes these steps alone; ROUNDS plays all that so many times, and BREAK asks for a gate with a fault,
-//! which must be found. It never signs for the same thing twice.
+//! `killpoints [STEP..]` takes these steps alone; ROUNDS plays all that so many times, LEDGER=0 leaves what is in doubt to a
+//! person, and BREAK asks for a gate with a fault, which must be found: without a ledger, which would not let it do harm. It
+//! never signs for the same thing twice.
 
 #![allow(
     clippy::print_stdout,
@@ -36,8 +37,10 @@ struct Hits {
     server: usize,
     /// The gate that came back, while it settled what was left.
     again: usize,
-    /// Tickets whose effect nobody knows since.
+    /// Tickets whose effect nobody knew since.
     in_doubt: usize,
+    /// Those of which the ledger told.
+    resolved: usize,
 }
 
 fn main() -> ExitCode {
@@ -49,13 +52,15 @@ fn main() -> ExitCode {
         let known = BREAKS.iter().find(|it| it.0 == fault);
         known.expect("BREAK is claim-after-send or double-claim").1
     });
-    let mut sweep = Sweep::start(fault.as_deref());
+    let ledger = env::var("LEDGER").is_ok_and(|it| it == "0");
+    let ledger = !ledger && fault.is_none();
+    let mut sweep = Sweep::start(ledger, fault.as_deref());
     commit_to_disk();
     let mut tally = Tally::default();
     // A fault that needs no kill shows first.
     let unharmed = SHAPES.into_iter().map(|shape| (shape, None));
     let killed = |shape| {
-        let kills = kills(shape, &only).into_iter();
+        let kills = kills(shape, &only, ledger).into_iter();
         kills.map(move |kill| (shape, Some(kill)))
     };
     let round = || SHAPES.into_iter().flat_map(killed);
@@ -69,7 +74,7 @@ fn main() -> ExitCode {
         let not = if tally.faults() > 0 { "" } else { "not " };
         println!("\n{fault} was {not}found");
     }
-    tally.end(&sweep)
+    tally.end(&sweep, ledger)
 }
 
 /// The sandbox's server forgets what it has just confirmed when it is killed; this one must not.
@@ -85,11 +90,11 @@ fn commit_to_disk() {
 }
 
 /// Everybody, at every step of every turn that has one.
-fn kills(shape: Shape, only: &[String]) -> Vec<Kill> {
+fn kills(shape: Shape, only: &[String], ledger: bool) -> Vec<Kill> {
     let mut kills = Vec::new();
     let at_stake = |turn: &Turn| !matches!(turn, Turn::Begin);
     let turns = shape.turns.iter().enumerate();
-    for (turn, _) in turns.filter(|(_, it)| at_stake(it)) {
+    for (turn, what) in turns.filter(|(_, it)| at_stake(it)) {
         for step in Step::ALL {
             if !only.is_empty() && !only.contains(&format!("{step:?}")) {
                 continue;
@@ -110,6 +115,12 @@ fn kills(shape: Shape, only: &[String]) -> Vec<Kill> {
                 if [Step::Claimed, Step::IntentSynced, Step::RecordSynced].contains(&step) {
                     let again = [Step::SettleMade, Step::Settled];
                     kills.extend(again.map(|it| kill(Victim::Gate, Some(it))));
+                }
+                // One that has not run, and one that has. The intent of a COMMIT is on disk with what came of it.
+                let signed = matches!(what, Turn::Signed(..));
+                let leaves_doubt = step == Step::Reply || (signed && step == Step::IntentSynced);
+                if ledger && leaves_doubt {
+                    kills.extend(Step::OF_A_DOUBT.map(|it| kill(Victim::Gate, Some(it))));
                 }
             }
         }
@@ -136,6 +147,7 @@ impl Tally {
             }
             hits.again += usize::from(came.killed_again);
             hits.in_doubt += came.in_doubt;
+            hits.resolved += came.resolved;
         }
         for fault in &came.faults {
             let what = match fault {
@@ -169,18 +181,24 @@ impl Tally {
     }
 
     /// The table and the last line.
-    fn end(&self, sweep: &Sweep) -> ExitCode {
-        let line = |name: &str, cells: [&str; 4]| {
-            let [gate, server, again, in_doubt] = cells;
-            println!("{name:<14} {gate:>6} {server:>11} {again:>12} {in_doubt:>9}");
+    fn end(&self, sweep: &Sweep, ledger: bool) -> ExitCode {
+        let line = |name: &str, cells: [&str; 5]| {
+            let [gate, server, again, in_doubt, resolved] = cells;
+            println!("{name:<14} {gate:>6} {server:>11} {again:>12} {in_doubt:>9} {resolved:>9}");
         };
         println!();
         line(
             "killed at",
-            ["gate", "PostgreSQL", "in recovery", "in doubt"],
+            ["gate", "PostgreSQL", "in recovery", "in doubt", "resolved"],
         );
         for (step, hits) in Step::ALL.iter().zip(&self.hits) {
-            let cells = [hits.gate, hits.server, hits.again, hits.in_doubt];
+            let cells = [
+                hits.gate,
+                hits.server,
+                hits.again,
+                hits.in_doubt,
+                hits.resolved,
+            ];
             let cells = cells.map(|it| it.to_string());
             line(&format!("{step:?}"), cells.each_ref().map(String::as_str));
         }
@@ -190,16 +208,20 @@ impl Tally {
             println!("FAULT: the journal does not verify: {}", journal.stderr);
         }
         let sum = |of: fn(&Hits) -> usize| self.hits.iter().map(of).sum::<usize>();
-        let (kills, in_doubt) = (
-            sum(|it| it.gate + it.server + it.again),
-            sum(|it| it.in_doubt),
-        );
+        let kills = sum(|it| it.gate + it.server + it.again);
+        let (in_doubt, resolved) = (sum(|it| it.in_doubt), sum(|it| it.resolved));
+        let became = if ledger {
+            format!("{resolved} resolved")
+        } else {
+            format!("{} left to a person", in_doubt - resolved)
+        };
+        let unresolved = ledger && resolved != in_doubt;
         let Self {
             duplicates, lost, ..
         } = self;
         println!(
-            "\n{kills} kills, {duplicates} duplicates, {lost} lost, {in_doubt} in doubt, {in_doubt} left to a person"
+            "\n{kills} kills, {duplicates} duplicates, {lost} lost, {in_doubt} in doubt, {became}"
         );
-        ExitCode::from(u8::from(self.faults() > 0 || !verifies))
+        ExitCode::from(u8::from(self.faults() > 0 || unresolved || !verifies))
     }
 }

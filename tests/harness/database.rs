@@ -20,6 +20,8 @@ pub struct Database {
     pub write: Role,
     /// May read all tables, and has `default_transaction_read_only = on`.
     pub read: Role,
+    /// May log in.
+    pub ledger: Role,
 }
 
 /// A role that can log in.
@@ -53,8 +55,8 @@ pub fn database_in(server: &'static Server) -> Database {
         name: format!("{name}_{what}"),
         password: format!("{name}-{what}-pw"),
     };
-    let (owner, write, read) = (role("owner"), role("write"), role("read"));
-    let logins = [&owner, &write, &read]
+    let [owner, write, read, ledger] = ["owner", "write", "read", "ledger"].map(role);
+    let logins = [&owner, &write, &read, &ledger]
         .map(|role| {
             format!(
                 "create role {} login password '{}';",
@@ -72,6 +74,7 @@ pub fn database_in(server: &'static Server) -> Database {
         owner,
         write,
         read,
+        ledger,
     };
     database.sql(&rights(&database));
     database

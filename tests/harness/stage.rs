@@ -31,6 +31,8 @@ pub struct Setup {
     pub tls: String,
     /// More keys of the tenant.
     pub tenant: String,
+    /// Whether the tenant has a ledger.
+    pub ledger: bool,
     /// Where the tenant leads: host, port, user, password and trust. `None` is the database's own
     /// server, as the writing role.
     pub upstream: Option<String>,
@@ -78,6 +80,7 @@ impl Default for Setup {
             top: String::new(),
             tls: "certificate = 'server.pem'\nkey = 'server.key'\n".to_owned(),
             tenant: String::new(),
+            ledger: false,
             upstream: None,
             default: "{ approvals = 1, from = 'dba' }".to_owned(),
             rules: RULES.to_owned(),
@@ -101,10 +104,19 @@ impl Setup {
         let name = &database.name;
         let upstream = self.upstream.clone().unwrap_or_else(|| shared(database));
         let users: String = ["alice", "bob", "carol"].map(user).concat();
+        let Role {
+            name: fences,
+            password,
+        } = &database.ledger;
+        let ledger = if self.ledger {
+            format!("ledger_user = '{fences}'\nledger_password = '{password}'\n")
+        } else {
+            String::new()
+        };
         format!(
             "listen = '127.0.0.1:0'\nstate = 'state'\n{top}\n[tls]\n{tls}\n{users}\n\
              [group.dba]\nmembers = ['bob', 'carol']\n\n[group.operators]\nmembers = ['carol']\n\n\
-             [tenant.{name}]\n{upstream}\n{tenant}\n\n[policy]\ndefault = {default}\n{rules}\n{more}"
+             [tenant.{name}]\n{upstream}\n{tenant}\n{ledger}\n[policy]\ndefault = {default}\n{rules}\n{more}"
         )
     }
 
@@ -120,7 +132,11 @@ impl Setup {
         let database = database_in(self.server);
         database.sql(&self.tables);
         let gate = Gate::start_in(directory, &self.config(&database));
-        Stage { gate, database }
+        let stage = Stage { gate, database };
+        if self.ledger {
+            stage.install(&["--apply", "--as", "postgres"]).ok();
+        }
+        stage
     }
 }
 
@@ -179,6 +195,33 @@ impl Stage {
         setup.more.push_str(&twin);
         let gate = Gate::start(&setup.config(&database));
         Self { gate, database }
+    }
+
+    /// `portcullis tenant install` of its tenant.
+    pub fn install(&self, more: &[&str]) -> Finished {
+        let password = self.database.server.postgres().password();
+        self.install_with(password, more)
+    }
+
+    /// The same, run as this role.
+    pub fn install_as(&self, role: &str, password: &str) -> Finished {
+        self.install_with(password, &["--apply", "--as", role])
+    }
+
+    fn install_with(&self, password: &str, more: &[&str]) -> Finished {
+        let config = self.gate.directory().file("portcullis.toml");
+        let config = config.to_string_lossy();
+        let args = [
+            "tenant",
+            "install",
+            &self.database.name,
+            "--config",
+            &config,
+        ];
+        let program = Program::new(Command::new(portcullis_binary()));
+        program
+            .env("PGPASSWORD", password)
+            .run(&[&args, more].concat())
     }
 
     /// Somebody's way to the tenant, over TLS.

@@ -19,6 +19,7 @@ fn nowhere() -> Database {
         owner: role(),
         write: role(),
         read: role(),
+        ledger: role(),
     }
 }
 

@@ -10,8 +10,9 @@ use sql::Isolation;
 
 use crate::claim::{Released, Right};
 use crate::context::Settings;
+use crate::ledger::{self, Key, Logins, Nonce};
 use crate::surface::Slot;
-use crate::ticket::TimeOuts;
+use crate::ticket::{TicketId, TimeOuts};
 use crate::work::Prepared;
 
 /// One thing to load.
@@ -134,6 +135,12 @@ pub enum Own {
     LookOpen,
     /// In a segment: ends it.
     LookClose,
+    /// In a segment: lays down the row of what follows in the same transaction (hazards R81).
+    Ledger(Nonce, TicketId),
+    /// A segment with its own Sync: what became of that row; if nothing did, nothing will (hazards R83).
+    Fence(Key, TicketId),
+    /// Query: makes the ledger of a database.
+    Install(Logins),
     /// Query: throws away what the session holds (hazards R24).
     Discard,
     /// Queries: frees advisory locks, and throws away what the session knows of sequences.
@@ -248,6 +255,9 @@ impl Own {
                  WHERE source OPERATOR(pg_catalog.=) 'session'::pg_catalog.text"]),
             Self::Limit { time_outs, local } => vec![limit(*time_outs, *local)],
             Self::Unlimit { local } => vec![unlimit(*local)],
+            Self::Ledger(..) => of(&[ledger::CLAIM]),
+            Self::Fence(..) => of(&[ledger::FENCE]),
+            Self::Install(logins) => vec![ledger::install(logins)],
             Self::FenceOpen => of(&["BEGIN READ ONLY"]),
             Self::SavepointOpen => of(&[
                 "SAVEPOINT portcullis_fence",
@@ -281,20 +291,34 @@ impl Own {
         }
     }
 
+    /// The values that are bound in its SQL.
+    pub fn values(&self) -> Vec<String> {
+        match self {
+            Self::Ledger(nonce, ticket) => vec![nonce.literal(), ticket.to_string()],
+            Self::Fence(key, ticket) => vec![key.literal(), ticket.to_string()],
+            _ => Vec::new(),
+        }
+    }
+
     /// The portal that it runs in, in a segment; a named one must be closed. Inside a transaction the
     /// client's unnamed portal may be open, and it goes on.
     pub fn portal(&self) -> &'static str {
         match self {
-            Self::SavepointOpen | Self::SavepointClose | Self::SavepointUndo | Self::Poison => {
-                OWN_PORTAL
-            }
+            Self::SavepointOpen
+            | Self::SavepointClose
+            | Self::SavepointUndo
+            | Self::Ledger(..)
+            | Self::Poison => OWN_PORTAL,
             _ => "",
         }
     }
 
     /// Whether each of its statements goes up as a Query, with its own ReadyForQuery.
     pub fn goes_as_queries(&self) -> bool {
-        let segment = matches!(self, Self::Settings(_) | Self::Restore(_) | Self::Probe);
+        let segment = matches!(
+            self,
+            Self::Settings(_) | Self::Restore(_) | Self::Probe | Self::Fence(..)
+        );
         self.stands_alone() && !segment
     }
 
@@ -309,6 +333,8 @@ impl Own {
                 | Self::Probe
                 | Self::Limit { .. }
                 | Self::Unlimit { .. }
+                | Self::Fence(..)
+                | Self::Install(_)
                 | Self::Discard
                 | Self::Tidy
                 | Self::Catalog

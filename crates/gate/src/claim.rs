@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::ledger::Nonce;
 use crate::policy::{Denial, Pass, Policy};
 use crate::principal::People;
 use crate::request::Request;
@@ -102,6 +103,7 @@ pub enum NotClaimed {
 pub struct Released {
     request: Arc<Request>,
     authority: Authority,
+    nonce: Option<Nonce>,
 }
 
 impl Released {
@@ -113,6 +115,12 @@ impl Released {
     /// On whose word.
     pub fn authority(&self) -> &Authority {
         &self.authority
+    }
+
+    /// The right to lay down the row of the ledger that must go up in front of it, in the same transaction. Where there is one,
+    /// what becomes of the row is taken for what became of the request.
+    pub fn nonce(&self) -> Option<&Nonce> {
+        self.nonce.as_ref()
     }
 
     /// The right to go on with it: to fetch from its portals and to stream its COPY data.
@@ -143,6 +151,7 @@ pub fn pass_on(pass: Pass) -> Released {
     Released {
         request,
         authority: Authority::Unsigned { rule },
+        nonce: None,
     }
 }
 
@@ -155,6 +164,8 @@ pub struct Law<'a> {
     pub people: &'a Arc<People>,
     /// The time of day, in milliseconds since 1970, for rules that have hours.
     pub now_ms: i64,
+    /// Whether there is a ledger where it is to run.
+    pub ledger: bool,
 }
 
 /// Spends a clearance. For a ticket this is one compare-and-set, durable before it returns, with the rules and the groups
@@ -184,12 +195,14 @@ pub async fn claim<T: Tickets>(
         classes: request.classes(),
         in_transaction: request.context.in_transaction,
         step: request.script_step(),
+        in_ledger: law.ledger && request.fits_ledger(),
     };
     let claimed = tickets.claim(ticket, once, standing).await;
     match claimed {
-        Ok(Claimed::Spent(claim)) => Ok(Released {
+        Ok(Claimed::Spent(claim, nonce)) => Ok(Released {
             request,
             authority: Authority::Signed { ticket, claim },
+            nonce,
         }),
         Ok(Claimed::Reopened(ticket)) => Err(NotClaimed::Reopened(ticket)),
         Err(StoreError::Unavailable(why)) => Err(NotClaimed::Store(why)),

@@ -11,6 +11,7 @@ pub mod claim;
 pub mod context;
 pub mod digest;
 pub mod disposition;
+pub mod ledger;
 pub mod policy;
 pub mod principal;
 pub mod request;

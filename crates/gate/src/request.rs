@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sql::{Class, Leaves, Reading, Relation, Statement};
+use sql::{Class, Control, Leaves, Reading, Relation, Statement};
 
 use crate::context::Context;
 use crate::digest::{Digest, Gather};
@@ -76,6 +76,42 @@ impl Request {
         let harmless =
             |class: &Class| matches!(class, Class::Read | Class::Session | Class::CopyOut);
         self.classes().iter().all(harmless)
+    }
+
+    /// Whether what it does can outlive a rollback, or nobody knows (hazards R86).
+    pub fn outlasts_rollback(&self) -> bool {
+        let lasts = |it: &Statement| {
+            it.outside_transaction || matches!(it.class, Class::Opaque | Class::Admin)
+        };
+        let unread = self.readings.iter().any(|it| it.why_opaque.is_some());
+        unread || self.statements().any(lasts)
+    }
+
+    /// Whether a row of the ledger can be laid down in front of it, in the same transaction, and says what became of all of it:
+    /// it changes something, takes it back with its transaction, and minds nothing that ran before.
+    pub fn fits_ledger(&self) -> bool {
+        // SET TRANSACTION names no setting.
+        let sets_modes = |it: &Statement| match (&it.control, &it.setting) {
+            (Some(control), _) => control.sets_modes(),
+            (None, Some(name)) => name.starts_with("transaction_"),
+            (None, None) => it.class == Class::Session,
+        };
+        // CLUSTER and REINDEX of a partitioned table stand alone, which only the catalog knows.
+        let stands_alone =
+            |it: &Statement| it.class == Class::Maintenance && !self.context.in_transaction;
+        let fits = |it: &Statement| !sets_modes(it) && !stands_alone(it);
+        !self.only_reads()
+            && !self.outlasts_rollback()
+            && self.statements().all(fits)
+            && !self.leaves_its_transaction()
+    }
+
+    /// Whether something in it may run in another transaction than what is laid down in front of it.
+    fn leaves_its_transaction(&self) -> bool {
+        let works = |it: &Statement| it.class != Class::Transaction;
+        let leaves = |it: &Statement| matches!(it.control, Some(Control::RollbackTo(_)));
+        let mut behind = self.statements().skip_while(|it| !it.ends_transaction);
+        behind.any(works) || self.statements().any(leaves)
     }
 
     /// Why it is to run, in the requester's words: those of the session, else those that a text of it begins with.

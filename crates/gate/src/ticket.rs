@@ -151,6 +151,10 @@ pub struct Facts {
     pub functions: Vec<String>,
     /// Something in it cannot sit in a transaction (R86): what it did stays, whatever else fails.
     pub outside_transaction: bool,
+    /// There is a ledger where it is to run, and no row of it can go with it: where contact is lost, people must find out what
+    /// became of it.
+    #[serde(default)]
+    pub no_row: bool,
     /// It takes data from its client that nobody has seen.
     pub data_unseen: bool,
 }

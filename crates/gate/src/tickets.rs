@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sql::Class;
 
 use crate::digest::Digest;
+use crate::ledger::{Fate, Key, Nonce};
 use crate::policy::Need;
 use crate::principal::{Group, People, PrincipalId, TenantId};
 use crate::ticket::{
@@ -161,6 +162,8 @@ pub struct Use {
     pub in_transaction: bool,
     /// The statement of a script that it is.
     pub step: Option<Step>,
+    /// Whether a row of the ledger is to go up with it.
+    pub in_ledger: bool,
 }
 
 /// One statement of a script, as it is sent.
@@ -183,6 +186,19 @@ pub struct Open {
     pub in_transaction: bool,
 }
 
+/// A use that is in doubt, and has a row in the ledger of its tenant unless it never ran.
+#[derive(Clone, Debug)]
+pub struct Doubt {
+    /// The ticket.
+    pub ticket: TicketId,
+    /// The use of it.
+    pub claim: ClaimId,
+    /// Where it was to run.
+    pub tenant: TenantId,
+    /// The row.
+    pub key: Key,
+}
+
 /// What an approval must still be worth when it is spent: who must sign as the rules stand now, and who is in which
 /// group now.
 #[derive(Clone, Debug)]
@@ -198,8 +214,8 @@ pub struct Standing {
 /// What a claim came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claimed {
-    /// The ticket is spent.
-    Spent(ClaimId),
+    /// The ticket is spent; with the right to lay down its row, where it is to have one.
+    Spent(ClaimId, Option<Nonce>),
     /// What people said is not enough any more: it waits again, for those who are missing now.
     Reopened(Box<Ticket>),
 }
@@ -268,6 +284,17 @@ pub trait Tickets {
         id: TicketId,
         event: Event,
         outcome: Option<Outcome>,
+    ) -> impl Future<Output = Result<Ticket, StoreError>>;
+
+    /// What is in doubt and can be looked up in a ledger, oldest first.
+    fn doubts(&self) -> impl Future<Output = Result<Vec<Doubt>, StoreError>>;
+
+    /// Ends a doubt by what a ledger says of it; of a grant that use alone, and the grant stays what it is.
+    fn resolve(
+        &self,
+        ticket: TicketId,
+        claim: ClaimId,
+        fate: Fate,
     ) -> impl Future<Output = Result<Ticket, StoreError>>;
 
     /// Expires what is due and returns it.

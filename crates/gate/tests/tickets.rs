@@ -11,9 +11,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use common::{Asks, need};
+use gate::ledger::Fate;
 use gate::rights::OPERATORS;
 use gate::ticket::{ClaimId, Decision, Facts, Say, Scope, TimeOuts, missing};
-use gate::tickets::{Claimed, Filter, HeldAll, NewTicket, Opened, Standing, StoreError, Use, Word};
+use gate::tickets::{
+    Claimed, Doubt, Filter, HeldAll, NewTicket, Opened, Standing, StoreError, Use, Word,
+};
 use gate::{
     Action, Authority, Clearance, Digest, Event, Group, Judgement, Law, Need, NotClaimed, Outcome,
     People, Policy, Principal, State, Ticket, TicketId, Tickets, authorize, claim,
@@ -219,6 +222,7 @@ fn law<'a>(policy: &'a Policy, people: &'a Arc<People>) -> Law<'a> {
         policy,
         people,
         now_ms: 0,
+        ledger: false,
     }
 }
 
@@ -245,7 +249,7 @@ impl Tickets for One {
             .apply(state)
             .ok_or(StoreError::WrongState { id, state })?;
         self.state.set(next);
-        Ok(Claimed::Spent(ClaimId(1)))
+        Ok(Claimed::Spent(ClaimId(1), None))
     }
     async fn settle(
         &self,
@@ -265,6 +269,12 @@ impl Tickets for One {
         _: Option<Outcome>,
     ) -> Result<Ticket, StoreError> {
         Err(StoreError::NoSuchTicket(id))
+    }
+    async fn doubts(&self) -> Result<Vec<Doubt>, StoreError> {
+        unreachable!("nobody looks a doubt up here")
+    }
+    async fn resolve(&self, _: TicketId, _: ClaimId, _: Fate) -> Result<Ticket, StoreError> {
+        unreachable!("nobody looks a doubt up here")
     }
     async fn expire(&self) -> Result<Vec<Ticket>, StoreError> {
         Ok(Vec::new())

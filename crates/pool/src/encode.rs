@@ -140,18 +140,16 @@ fn own(own: &Own, out: &mut BytesMut) -> Result<(), WireError> {
     if let Own::Settings(settings) | Own::Restore(settings) = own {
         return self::settings(&sql, settings, out);
     }
-    if *own == Own::Probe {
-        sql.iter()
-            .try_for_each(|text| own_statement(text, own.portal(), out))?;
-        frontend::sync(out);
-        return Ok(());
-    }
+    let values = own.values();
     for text in &sql {
-        if own.stands_alone() {
+        if own.goes_as_queries() {
             frontend::query(text, out)?;
         } else {
-            own_statement(text, own.portal(), out)?;
+            own_statement(text, &values, own.portal(), out)?;
         }
+    }
+    if own.stands_alone() && !own.goes_as_queries() {
+        frontend::sync(out);
     }
     Ok(())
 }
@@ -162,7 +160,7 @@ fn settings(sql: &[String], settings: &Settings, out: &mut BytesMut) -> Result<(
     if let [first @ .., set] = sql {
         first
             .iter()
-            .try_for_each(|text| own_statement(text, UNNAMED, out))?;
+            .try_for_each(|text| own_statement(text, &[], UNNAMED, out))?;
         if !settings.is_empty() {
             frontend::parse(UNNAMED, set, &[], out)?;
         }
@@ -175,9 +173,15 @@ fn settings(sql: &[String], settings: &Settings, out: &mut BytesMut) -> Result<(
     Ok(())
 }
 
-fn own_statement(text: &str, portal: &'static str, out: &mut BytesMut) -> Result<(), WireError> {
+fn own_statement(
+    text: &str,
+    values: &[String],
+    portal: &'static str,
+    out: &mut BytesMut,
+) -> Result<(), WireError> {
+    let values: Vec<&str> = values.iter().map(String::as_str).collect();
     frontend::parse(UNNAMED, text, &[], out)?;
-    bind(portal, &[], out)?;
+    bind(portal, &values, out)?;
     frontend::execute(portal, 0, out)?;
     if portal.is_empty() {
         return Ok(());

@@ -4,8 +4,8 @@
 //! An upstream takes [`gate::Cargo`] and nothing else: there is no way to send it bytes. What comes
 //! back is handed up unread, but for the login.
 
+mod ask;
 mod cancel;
-mod catalog;
 mod connect;
 mod dial;
 mod encode;
@@ -24,8 +24,8 @@ mod tls;
 mod turns;
 mod upstream;
 
+pub use ask::{AskError, CatalogRow, install};
 pub use cancel::CancelTarget;
-pub use catalog::{CatalogError, CatalogRow};
 pub use connect::ConnectError;
 pub use dial::{Dial, TcpDial};
 pub use figures::Figures;

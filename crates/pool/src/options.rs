@@ -51,4 +51,20 @@ impl Options {
         self.parameters.push((name.to_owned(), "on".to_owned()));
         self
     }
+
+    /// The same place for whoever fences rows of the ledger: what is fenced must stay so, whatever happens to the server, and
+    /// what others have committed meanwhile must be seen.
+    #[must_use]
+    pub fn fencing(mut self, user: String, password: Password) -> Self {
+        let parameters = [
+            ("synchronous_commit", "on"),
+            ("default_transaction_isolation", "read committed"),
+        ];
+        let owned = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        self.parameters = owned.into();
+        self.user = user;
+        self.password = password;
+        self.size = 1;
+        self
+    }
 }

@@ -28,6 +28,7 @@ pub mod pgpass;
 pub mod service;
 #[cfg(test)]
 mod service_tests;
+pub mod tenant_args;
 pub mod tls;
 pub mod trouble;
 pub mod visible;

@@ -8,4 +8,5 @@ pub mod explain;
 pub mod policy_test;
 pub mod sandbox;
 pub mod serve;
+pub mod tenant;
 pub mod try_it;

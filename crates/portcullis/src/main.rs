@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use portcullis::cli::args::{AuditCommand, Cli, Command, PolicyCommand};
-use portcullis::{check, cli, demo, explain, policy_test, serve, try_it};
+use portcullis::{check, cli, demo, explain, policy_test, serve, tenant, try_it};
 
 pub(crate) fn main() -> ExitCode {
     let Cli { options, command } = Cli::parse();
@@ -21,6 +21,7 @@ pub(crate) fn main() -> ExitCode {
             cli::audit_export::export(&args, state_of_config)
         }
         Command::Store(command) => cli::backup::run(&command, options.json, state_of_config),
+        Command::Tenant(command) => tenant::run(&command, !options.no_password),
         Command::Look(command) => cli::look(&options, &command),
         Command::Completions(args) => cli::completions::run(&args),
         Command::Password(args) => cli::password::run(&args, options.json),

@@ -16,6 +16,7 @@ use tokio::task::{JoinSet, LocalSet};
 
 use crate::config::Config;
 use crate::crew::{Crew, Errands};
+use crate::doubts;
 use crate::gatekeeper::{Gatekeeper, Shared};
 use crate::listener;
 use crate::negotiate::Encryption;
@@ -180,6 +181,7 @@ impl Daemon {
                         expiring.expire().await;
                     }
                 });
+                accepting.spawn_local(doubts::resolve(Rc::clone(&keeper)));
                 // What is awaited here is polled whenever any session is: as a task, it is when its own time comes.
                 let _stopped = tokio::task::spawn_local(stop).await;
                 accepting.shutdown().await;

@@ -15,6 +15,7 @@ use gate::{Clearance, Journal, Judgement, Pass, People, Principal, Request, Sett
 use pool::{CheckoutError, Servers, Worker};
 use session::{Account, Destination, Fault, Limits, Verdict};
 use sql::Reader;
+use tokio::sync::Notify;
 use wire::scram::Verifier;
 
 use crate::config::Config;
@@ -41,6 +42,8 @@ pub(crate) struct Shared<W: World> {
     reader: Reader,
     pub(crate) registry: Arc<Registry>,
     pub(crate) shut: Arc<Shut>,
+    /// Called when something is in doubt that a ledger may know of.
+    doubt: Arc<Notify>,
     /// Who logs in under which name.
     principals: Arc<HashMap<String, Arc<Principal>>>,
     people: Arc<People>,
@@ -84,6 +87,7 @@ impl<W: World> Shared<W> {
             reader,
             changes: Arc::default(),
             shut: Arc::default(),
+            doubt: Arc::default(),
             decoy,
             seed: u64::from_ne_bytes(seed),
             sessions: Arc::default(),
@@ -112,6 +116,7 @@ pub(crate) struct Gatekeeper<W: World> {
     pub(crate) reader: Reader,
     pub(crate) registry: Arc<Registry>,
     pub(crate) shut: Arc<Shut>,
+    pub(crate) doubt: Arc<Notify>,
     pub(crate) servers: Rc<Servers<W::Dial>>,
     /// All threads, this one too.
     pub(crate) crew: Crew,
@@ -138,6 +143,7 @@ impl<W: World> Gatekeeper<W> {
             reader: shared.reader,
             registry: shared.registry,
             shut: shared.shut,
+            doubt: shared.doubt,
             servers,
             crew,
             plain: Arc::default(),

@@ -9,7 +9,8 @@ use gate::policy::Hold;
 use gate::ticket::{Decision, Facts, Say, Scope, State, Ticket};
 use gate::tickets::{NewTicket, Opened, StoreError, Whose};
 use gate::{
-    Clearance, Event, Journal, Law, NotClaimed, PrincipalId, Released, Request, TicketId, Tickets,
+    Clearance, Event, Journal, Law, NotClaimed, PrincipalId, Released, Request, TenantId, TicketId,
+    Tickets,
 };
 use session::{Fault, News, Verdict};
 use sql::{Class, Statement};
@@ -128,6 +129,7 @@ impl<W: World> Gatekeeper<W> {
             policy: &self.config.policy,
             people: &self.people,
             now_ms: self.world.now_ms(),
+            ledger: self.has_ledger(&clearance.request().context.tenant),
         };
         let id = clearance.ticket();
         if let Some(held) = self.shut.by().filter(|_| !clearance.request().only_reads()) {
@@ -148,6 +150,11 @@ impl<W: World> Gatekeeper<W> {
             Err(error) => tracing::warn!("a ticket that a rule denies by now is not void: {error}"),
         }
         claimed
+    }
+
+    /// Whether what is signed for this tenant is written down in its own database.
+    fn has_ledger(&self, tenant: &TenantId) -> bool {
+        self.lanes(tenant).is_some_and(|it| it.ledger().is_some())
     }
 
     /// What a rule denies by now is void; a grant is not, which is good for other things.
@@ -190,8 +197,10 @@ impl<W: World> Gatekeeper<W> {
     }
 
     /// The ticket that a hold asks for.
-    pub(crate) fn new_ticket(&self, hold: Hold, facts: Facts) -> NewTicket {
+    pub(crate) fn new_ticket(&self, hold: Hold, mut facts: Facts) -> NewTicket {
         let request = &hold.request;
+        let can_be_lost = self.has_ledger(&request.context.tenant) && !request.only_reads();
+        facts.no_row = can_be_lost && !request.fits_ledger();
         NewTicket {
             scope: Scope::Once,
             must_exist: false,

@@ -25,6 +25,8 @@ pub(crate) struct Lanes<D: Dial> {
     pub(crate) knowledge: Rc<Knowledge<D>>,
     read: Rc<Pool<D>>,
     write: Rc<Pool<D>>,
+    /// Whoever fences rows of its ledger, if it has one.
+    ledger: Option<Rc<Pool<D>>>,
     /// What a login with certain settings is told.
     greetings: RefCell<LruCache<Settings, Arc<Settings>>>,
 }
@@ -39,11 +41,13 @@ impl<D: Dial> Lanes<D> {
     ) -> Self {
         let read = servers.pool(id, name(Lane::Read), tenant.read);
         let write = servers.pool(id, name(Lane::Write), tenant.write);
+        let ledger = tenant.ledger.map(|it| servers.pool(id, LEDGER, it));
         Self {
             mode: tenant.pool_mode,
             knowledge: Rc::new(Knowledge::new([&write, &read], changes)),
             read,
             write,
+            ledger,
             greetings: RefCell::new(LruCache::new(GREETINGS_MAX)),
         }
     }
@@ -56,19 +60,26 @@ impl<D: Dial> Lanes<D> {
         }
     }
 
+    /// Whoever fences rows of the tenant's ledger; none where it has no ledger.
+    pub(crate) fn ledger(&self) -> Option<&Rc<Pool<D>>> {
+        self.ledger.as_ref()
+    }
+
     /// How its pools stand.
-    pub(crate) fn views(&self, tenant: &TenantId) -> [PoolView; 2] {
-        [Lane::Write, Lane::Read].map(|lane| {
-            let pool = self.pool(lane);
-            PoolView {
+    pub(crate) fn views(&self, tenant: &TenantId) -> impl Iterator<Item = PoolView> {
+        let lanes = [Lane::Write, Lane::Read].map(|lane| (name(lane), self.pool(lane)));
+        let ledger = self.ledger.iter().map(|pool| (LEDGER, pool));
+        lanes
+            .into_iter()
+            .chain(ledger)
+            .map(|(lane, pool)| PoolView {
                 tenant: tenant.clone(),
-                lane: name(lane),
+                lane,
                 user: pool.options().user.clone(),
                 size: pool.options().size,
                 mode: self.mode,
                 figures: pool.figures(),
-            }
-        })
+            })
     }
 
     /// What a new session of this principal is told, with these settings of its own: what a
@@ -129,6 +140,9 @@ pub(crate) struct PoolView {
     pub(crate) mode: PoolMode,
     pub(crate) figures: Figures,
 }
+
+/// The third lane, which no session takes.
+const LEDGER: &str = "ledger";
 
 fn name(lane: Lane) -> &'static str {
     match lane {

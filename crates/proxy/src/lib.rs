@@ -9,6 +9,7 @@ mod console;
 mod crew;
 mod daemon;
 mod doors;
+mod doubts;
 mod gatekeeper;
 mod holding;
 mod knowledge;

@@ -1,6 +1,7 @@
 //! Every sentence that the gate can say to a client in an ErrorResponse, as named constructors.
 //! No foreign `Display` is ever copied in.
 
+mod ledger;
 mod limits;
 mod ours;
 
@@ -32,6 +33,8 @@ pub mod sqlstate {
     pub const HELD_ALL: SqlState = SqlState::new(b"ZG009");
     /// It is not the next statement of the script that the session runs.
     pub const NOT_NEXT: SqlState = SqlState::new(b"ZG010");
+    /// The ledger of the database did not take the row of the ticket.
+    pub const LEDGER: SqlState = SqlState::new(b"ZG011");
     /// It is held, and the session does not wait for people.
     pub const PENDING: SqlState = SqlState::new(b"ZG008");
 }

@@ -15,6 +15,8 @@ pub(crate) struct Heard {
     pub(crate) error: Option<String>,
     /// An error in the gate's own part.
     pub(crate) own_error: Option<Box<Fields>>,
+    /// Why the row of the ledger could not be laid down: nothing behind it ran.
+    pub(crate) unclaimed: Option<Box<Fields>>,
     /// Names whose Parse was accepted.
     pub(crate) confirmed: Vec<ByteString>,
     /// Those since the last DEALLOCATE ALL.
@@ -28,7 +30,7 @@ pub(crate) struct Heard {
 impl Heard {
     /// Whether something was refused.
     pub(crate) fn failed(&self) -> bool {
-        self.error.is_some() || self.own_error.is_some()
+        self.error.is_some() || self.own_error.is_some() || self.unclaimed.is_some()
     }
 
     /// What was said later in the same segment.
@@ -37,6 +39,7 @@ impl Heard {
         self.prepared_since = joined(self.prepared_since, later.prepared_since);
         self.error = self.error.or(later.error);
         self.own_error = self.own_error.or(later.own_error);
+        self.unclaimed = self.unclaimed.or(later.unclaimed);
         self
     }
 }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use bytestring::ByteString;
+use gate::Own;
 
 /// Whose message a reply answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub(crate) enum Whose {
     Carried,
     /// The gate's own: the client sees nothing of it.
     Gate,
+    /// The gate's own, too: what lays down a row of the ledger in front of what was signed.
+    Ledger,
 }
 
 /// One reply that is owed.
@@ -53,4 +56,50 @@ impl Owed {
             Self::DescribeStatement | Self::Sync | Self::Say(_) => Whose::Client,
         }
     }
+}
+
+/// What the gate's own SQL is answered with.
+pub(crate) fn of_own(own: &Own) -> Vec<Owed> {
+    let whose = match own {
+        Own::Ledger(..) => Whose::Ledger,
+        _ => Whose::Gate,
+    };
+    let mut owed = Vec::new();
+    match own {
+        own if own.goes_as_queries() => {
+            owed.extend(own.sql().iter().map(|_| Owed::Query(whose)));
+        }
+        Own::Settings(settings) | Own::Restore(settings) => {
+            if matches!(own, Own::Settings(_)) {
+                owed.extend(statement(own, whose));
+            }
+            if !settings.is_empty() {
+                owed.push(Owed::Parse(whose, None));
+            }
+            for _ in settings.iter() {
+                owed.extend([Owed::Bind(whose), Owed::Execute(whose)]);
+            }
+            owed.push(Owed::Sync);
+        }
+        own => {
+            for _ in own.sql() {
+                owed.extend(statement(own, whose));
+            }
+            if own.stands_alone() {
+                owed.push(Owed::Sync);
+            }
+        }
+    }
+    owed
+}
+
+/// One statement of it, in a segment.
+fn statement(own: &Own, whose: Whose) -> impl Iterator<Item = Owed> {
+    let runs = [
+        Owed::Parse(whose, None),
+        Owed::Bind(whose),
+        Owed::Execute(whose),
+    ];
+    let closes = !own.portal().is_empty();
+    runs.into_iter().chain(closes.then_some(Owed::Close(whose)))
 }

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes, BytesMut};
 use bytestring::ByteString;
 use gate::cargo::More;
-use gate::{Cargo, Form, Look, Own, Slot, Step, Work};
+use gate::{Cargo, Form, Look, Slot, Step, Work};
 use wire::backend::{Status, decode, encode, tag};
 use wire::fields::{Fields, Severity};
 
 use crate::fault::Fault;
 use crate::heard::Heard;
-use crate::owed::{Owed, Whose};
+use crate::owed::{self, Owed, Whose};
 use crate::told::Told;
 
 /// The largest upstream message that is looked into or held back whole; rows pass in pieces.
@@ -107,7 +107,7 @@ impl Replies {
                     self.push(Owed::Shape(statement.name.clone()));
                 }
             }
-            Cargo::Own(own) => self.owe_own(own),
+            Cargo::Own(own) => self.owed.extend(owed::of_own(own)),
             Cargo::Sync => self.push(Owed::Sync),
         }
     }
@@ -176,45 +176,6 @@ impl Replies {
             && slot.described
         {
             self.push(Owed::Shape(statement.name.clone()));
-        }
-    }
-
-    fn owe_own(&mut self, own: &Own) {
-        match own {
-            own if own.goes_as_queries() => {
-                (0..own.sql().len()).for_each(|_| self.push(Owed::Query(Whose::Gate)));
-            }
-            Own::Probe => {
-                self.owe_own_statement("");
-                self.push(Owed::Sync);
-            }
-            Own::Settings(settings) | Own::Restore(settings) => {
-                if matches!(own, Own::Settings(_)) {
-                    self.owe_own_statement("");
-                }
-                if !settings.is_empty() {
-                    self.push(Owed::Parse(Whose::Gate, None));
-                }
-                for _ in settings.iter() {
-                    self.push(Owed::Bind(Whose::Gate));
-                    self.push(Owed::Execute(Whose::Gate));
-                }
-                self.push(Owed::Sync);
-            }
-            fence => {
-                for _ in fence.sql() {
-                    self.owe_own_statement(fence.portal());
-                }
-            }
-        }
-    }
-
-    fn owe_own_statement(&mut self, portal: &str) {
-        self.push(Owed::Parse(Whose::Gate, None));
-        self.push(Owed::Bind(Whose::Gate));
-        self.push(Owed::Execute(Whose::Gate));
-        if !portal.is_empty() {
-            self.push(Owed::Close(Whose::Gate));
         }
     }
 
@@ -418,15 +379,20 @@ impl Replies {
         let Some(front) = self.owed.front() else {
             return Err(lost());
         };
-        let own = front.whose() == Whose::Gate;
+        let whose = front.whose();
         if !matches!(self.owed.front(), Some(Owed::Query(_))) {
             while self.owed.front().is_some_and(|owed| *owed != Owed::Sync) {
                 self.owed.pop_front();
             }
         }
         self.held_back.clear();
-        if own {
-            self.heard.own_error = Some(Box::new(fields));
+        let own = match whose {
+            Whose::Gate => Some(&mut self.heard.own_error),
+            Whose::Ledger => Some(&mut self.heard.unclaimed),
+            Whose::Client | Whose::Carried => None,
+        };
+        if let Some(own) = own {
+            *own = Some(Box::new(fields));
             return Ok(Take::Tell(Relayed::Failed));
         }
         self.heard.error = Some(format!("{}: {}", fields.sqlstate, fields.message));

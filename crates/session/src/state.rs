@@ -11,6 +11,7 @@ pub(crate) mod job;
 pub(crate) mod load;
 pub(crate) mod login;
 pub(crate) mod releasing;
+pub(crate) mod row;
 pub(crate) mod running;
 pub(crate) mod settling;
 pub(crate) mod skipping;

@@ -412,6 +412,21 @@ pub enum Control {
     RollbackTo(String),
 }
 
+impl Control {
+    /// Whether it says how its transaction is to be, which it must before anything else has run in it.
+    pub fn sets_modes(&self) -> bool {
+        match self {
+            Self::Begin {
+                isolation,
+                read_only,
+                deferrable,
+                ..
+            } => isolation.is_some() || read_only.is_some() || deferrable.is_some(),
+            _ => false,
+        }
+    }
+}
+
 /// An isolation level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Isolation {

@@ -53,6 +53,7 @@ CREATE TABLE claims (
     in_transaction INTEGER NOT NULL CHECK (in_transaction IN (0, 1)),
     holder     TEXT,                  -- of a script: the connection that runs it
     steps      INTEGER NOT NULL,      -- ... and how many of its steps it has begun
+    row        INTEGER,               -- which of them last took a row of the ledger with it, 0 where it is no script
     claimed_ms INTEGER NOT NULL,
     ended      TEXT CHECK (ended IN ('undone', 'done', 'failed', 'rolled_back', 'in_doubt', 'fenced')),
     ended_ms   INTEGER
@@ -67,7 +68,8 @@ CREATE TABLE heads (
     hash TEXT    NOT NULL CHECK (length(hash) = 64)
 ) STRICT, WITHOUT ROWID;
 
--- What is known of the whole; the gate is closed to all but reads where there is a 'hold_all'.
+-- What is known of the whole; the gate is closed to all but reads where there is a 'hold_all'. What the rows of ledgers are
+-- named by is in 'ledger'.
 CREATE TABLE meta (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL

@@ -45,7 +45,10 @@ pub(crate) fn claim(
                 options,
             });
             let behind = i64::try_from(late.len()).unwrap_or(i64::MAX);
-            Ok(Claimed::Spent(ClaimId(last(db)?.saturating_add(behind))))
+            Ok(Claimed::Spent(
+                ClaimId(last(db)?.saturating_add(behind)),
+                None,
+            ))
         }
         Ok("double-claim") => {
             db.execute(

@@ -1,11 +1,15 @@
 //! How a ticket is spent, and what came of that: each one transaction. What the words on a ticket are worth is counted here
 //! once more, with the groups and the rules of that moment (hazards R79, R100).
 
+use std::sync::Arc;
+
+use gate::ledger::Row;
 use gate::ticket::{ClaimId, Grant, Scope, missing, still, together};
 use gate::tickets::{Claimed, Standing, StoreError, Use};
 use gate::{Event, Need, Outcome, State, Ticket, TicketId};
 use rusqlite::{Connection, params};
 
+use crate::ledger::{self, FIRST};
 use crate::options::Options;
 use crate::rows::{self, Stop};
 use crate::scripts;
@@ -29,7 +33,7 @@ pub(crate) fn claim(
     if let (Scope::Script { steps }, Some(step), State::Executing) =
         (&ticket.scope, &once.step, ticket.state)
     {
-        return scripts::next(db, &ticket, steps, (step, once.in_transaction));
+        return scripts::next(db, &ticket, steps, (step, once));
     }
     if ticket.state != State::Approved {
         return Err(wrong(ticket.state));
@@ -62,19 +66,37 @@ pub(crate) fn claim(
             false
         }
     };
+    let claim = insert(db, id, (once, shared, step), now)?;
+    let row = once.in_ledger.then(|| Row {
+        ticket: id,
+        claim: shared.then_some(claim),
+        step: FIRST,
+    });
+    let nonce = row.map(|row| ledger::nonce(db, row)).transpose()?;
+    Ok(Claimed::Spent(claim, nonce))
+}
+
+/// The use itself; of a script, `holder` has begun it.
+fn insert(
+    db: &Connection,
+    id: TicketId,
+    (once, shared, holder): (&Use, bool, Option<&Arc<str>>),
+    now: i64,
+) -> Result<ClaimId, Stop> {
     db.prepare_cached(
-        "INSERT INTO claims (ticket, shared, in_transaction, holder, steps, claimed_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO claims (ticket, shared, in_transaction, holder, steps, row, claimed_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
     .execute(params![
         id.0,
         shared,
         once.in_transaction,
-        step.map(|it| &**it),
-        step.is_some(),
+        holder.map(|it| &**it),
+        holder.is_some(),
+        once.in_ledger.then_some(FIRST),
         now
     ])?;
-    Ok(Claimed::Spent(ClaimId(db.last_insert_rowid())))
+    Ok(ClaimId(db.last_insert_rowid()))
 }
 
 /// Whether the ticket is about this use at all: of the same person and tenant, and the same to the byte, or of what it covers.

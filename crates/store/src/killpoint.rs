@@ -49,10 +49,16 @@ pub enum Step {
     Settled,
     /// Before the connection goes back; the client may have heard that it may go on.
     Checkin,
+    /// Before a ledger is asked what became of what is in doubt.
+    Fence,
+    /// The ledger has answered, and nobody has looked at it.
+    Fenced,
+    /// What it said is settled, and the journal has not heard of it.
+    Resolved,
 }
 
 impl Step {
-    /// All of them, in order.
+    /// Those of a statement, in order.
     pub const ALL: [Self; 18] = [
         Self::Checkout,
         Self::Lent,
@@ -73,6 +79,9 @@ impl Step {
         Self::Settled,
         Self::Checkin,
     ];
+
+    /// Those of a doubt, in order.
+    pub const OF_A_DOUBT: [Self; 3] = [Self::Fence, Self::Fenced, Self::Resolved];
 
     /// The step before the journal is given this.
     pub fn before(entry: &gate::Entry) -> Self {

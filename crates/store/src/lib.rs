@@ -18,6 +18,7 @@ pub mod clock;
 pub mod journal;
 pub mod killpoint;
 mod layout;
+mod ledger;
 mod opening;
 pub mod options;
 pub mod read;

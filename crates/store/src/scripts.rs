@@ -1,19 +1,21 @@
 //! How far a script has come: each statement that it is signed for is checked off in its turn, by the one connection that has
 //! begun it. It never says what a script holds.
 
+use gate::ledger::Row;
 use gate::script::{ScriptStep, bare};
 use gate::ticket::{ClaimId, Scope};
-use gate::tickets::{Claimed, Step, StoreError};
+use gate::tickets::{Claimed, Step, StoreError, Use};
 use gate::{Event, State, Ticket, TicketId};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use crate::ledger::{self, FIRST};
 use crate::rows::{self, Stop};
 
 /// The use of a script that is under way.
 struct Under {
     claim: ClaimId,
     holder: Option<String>,
-    begun: usize,
+    begun: u32,
 }
 
 fn under(db: &Connection, id: TicketId) -> Result<Option<Under>, Stop> {
@@ -23,7 +25,7 @@ fn under(db: &Connection, id: TicketId) -> Result<Option<Under>, Stop> {
             Ok(Under {
                 claim: ClaimId(row.get(0)?),
                 holder: row.get(1)?,
-                begun: row.get::<_, u32>(2)? as usize,
+                begun: row.get(2)?,
             })
         })
         .optional()?;
@@ -35,7 +37,7 @@ pub(crate) fn next(
     db: &Connection,
     ticket: &Ticket,
     steps: &[ScriptStep],
-    (step, in_transaction): (&Step, bool),
+    (step, once): (&Step, &Use),
 ) -> Result<Claimed, Stop> {
     let id = ticket.id;
     let state = ticket.state;
@@ -44,10 +46,29 @@ pub(crate) fn next(
     let Some(under) = under.filter(theirs) else {
         return Err(StoreError::WrongState { id, state }.into());
     };
-    check(ticket, steps, under.begun, (step, in_transaction))?;
-    db.prepare_cached("UPDATE claims SET steps = steps + 1 WHERE id = ?1")?
-        .execute([under.claim.0])?;
-    Ok(Claimed::Spent(under.claim))
+    check(
+        ticket,
+        steps,
+        under.begun as usize,
+        (step, once.in_transaction),
+    )?;
+    let row = once.in_ledger.then(|| Row {
+        ticket: id,
+        claim: None,
+        step: FIRST + i64::from(under.begun),
+    });
+    // Within a transaction the last row stands for all that came before it and for what follows.
+    db.prepare_cached(
+        "UPDATE claims SET steps = steps + 1, row = CASE WHEN ?2 THEN coalesce(?3, row) ELSE ?3 END
+         WHERE id = ?1",
+    )?
+    .execute(params![
+        under.claim.0,
+        once.in_transaction,
+        row.map(|it| it.step)
+    ])?;
+    let nonce = row.map(|row| ledger::nonce(db, row)).transpose()?;
+    Ok(Claimed::Spent(under.claim, nonce))
 }
 
 /// Whether this is the statement that comes behind so many.
@@ -84,9 +105,10 @@ pub(crate) fn goes_on(
         return Ok(false);
     }
     match event {
-        Event::Succeed => Ok(under.begun < steps.len()),
+        Event::Succeed => Ok((under.begun as usize) < steps.len()),
         Event::Unclaim if under.begun > 1 => {
-            db.prepare_cached("UPDATE claims SET steps = steps - 1 WHERE id = ?1")?
+            // The row that went with it is not there; which was before it is forgotten, and a person must look.
+            db.prepare_cached("UPDATE claims SET steps = steps - 1, row = NULL WHERE id = ?1")?
                 .execute(params![claim.0])?;
             Ok(true)
         }
@@ -104,5 +126,5 @@ pub(crate) fn left(
         return Ok(None);
     };
     let under = under(db, id)?.filter(|it| it.holder.as_deref() == Some(holder));
-    Ok(under.map(|it| (it.claim, it.begun, steps.len())))
+    Ok(under.map(|it| (it.claim, it.begun as usize, steps.len())))
 }

@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use gate::ledger::Fate;
 use gate::ticket::ClaimId;
 use gate::tickets::{
-    Claimed, Filter, HeldAll, NewTicket, Open, Opened, Standing, StoreError, Tickets, Use, Word,
+    Claimed, Doubt, Filter, HeldAll, NewTicket, Open, Opened, Standing, StoreError, Tickets, Use,
+    Word,
 };
 use gate::{Event, Outcome, Ticket, TicketId};
 use refinery::{Migration, Runner};
@@ -25,6 +27,7 @@ use crate::chain::Head;
 use crate::claims;
 use crate::clock::WallClock;
 use crate::killpoint::{self, Step};
+use crate::ledger;
 use crate::opening;
 use crate::options::Options;
 use crate::rows::{self, Stop};
@@ -300,6 +303,22 @@ impl Tickets for Sqlite {
         .await
     }
 
+    async fn doubts(&self) -> Result<Vec<Doubt>, StoreError> {
+        self.ask(|desk| ledger::doubts(&desk.db)).await
+    }
+
+    async fn resolve(
+        &self,
+        ticket: TicketId,
+        claim: ClaimId,
+        fate: Fate,
+    ) -> Result<Ticket, StoreError> {
+        self.ask(move |desk| {
+            desk.change(|db, now, _| ledger::resolve(db, (ticket, claim), fate, now))
+        })
+        .await
+    }
+
     async fn expire(&self) -> Result<Vec<Ticket>, StoreError> {
         self.ask(|desk| desk.change(|db, now, _| transitions::expire(db, now)))
             .await
@@ -370,6 +389,7 @@ fn connect(path: &Path) -> Result<Connection, OpenError> {
     migrations()
         .and_then(|steps| Runner::new(&steps).set_abort_divergent(true).run(&mut db))
         .map_err(|error| cannot(path, &error))?;
+    ledger::prepare(&db).map_err(|error| cannot(path, &error))?;
     Ok(db)
 }
 

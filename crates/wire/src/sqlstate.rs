@@ -20,14 +20,17 @@ named! {
     FEATURE_NOT_SUPPORTED = b"0A000", "Valid, but not here.";
     CHARACTER_NOT_IN_REPERTOIRE = b"22021", "Bytes that are not text in the encoding.";
     INVALID_PARAMETER_VALUE = b"22023", "A setting does not take that value.";
+    UNIQUE_VIOLATION = b"23505", "A row with that key is there.";
     IN_FAILED_TRANSACTION = b"25P02", "Only ROLLBACK is heard until the transaction ends.";
     UNDEFINED_PSTATEMENT = b"26000", "No prepared statement has that name.";
     INVALID_AUTHORIZATION = b"28000", "This principal may not enter.";
     INVALID_PASSWORD = b"28P01", "Password authentication failed.";
     UNDEFINED_CURSOR = b"34000", "No portal has that name.";
     INVALID_CATALOG_NAME = b"3D000", "No database has that name.";
+    INVALID_SCHEMA_NAME = b"3F000", "No schema has that name.";
     INSUFFICIENT_PRIVILEGE = b"42501", "Not allowed.";
     SYNTAX_ERROR = b"42601", "The text does not parse.";
+    UNDEFINED_FUNCTION = b"42883", "No function has that name.";
     UNDEFINED_PARAMETER = b"42704", "No setting or object has that name.";
     DUPLICATE_PSTATEMENT = b"42P05", "A prepared statement has that name already.";
     TOO_MANY_CONNECTIONS = b"53300", "No room for one more connection.";

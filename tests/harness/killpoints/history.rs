@@ -54,7 +54,15 @@ pub(super) fn faults(
 
 /// Where a ticket may stand that somebody signed, once all is quiet.
 fn is_kept(state: &str) -> bool {
-    ["approved", "done", "failed", "rolled_back", "in_doubt"].contains(&state)
+    let kept = [
+        "approved",
+        "done",
+        "failed",
+        "rolled_back",
+        "in_doubt",
+        "fenced",
+    ];
+    kept.contains(&state)
 }
 
 #[cfg(test)]
@@ -83,6 +91,7 @@ mod tests {
             (&["in_doubt", "rejected"], 0, 1),
             (&["approved"], 0, 0),
             (&["failed"], 0, 0),
+            (&["fenced"], 0, 0),
             (&["rolled_back"], 0, 0),
             (&["done", "rejected"], 1, 1),
         ] {

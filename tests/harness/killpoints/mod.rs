@@ -52,8 +52,10 @@ pub struct Came {
     pub killed: bool,
     /// So was the gate that came back.
     pub killed_again: bool,
-    /// Tickets that are in doubt since. There is nothing yet that could tell, so each is left to a person.
+    /// Tickets that were in doubt since.
     pub in_doubt: usize,
+    /// Those of them that a ledger has told of; the others are left to a person.
+    pub resolved: usize,
     pub faults: Vec<Fault>,
 }
 
@@ -61,6 +63,8 @@ pub struct Came {
 #[derive(Debug)]
 pub struct Sweep {
     stage: Option<Stage>,
+    /// Whether there is a ledger that can tell what became of what is in doubt.
+    ledger: bool,
     order: PathBuf,
     orders: u32,
     number: u32,
@@ -88,9 +92,9 @@ enum Heard {
 }
 
 impl Sweep {
-    /// Starts, with this fault in the gate if there is one.
+    /// Starts, with a ledger or without, and with this fault in the gate if there is one.
     #[track_caller]
-    pub fn start(fault: Option<&str>) -> Self {
+    pub fn start(ledger: bool, fault: Option<&str>) -> Self {
         let mut directory = GateDir::of(killpoints_binary());
         let order = directory.write("order", "");
         directory.set(ORDER, &order.to_string_lossy());
@@ -99,10 +103,12 @@ impl Sweep {
         }
         let setup = Setup {
             tables: "create table effects (key text)".to_owned(),
+            ledger,
             ..Setup::default()
         };
         Self {
             stage: Some(setup.start_in(directory)),
+            ledger,
             order,
             orders: 0,
             number: 0,
@@ -135,10 +141,14 @@ impl Sweep {
         }
         let tickets = self.quiet_tickets();
         let effects = if killed { self.effects() } else { effects };
+        let left = tickets.iter().filter(|it| it.state == "in_doubt").count();
+        let resolved = tickets.iter().filter(|it| killed && self.is_resolved(it));
+        let resolved = resolved.count();
         Came {
             killed,
             killed_again: self.case.killed_again,
-            in_doubt: tickets.iter().filter(|it| it.state == "in_doubt").count(),
+            in_doubt: left + resolved,
+            resolved,
             faults: history::faults(&tickets, &effects, &self.case.signed),
         }
     }
@@ -152,6 +162,13 @@ impl Sweep {
 
     fn stage(&self) -> &Stage {
         self.stage.as_ref().expect("it is between two gates")
+    }
+
+    /// Whether a ledger has told what became of it.
+    fn is_resolved(&self, ticket: &Listed) -> bool {
+        let ended = ["done", "fenced"].contains(&&*ticket.state);
+        let told = || self.stage().ticket("bob", &ticket.id, "outcome");
+        self.ledger && ended && told().starts_with("the ledger says")
     }
 
     fn play(&mut self, shape: Shape) {
@@ -326,9 +343,14 @@ impl Sweep {
             let mut gate = Program::new(Command::new(killpoints_binary()))
                 .env(ORDER, &self.order.to_string_lossy())
                 .spawn(&["serve", "--config", &config.to_string_lossy()]);
-            // It is not ready before everything is settled.
+            // It is not ready before everything is settled; doubts are seen to behind that.
             let ready = gate.stdout().wait_within("ready on ", DEADLINE);
-            self.case.killed_again = ready.is_err();
+            if Step::OF_A_DOUBT.contains(&step) {
+                eventually("it ends over its doubt", || !gate.is_running());
+                self.case.killed_again = true;
+            } else {
+                self.case.killed_again = ready.is_err();
+            }
             self.disarm();
         }
         self.stage = Some(stage.restart());
@@ -365,7 +387,9 @@ impl Sweep {
                 })
                 .filter(|it| it.statement.contains(&keys))
                 .collect();
-            let at_work = tickets.iter().any(|it| it.state == "executing");
+            let at_work =
+                |it: &Listed| it.state == "executing" || (self.ledger && it.state == "in_doubt");
+            let at_work = tickets.iter().any(at_work);
             if !at_work || Instant::now() > deadline {
                 return tickets;
             }

@@ -14,6 +14,7 @@ use sql::Major;
 use super::ask_args::AskCommand;
 use super::backup::StoreCommand;
 use super::look_args::{AuditExportArgs, CompletionsArgs, LookCommand, VerifyArgs};
+use super::tenant_args::TenantCommand;
 
 const CONNECTION: &str = "Connection options";
 const OUTPUT: &str = "Output options";
@@ -93,6 +94,9 @@ pub enum Command {
     /// Look after the state of a gate: its tickets and its journal
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Look after the databases of tenants
+    #[command(subcommand)]
+    Tenant(TenantCommand),
     /// Make the SCRAM verifier of a password, for the gate's configuration
     Password(PasswordArgs),
     /// Check a configuration file

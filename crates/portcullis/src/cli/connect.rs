@@ -297,7 +297,7 @@ async fn addresses(place: &Place) -> Result<Vec<Option<IpAddr>>, String> {
 }
 
 /// The password that was given, else that of the password file.
-fn password(target: &Target, place: &Place) -> Option<SecretString> {
+pub(crate) fn password(target: &Target, place: &Place) -> Option<SecretString> {
     if let Some(password) = &target.password {
         return Some(password.clone());
     }
@@ -318,7 +318,7 @@ fn password(target: &Target, place: &Place) -> Option<SecretString> {
 }
 
 /// Asks on the terminal, as psql does; `None` if there is no terminal or nothing was typed.
-fn ask_password(user: &str) -> Option<SecretString> {
+pub(crate) fn ask_password(user: &str) -> Option<SecretString> {
     let typed = rpassword::prompt_password(format!("Password for user {user}: ")).ok()?;
     (!typed.is_empty()).then(|| SecretString::from(typed))
 }

@@ -32,6 +32,8 @@ pub struct Tenant {
     /// The same place for unsigned reads: a login of its own, or the same one on sessions that begin read-only
     /// (DESIGN ruling 10).
     pub read: Options,
+    /// The same place for whoever fences rows of its ledger, if there is one.
+    pub ledger: Option<Options>,
 }
 
 impl Tenant {
@@ -42,6 +44,7 @@ impl Tenant {
             pool_mode,
             read: write.clone().read_only(),
             write,
+            ledger: None,
         }
     }
 
@@ -57,6 +60,9 @@ impl Tenant {
         let database = tenant.write.database.replace(PLACEHOLDER, name);
         tenant.write.database.clone_from(&database);
         tenant.read.database.clone_from(&database);
+        if let Some(ledger) = &mut tenant.ledger {
+            ledger.database.clone_from(&database);
+        }
         (database.len() <= NAME_BYTES_MAX).then_some(tenant)
     }
 }
@@ -86,8 +92,10 @@ pub(super) fn tenants<'a>(top: &Fields<'a>) -> Routes<'a> {
         let write = upstream(&name, &fields, pooling, &mut known);
         routes.names.push(name.text);
         let read = write.as_ref().and_then(|it| read_login(&fields, it));
+        let ledger = write.as_ref().and_then(|it| ledger_login(&fields, it));
         if let (Some(write), Some((user, password))) = (write, read) {
             let mut tenant = Tenant::of_one_login(name.text, pooling.mode, write);
+            tenant.ledger = ledger.map(|it| tenant.write.clone().fencing(it.0, it.1));
             tenant.read.user = user;
             tenant.read.password = password;
             routes.tenants.push(tenant);
@@ -212,6 +220,28 @@ fn read_login(fields: &Fields<'_>, write: &Options) -> Option<(String, Password)
     }
     let (user, password) = (role(fields, "read_user"), password(fields, sources));
     Some((user?, password?))
+}
+
+/// The login that fences rows of the ledger, if there is a ledger. What is signed must not be able to.
+fn ledger_login(fields: &Fields<'_>, write: &Options) -> Option<(String, Password)> {
+    let sources = [
+        "ledger_password_file",
+        "ledger_password_env",
+        "ledger_password",
+    ];
+    if !fields.has("ledger_user") {
+        for key in sources {
+            fields.refuse(key, "without \"ledger_user\"");
+        }
+        return None;
+    }
+    let user = role(fields, "ledger_user")?;
+    if user == write.user {
+        let flaw = Flaw::found("\"ledger_user\" is the login that signed statements run as");
+        let flaw = flaw.expected("a login of its own");
+        fields.page.flaw(&fields.span_of("ledger_user"), flaw);
+    }
+    Some((user, password(fields, sources)?))
 }
 
 fn host(fields: &Fields<'_>) -> Option<String> {

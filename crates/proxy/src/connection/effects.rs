@@ -7,8 +7,8 @@ use std::sync::Arc;
 use bytestring::ByteString;
 use gate::claim::pass_on;
 use gate::{
-    Cargo, Clearance, Entry, Journal, Judgement, Principal, Request, Settings, TenantId, TicketId,
-    Tickets,
+    Cargo, Clearance, Entry, Event, Journal, Judgement, Principal, Request, Settings, TenantId,
+    TicketId, Tickets,
 };
 use pool::{Borrower, CheckoutError, Lease};
 use session::{
@@ -345,9 +345,12 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
         killpoint::reached(Step::Settle);
         let ended = |ticket: &TicketId| it.claims.iter().any(|claim| claim.0 == *ticket);
         self.place.show(|view| view.runs.retain(|it| !ended(it)));
-        let tickets = self.keeper.tickets.clone();
+        let (tickets, doubt) = (self.keeper.tickets.clone(), Arc::clone(&self.keeper.doubt));
         self.later(async move {
             let settled = tickets.settle(it.claims, it.event, it.outcome).await;
+            if it.event == Event::Doubt {
+                doubt.notify_one();
+            }
             if let Err(error) = &settled {
                 tracing::error!("a claim could not be settled: {error}");
             }

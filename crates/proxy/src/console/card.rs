@@ -136,9 +136,11 @@ fn said(all: &[String]) -> Option<String> {
 /// What whoever signs would like to have known.
 fn beware(facts: &Facts) -> Option<String> {
     let stays = "it cannot sit in a transaction: what it did stays, whatever fails behind it";
+    let no_row = "no row of the ledger can go with it: where contact is lost, people must find out what became of it";
     let unseen = "it takes data from its client that nobody has seen";
     let all = [
         (facts.outside_transaction, stays),
+        (facts.no_row, no_row),
         (facts.data_unseen, unseen),
     ];
     let all = all.iter().filter(|it| it.0).map(|it| it.1.to_owned());

@@ -6,6 +6,8 @@ use gate::audit::{End, TransactionEnd};
 use gate::{Disposition, Entry, Event, Outcome};
 use sql::Control;
 use wire::backend::Status;
+use wire::fields::Fields;
+use wire::sqlstate::SqlState;
 
 use crate::effect::Settlement;
 use crate::heard::Heard;
@@ -82,7 +84,14 @@ pub(crate) fn ready(status: Status, heard: &Heard, talk: &mut Talk) -> Accounts 
             tags: it.tags,
             error: heard.error.clone().filter(|_| refused),
         };
-        let end = if refused || (failed && status == Status::Idle) {
+        let unclaimed = heard.unclaimed.as_deref().filter(|_| refused);
+        let end = if let Some(fields) = unclaimed {
+            if has_row(fields) {
+                End::InDoubt
+            } else {
+                End::NotSent
+            }
+        } else if refused || (failed && status == Status::Idle) {
             End::Failed
         } else {
             End::Done
@@ -92,7 +101,14 @@ pub(crate) fn ready(status: Status, heard: &Heard, talk: &mut Talk) -> Accounts 
             tally.accounts.outcome(session, it.number, end, outcome);
         }
         match spent {
-            Some((spent, outcome)) if refused => tally.settle(&[spent], Event::Fail, outcome),
+            Some((spent, outcome)) if refused => {
+                let event = match end {
+                    End::InDoubt => Event::Doubt,
+                    End::NotSent => Event::Unclaim,
+                    End::Done | End::Failed => Event::Fail,
+                };
+                tally.settle(&[spent], event, outcome);
+            }
             Some(spent) if status == Status::Idle => tally.open.push(spent),
             // It ran in a transaction that goes on, if only to its end: that decides.
             Some((spent, _)) => talk.transaction.spend(spent),
@@ -104,6 +120,12 @@ pub(crate) fn ready(status: Status, heard: &Heard, talk: &mut Talk) -> Accounts 
     tally.ended.add(talk.transaction.settle(status));
     let prepared = heard.tags.iter().any(|tag| **tag == *"PREPARE TRANSACTION");
     tally.accounts.ended(session, &tally.ended, prepared)
+}
+
+/// Whether a row of the ledger was refused because it is there: the store has forgotten that it was laid down, or somebody has
+/// fenced it. Anything else has nothing to do with the ticket, which is good as before.
+fn has_row(refusal: &Fields) -> bool {
+    refusal.sqlstate == SqlState::UNIQUE_VIOLATION
 }
 
 /// Goes through what was sent, in order, to find what became of it.

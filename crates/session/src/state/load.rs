@@ -12,6 +12,7 @@ use crate::names::Open;
 use crate::owed::Owed;
 use crate::replies::{Replies, close_complete};
 use crate::shape::Shape;
+use crate::state::row;
 use crate::talk::{Fence, Io, Segment, Sent, Talk};
 use crate::transaction::Spent;
 
@@ -35,24 +36,12 @@ pub(crate) fn send(
     }
     talk.names.release(&request);
     note_sent(&released, number, talk);
-    let right = released.right();
-    talk.portals.released(Open {
-        right: right.clone(),
-        fenced,
-    });
-    if let Work::Batch(steps) = &request.work {
-        for step in steps {
-            match step {
-                Step::Bind { portal, .. } => {
-                    let right = right.clone();
-                    talk.portals.insert(portal, Open { right, fenced });
-                }
-                Step::ClosePortal(portal) => talk.portals.close(portal),
-                _ => {}
-            }
-        }
-    }
-    let form = Talk::form(fence);
+    open_portals(&released, fenced, talk);
+    let row = row::of(&released);
+    let form = match row {
+        Some(_) => row::form_behind(&request, talk),
+        None => Talk::form(fence),
+    };
     let mut load = Load::new(talk);
     if fence == Fence::Savepoint {
         let keeps = keeps(&request);
@@ -63,16 +52,29 @@ pub(crate) fn send(
         load.keeps |= keeps;
     }
     match (&request.work, form) {
-        (Work::Query(_), Form::Query) => load.put(Cargo::Released(released, form)),
+        (Work::Query(_), Form::Query) => {
+            if row.is_some() {
+                load.put_own(row);
+                // Where the row is refused, the server waits for a Sync; where it is not, the Query ends by itself.
+                load.replies.withhold_sync();
+            }
+            load.put(Cargo::Released(released, form));
+        }
         (Work::Query(_), Form::Parse) => {
             load.fence(fence, talk);
+            load.put_own(row);
             // The commit is behind its CommandComplete (R82).
             load.replies.hold_back_completion();
             load.put(Cargo::Released(released, form));
-            load.close(fence, shape.syncs(), talk);
+            let copies = may_copy_in(&request);
+            if copies {
+                load.replies.withhold_sync();
+            }
+            load.close(fence, shape.syncs() && !copies, talk);
         }
         (Work::Batch(steps), _) => {
             load.fence(fence, talk);
+            load.put_own(row);
             let slots = talk.place(steps);
             owe_steps(steps, &slots, shape, &mut load);
             load.put(Cargo::Batch(released, slots));
@@ -84,6 +86,24 @@ pub(crate) fn send(
         }
     }
     load.send(io)
+}
+
+/// The portals that it opens, for what comes later.
+fn open_portals(released: &Released, fenced: bool, talk: &mut Talk) {
+    let open = || Open {
+        right: released.right(),
+        fenced,
+    };
+    talk.portals.released(open());
+    if let Work::Batch(steps) = &released.request().work {
+        for step in steps {
+            match step {
+                Step::Bind { portal, .. } => talk.portals.insert(portal, open()),
+                Step::ClosePortal(portal) => talk.portals.close(portal),
+                _ => {}
+            }
+        }
+    }
 }
 
 /// Whether what runs in a savepoint must not be rolled back behind it: it opens something that is meant to stay, or holds
@@ -191,9 +211,7 @@ fn controls(request: &Request) -> (Vec<Control>, Vec<Control>) {
 /// What the next ReadyForQuery will decide about.
 fn note_sent(released: &Released, number: u64, talk: &mut Talk) {
     let request = released.request();
-    let lasting = request
-        .statements()
-        .any(|it| it.outside_transaction || it.class == Class::Opaque || it.class == Class::Admin);
+    let lasting = request.outlasts_rollback();
     let spent = match released.authority() {
         Authority::Unsigned { .. } => None,
         Authority::Signed { ticket, claim } => Some(Spent::new(*ticket, *claim, lasting)),
@@ -342,6 +360,12 @@ impl Load {
     fn put(&mut self, cargo: Cargo) {
         self.replies.owe(&cargo);
         self.cargo.push(cargo);
+    }
+
+    fn put_own(&mut self, own: Option<Own>) {
+        if let Some(own) = own {
+            self.put(Cargo::Own(own));
+        }
     }
 
     fn say_close(&mut self) {

@@ -126,7 +126,9 @@ impl Running {
                     if matches!(self.phase, Phase::CopyIn(_)) {
                         self.phase = Phase::Relay;
                     }
-                    self.send_withheld_sync(talk, io);
+                    if !self.send_withheld_sync(talk, io) {
+                        self.end_own_segment(talk, io);
+                    }
                 }
                 Relayed::Ready(status) => return self.ready(status, talk, io),
                 Relayed::Fatal(fields) => {
@@ -182,7 +184,7 @@ impl Running {
         };
         let over = !self.takes_frames();
         load::copy(right, more, io);
-        if over && !self.replies.owes_ready() {
+        if over && !self.end_own_segment(talk, io) && !self.replies.owes_ready() {
             // In a batch the server would keep its answer until the client's Sync, which is not read
             // before the answer is there.
             load::flush(io);
@@ -217,6 +219,15 @@ impl Running {
             self.replies = load::end_segment_behind(replies, talk, io);
         }
         now
+    }
+
+    /// Ends the segment of what its client sent as a Query: no Sync will come for that.
+    fn end_own_segment(&mut self, talk: &Talk, io: &mut Io) -> bool {
+        let own = !matches!(self.shape, Shape::Batch(..));
+        if own {
+            self.end_segment(talk, io);
+        }
+        own
     }
 
     /// Sends the Sync that a client which is gone owed: without it the segment never ends.
@@ -263,6 +274,7 @@ impl Running {
             io.error(&Fault::fence(&fields.message));
             heard.error = Some(format!("{}: {}", fields.sqlstate, fields.message));
         }
+        self.say_unclaimed(&heard, talk, io);
         talk.answered(&heard);
         talk.heard = std::mem::take(&mut talk.heard).then(heard);
         if let Some(segment) = &mut talk.segment {
@@ -297,6 +309,7 @@ impl Running {
         {
             io.error(&Fault::fence(&fields.message));
         }
+        self.say_unclaimed(&heard, talk, io);
         talk.answered(&heard);
         let heard = std::mem::take(&mut talk.heard).then(heard);
         talk.remember(&heard);
@@ -323,6 +336,14 @@ impl Running {
             return self.stay();
         }
         Next::Account(accounts, self.shape)
+    }
+
+    /// The row of the ledger was refused, and with it what was signed.
+    fn say_unclaimed(&self, heard: &Heard, talk: &Talk, io: &mut Io) {
+        let spent = talk.sent.last().and_then(|it| it.spent.as_ref());
+        if let (Some(fields), Some(spent), false) = (&heard.unclaimed, spent, self.gone) {
+            io.error(&Fault::ledger(spent.ticket, fields));
+        }
     }
 
     /// The settings are known; the connection may go to another session with them.

@@ -82,7 +82,7 @@ pub fn messages(cargo: &Cargo) -> Vec<Msg> {
             all.push(Msg::Sync);
             all
         }
-        Cargo::Own(it) if it.stands_alone() => it.sql().into_iter().map(Msg::Query).collect(),
+        Cargo::Own(it) if it.goes_as_queries() => it.sql().into_iter().map(Msg::Query).collect(),
         Cargo::Own(it) => it
             .sql()
             .into_iter()

@@ -7,8 +7,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use gate::ledger::Fate;
 use gate::ticket::{ClaimId, Decision, Say};
-use gate::tickets::{Claimed, Filter, HeldAll, NewTicket, Opened, Standing, StoreError, Use, Word};
+use gate::tickets::{
+    Claimed, Doubt, Filter, HeldAll, NewTicket, Opened, Standing, StoreError, Use, Word,
+};
 use gate::{Digest, Event, Outcome, State, Ticket, TicketId, Tickets};
 
 /// Resolves a future that never waits.
@@ -146,7 +149,7 @@ impl Tickets for Store {
         let mut inside = self.0.borrow_mut();
         let claim = ClaimId(i64::try_from(inside.claims.len()).unwrap() + 1);
         inside.claims.push((id, claim, None));
-        Ok(Claimed::Spent(claim))
+        Ok(Claimed::Spent(claim, None))
     }
 
     async fn settle(
@@ -182,6 +185,12 @@ impl Tickets for Store {
         self.apply(id, event)
     }
 
+    async fn doubts(&self) -> Result<Vec<Doubt>, StoreError> {
+        unreachable!("nobody looks a doubt up here")
+    }
+    async fn resolve(&self, _: TicketId, _: ClaimId, _: Fate) -> Result<Ticket, StoreError> {
+        unreachable!("nobody looks a doubt up here")
+    }
     async fn expire(&self) -> Result<Vec<Ticket>, StoreError> {
         Ok(Vec::new())
     }

@@ -113,6 +113,7 @@ pub(crate) fn once(text: &str) -> Use {
         classes: vec![Class::Write],
         in_transaction: false,
         step: None,
+        in_ledger: false,
     }
 }
 
@@ -143,7 +144,7 @@ pub(crate) fn standing() -> Standing {
 /// The claim of a ticket that still counts.
 pub(crate) fn spent(claimed: Claimed) -> ClaimId {
     match claimed {
-        Claimed::Spent(claim) => claim,
+        Claimed::Spent(claim, _) => claim,
         Claimed::Reopened(ticket) => panic!("{} waits again", ticket.id),
     }
 }

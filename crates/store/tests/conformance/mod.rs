@@ -3,6 +3,7 @@
 
 mod bench;
 mod cases;
+mod doubts;
 mod scopes;
 mod signing;
 mod table;
@@ -48,6 +49,10 @@ suite! {
     scopes::broken_glass_runs_once_and_is_reviewed,
     scopes::a_script_is_checked_off_in_its_order,
     scopes::a_script_that_is_left_has_failed,
+    doubts::what_took_a_row_is_resolved_by_it,
+    doubts::what_took_none_is_for_people,
+    doubts::each_use_of_a_grant_has_its_own_row,
+    doubts::a_script_has_the_row_of_its_last_step,
     scopes::the_gate_is_closed_and_opened,
     cases::so_many_may_wait_and_no_more,
     cases::an_approved_ticket_is_found,

@@ -228,7 +228,7 @@ pub(super) async fn the_gate_is_closed_and_opened<T: Tickets>(bench: &Bench<T>) 
 }
 
 /// A script of three statements, the second in a transaction.
-async fn script<T: Tickets>(bench: &Bench<T>) -> TicketId {
+pub(super) async fn script<T: Tickets>(bench: &Bench<T>) -> TicketId {
     let steps = [(0, false), (2, true), (4, false)];
     let steps = steps.map(|(at, in_transaction)| ScriptStep { at, in_transaction });
     let asked = [
@@ -254,7 +254,7 @@ async fn script<T: Tickets>(bench: &Bench<T>) -> TicketId {
     id
 }
 
-fn sent(holder: &str, text: &str, in_transaction: bool) -> Use {
+pub(super) fn sent(holder: &str, text: &str, in_transaction: bool) -> Use {
     Use {
         in_transaction,
         step: Some(Step {

@@ -140,7 +140,7 @@ pub(super) async fn an_approval_is_checked_again_when_it_is_spent<T: Tickets>(be
         let claimed = bench.store.claim(id, once("delete from t"), standing).await;
         match claimed.unwrap() {
             Claimed::Reopened(ticket) => *ticket,
-            Claimed::Spent(claim) => panic!("spent as {claim:?}"),
+            Claimed::Spent(claim, _) => panic!("spent as {claim:?}"),
         }
     };
     // Bob has left the group; his word in it is none.

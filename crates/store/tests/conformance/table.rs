@@ -97,7 +97,7 @@ async fn happen<T: Tickets>(
             };
             match bench.store.claim(id, once(text), nobody).await? {
                 Claimed::Reopened(_) => Ok(()),
-                Claimed::Spent(_) => panic!("spent by nobody's word"),
+                Claimed::Spent(..) => panic!("spent by nobody's word"),
             }
         }
         Event::Expire => {
