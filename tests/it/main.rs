@@ -10,6 +10,7 @@
 )]
 
 mod asking;
+mod audit;
 mod bad_input;
 mod binding;
 mod canary;
@@ -42,6 +43,7 @@ mod modes;
 mod numbers;
 mod policy;
 mod pooling;
+mod race;
 mod relay;
 mod sandbox;
 mod scripts;

@@ -39,6 +39,13 @@ pub enum Entry {
         /// The last one's hash.
         last_hash: String,
     },
+    /// All of the chain before this is as it was written, by the word of whoever holds this key.
+    Signed {
+        /// The key's id.
+        key: String,
+        /// The signature over the record before this, in base64.
+        signature: String,
+    },
     /// Somebody logged in.
     Login {
         /// The session.
@@ -296,6 +303,20 @@ pub trait Journal {
 
     /// Writes an entry and resolves when it, and all before it, are on disk.
     fn write(&self, entry: Entry) -> impl Future<Output = Result<(), JournalDown>>;
+
+    /// As [`Journal::note`]: an entry that is of this tenant, which it need not say itself.
+    fn note_at(&self, _tenant: &TenantId, entry: &Entry) -> Result<(), JournalDown> {
+        self.note(entry)
+    }
+
+    /// As [`Journal::write`]: an entry that is of this tenant, which it need not say itself.
+    fn write_at(
+        &self,
+        _tenant: &TenantId,
+        entry: Entry,
+    ) -> impl Future<Output = Result<(), JournalDown>> {
+        self.write(entry)
+    }
 }
 
 /// What people and the journal see of a request: in front of it the statements that it names.

@@ -7,6 +7,7 @@ pub mod ask;
 pub mod ask_args;
 pub mod audit;
 pub mod audit_export;
+pub mod audit_key;
 pub mod backup;
 pub mod card;
 pub mod changes;

@@ -20,6 +20,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Audit(AuditCommand::Export(args)) => {
             cli::audit_export::export(&args, state_of_config)
         }
+        Command::Audit(AuditCommand::Key(args)) => cli::audit_key::make(&args, options.json),
         Command::Store(command) => cli::backup::run(&command, options.json, state_of_config),
         Command::Tenant(command) => tenant::run(&command, !options.no_password),
         Command::Look(command) => cli::look(&options, &command),

@@ -86,7 +86,7 @@ fn prepare(args: &TryArgs) -> Result<Prepared, String> {
         limits: Limits::default(),
         edge: Edge::with_sessions(10_000),
         tickets: store::Options::default(),
-        journal: store::Keeping::default(),
+        journal: store::Custody::default(),
         no_wait: NoWait::default(),
         release: Release::default(),
         users: users(&logins, &groups)?,

@@ -74,8 +74,8 @@ pub struct Config {
     pub servers: ServerLimits,
     /// How long tickets live, and how many may wait.
     pub tickets: store::Options,
-    /// How the files of the journal are kept.
-    pub journal: store::Keeping,
+    /// How the files of the journal are kept, and with which keys it is signed and encrypted.
+    pub journal: store::Custody,
     /// How long what is released may wait for a lock, and run.
     pub release: Release,
     /// Who gets a ticket at once, and does not wait on the wire.
@@ -224,7 +224,7 @@ fn read<'a>(page: &'a Page<'a>, root: &'a DeTable<'a>) -> Option<Config> {
         edge,
         servers,
         tickets: tickets(&top),
-        journal: journal::keeping(&top),
+        journal: journal::custody(&top, routes.encryption_keys),
         release: Release::read(&top),
         no_wait,
         users: people::finish(people, &members),

@@ -94,13 +94,18 @@ impl Daemon {
             let path = state.display().to_string();
             StartError::State { path, source }
         })?;
-        let tickets = Sqlite::open(&store::tickets_file(&state), SystemClock, config.tickets)?;
+        let tickets = Sqlite::open_with(
+            &store::tickets_file(&state),
+            SystemClock,
+            config.tickets,
+            config.journal.keys.tenants.clone(),
+        )?;
         let journal = JournalFile::open_with(
             &store::journal_dir(&state),
             &config.node,
             &tickets,
             SystemClock,
-            config.journal,
+            config.journal.clone(),
             |file| Box::new(file),
         )
         .await?;

@@ -267,9 +267,13 @@ impl<W: World> Gatekeeper<W> {
 
     /// Writes an entry in its turn where the journal is behind: waits until there is room, and says
     /// whether it was written at all. What comes after it must wait as well.
-    pub(crate) async fn note_late(&self, entry: Entry) -> bool {
+    pub(crate) async fn note_late(&self, tenant: Option<TenantId>, entry: Entry) -> bool {
         while self.journal.is_open() {
-            if self.journal.note(&entry).is_ok() {
+            let noted = match &tenant {
+                Some(tenant) => self.journal.note_at(tenant, &entry),
+                None => self.journal.note(&entry),
+            };
+            if noted.is_ok() {
                 return true;
             }
             tokio::time::sleep(JOURNAL_PAUSE).await;

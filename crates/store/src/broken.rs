@@ -6,10 +6,11 @@ use std::sync::{Mutex, PoisonError};
 use gate::ticket::ClaimId;
 use gate::tickets::{Claimed, Standing, Use};
 use gate::{Event, Outcome, TicketId};
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 use crate::claims;
 pub(crate) use crate::claims::abandon;
+use crate::db::Db;
 use crate::options::Options;
 use crate::rows::Stop;
 
@@ -28,7 +29,7 @@ struct Late {
 
 /// Spends a ticket, or breaks a promise.
 pub(crate) fn claim(
-    db: &Connection,
+    db: &Db<'_>,
     id: TicketId,
     once: &Use,
     standing: &Standing,
@@ -67,7 +68,7 @@ pub(crate) fn claim(
 
 /// Ends claims, once those are made that should have been.
 pub(crate) fn settle(
-    db: &Connection,
+    db: &Db<'_>,
     ended: &[(TicketId, ClaimId)],
     event: Event,
     outcome: Option<&Outcome>,
@@ -81,7 +82,7 @@ pub(crate) fn settle(
 }
 
 /// The number of the claim that was made last; none is given twice.
-fn last(db: &Connection) -> Result<i64, Stop> {
+fn last(db: &Db<'_>) -> Result<i64, Stop> {
     let last = db.query_row(
         "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'claims'",
         [],

@@ -35,6 +35,11 @@ const SEAL_LEN: usize = SEAL.len() + 64 + 2;
 pub struct Hash([u8; 32]);
 
 impl Hash {
+    /// The SHA-256 of these bytes.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
     /// In lower case. By hand: two of them stand in every line, and a `write!` for each byte takes longer than to hash the line.
     fn hex(&self) -> [u8; 64] {
         let digit = |nibble: u8| {
@@ -228,6 +233,16 @@ pub(crate) struct Record<'a> {
     pub(crate) hash: &'a str,
 }
 
+/// A signed head, as its record has it: nobody has looked whether the signature fits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Signature {
+    pub(crate) head: Head,
+    /// The key's id.
+    pub(crate) key: String,
+    /// In base64.
+    pub(crate) text: String,
+}
+
 impl<'a> Record<'a> {
     /// Which closed file was removed by rule, if that is what it says: its last record.
     pub(crate) fn forgotten(&self) -> Option<Head> {
@@ -245,13 +260,26 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// What happened, in order.
-    pub(crate) fn entries(&self) -> serde_json::Result<Vec<Entry>> {
-        let texts = self.texts()?.into_iter();
-        texts.map(|it| serde_json::from_str(it.get())).collect()
+    /// The signature of the head before it, if it is one: the key's id, and what it signed with.
+    pub(crate) fn signed(&self) -> Option<Signature> {
+        if !self.entry.get().starts_with(r#"{"kind":"signed""#) {
+            return None;
+        }
+        let Ok(Entry::Signed { key, signature }) = serde_json::from_str(self.entry.get()) else {
+            return None;
+        };
+        let head = Head {
+            seq: self.seq.saturating_sub(1),
+            hash: self.prev.parse().ok()?,
+        };
+        Some(Signature {
+            head,
+            key,
+            text: signature,
+        })
     }
 
-    /// The same as it stands in the file.
+    /// What happened, in order, as it stands in the file.
     pub(crate) fn texts(&self) -> serde_json::Result<Vec<&'a RawValue>> {
         if self.entry.get().starts_with('[') {
             serde_json::from_str(self.entry.get())

@@ -7,8 +7,9 @@ use gate::ledger::Row;
 use gate::ticket::{ClaimId, Grant, Scope, missing, still, together};
 use gate::tickets::{Claimed, Standing, StoreError, Use};
 use gate::{Event, Need, Outcome, State, Ticket, TicketId};
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
+use crate::db::Db;
 use crate::ledger::{self, FIRST};
 use crate::options::Options;
 use crate::rows::{self, Stop};
@@ -17,7 +18,7 @@ use crate::transitions::{advance, reopen};
 
 /// Spends a ticket.
 pub(crate) fn claim(
-    db: &Connection,
+    db: &Db<'_>,
     id: TicketId,
     once: &Use,
     standing: &Standing,
@@ -78,7 +79,7 @@ pub(crate) fn claim(
 
 /// The use itself; of a script, `holder` has begun it.
 fn insert(
-    db: &Connection,
+    db: &Db<'_>,
     id: TicketId,
     (once, shared, holder): (&Use, bool, Option<&Arc<str>>),
     now: i64,
@@ -113,7 +114,7 @@ fn covers(ticket: &Ticket, once: &Use, same: bool) -> bool {
 
 /// Opens an approved ticket again where the words on it do not make `needs` any more.
 fn lapse(
-    db: &Connection,
+    db: &Db<'_>,
     ticket: &Ticket,
     needs: &[Need],
     standing: &Standing,
@@ -139,16 +140,13 @@ fn lapse(
 
 /// Ends claims, all of them or none.
 pub(crate) fn settle(
-    db: &Connection,
+    db: &Db<'_>,
     claims: &[(TicketId, ClaimId)],
     event: Event,
     outcome: Option<&Outcome>,
     now: i64,
 ) -> Result<(), Stop> {
-    let outcome = match (event, outcome) {
-        (Event::Unclaim, _) | (_, None) => None,
-        (_, Some(outcome)) => Some(serde_json::to_string(outcome)?),
-    };
+    let outcome = outcome.filter(|_| event != Event::Unclaim);
     let ended = match event.transition().1 {
         State::Approved => "undone",
         state => state.as_str(),
@@ -176,14 +174,13 @@ pub(crate) fn settle(
             Scope::Grant(grant) => exhaust(db, *id, &grant, now)?,
             _ => advance(db, *id, event, now)?,
         }
-        db.prepare_cached("UPDATE tickets SET outcome = ?2 WHERE id = ?1")?
-            .execute(params![id.0, outcome])?;
+        rows::put_outcome(db, *id, outcome)?;
     }
     Ok(())
 }
 
 /// A grant whose last use has ended is done; one that has expired meanwhile, or was withdrawn, stays as it is.
-fn exhaust(db: &Connection, id: TicketId, grant: &Grant, now: i64) -> Result<(), Stop> {
+fn exhaust(db: &Db<'_>, id: TicketId, grant: &Grant, now: i64) -> Result<(), Stop> {
     let ticket = rows::ticket(db, id, now)?;
     let open = db
         .prepare_cached("SELECT 1 FROM claims WHERE ticket = ?1 AND ended IS NULL")?
@@ -196,7 +193,7 @@ fn exhaust(db: &Connection, id: TicketId, grant: &Grant, now: i64) -> Result<(),
 
 /// What a connection had begun of a script and not ended has failed; of what others have begun nothing is said.
 pub(crate) fn abandon(
-    db: &Connection,
+    db: &Db<'_>,
     id: TicketId,
     holder: &str,
     now: i64,

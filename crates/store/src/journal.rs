@@ -5,6 +5,7 @@
 mod error;
 mod files;
 mod forget;
+mod heads;
 mod inbox;
 mod outage;
 mod sink;
@@ -17,19 +18,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use gate::{Entry, Journal, JournalDown};
+use gate::{Entry, Journal, JournalDown, TenantId};
 use tokio::sync::oneshot;
 
 pub use self::error::JournalError;
 use self::error::fails;
 pub(crate) use self::files::is_written;
 use self::files::{Files, cut_torn, lock};
-use self::inbox::{Entries, Inbox, Outbox, Refused, Said, Tray};
+use self::heads::Signer;
+use self::inbox::{Entries, Inbox, Outbox, Refused, Tray};
 pub use self::sink::Sink;
 use self::writer::{Anchor, Batch, Writer};
+use crate::cipher::{Cipher, TenantKey};
 use crate::clock::WallClock;
 use crate::layout::journal_file;
-use crate::options::Keeping;
+use crate::options::{Custody, Keeping, Keys};
+use crate::signatures::Signatures;
 use crate::sqlite::Sqlite;
 use crate::verify::{self, Walk};
 
@@ -44,6 +48,7 @@ pub struct JournalFile {
 
 struct Shared {
     dir: PathBuf,
+    keys: Keys,
     inbox: Arc<Inbox>,
     thread: Option<JoinHandle<()>>,
 }
@@ -61,23 +66,28 @@ impl JournalFile {
         Self::open_with(dir, node, store, clock, keeping, |file| Box::new(file)).await
     }
 
-    /// The same with files that are kept as `keeping` says, writing through what `sink` makes of the file: for tests of
-    /// failing disks.
+    /// The same with files that are kept, signed and encrypted as `custody` says, writing through what `sink` makes of the
+    /// file: for tests of failing disks.
     pub async fn open_with(
         dir: &Path,
         node: &str,
         store: &Sqlite,
         clock: impl WallClock,
-        keeping: Keeping,
+        custody: impl Into<Custody>,
         sink: impl FnOnce(File) -> Box<dyn Sink>,
     ) -> Result<Self, JournalError> {
+        let Custody { keeping, keys } = custody.into();
         let path = journal_file(dir);
         let mut file = lock(dir)?;
-        let walk = verify::walk(dir, store.head(node).await?, &mut |_| Ok(()))?;
+        let head = store.head(node).await?;
+        let walk = verify::walk(dir, head, Signatures::last(&keys), &mut |_| Ok(()))?;
         check_node(&path, node, &walk)?;
         cut_torn(dir, &mut file, &walk).map_err(fails(&path, "cut off a torn record"))?;
 
-        let inbox = Arc::new(Inbox::default());
+        let begins = walk.tail.seq.saturating_add(1);
+        let cipher = Cipher::of_run(begins, keys.tenants.clone()).map_err(io::Error::other);
+        let cipher = cipher.map_err(fails(&path, "set up encryption"))?;
+        let inbox = Arc::new(Inbox::new(cipher));
         let files = Files::new(dir, &file, &walk).map_err(fails(&path, "look at"))?;
         let mut writer = Writer {
             sink: sink(file),
@@ -89,14 +99,12 @@ impl JournalFile {
             node: serde_json::Value::from(node).to_string(),
             tail: walk.tail,
             anchor: Anchor::new(store.clone(), node),
+            signer: keys.signing.clone().map(Signer::new),
             batch: Batch::default(),
             taken: Entries::default(),
         };
-        let started = Entry::Started {
-            torn_bytes: walk.torn_bytes,
-        };
-        let started = serde_json::to_vec(&started).map_err(io::Error::from);
-        writer.seal(Said::One(&started.map_err(fails(&path, "write"))?));
+        let begun = writer.begin(walk.torn_bytes);
+        begun.map_err(fails(&path, "write"))?;
         let outbox = Outbox(Arc::clone(&inbox));
         let (ready, first) = oneshot::channel();
         let thread = std::thread::Builder::new()
@@ -113,6 +121,7 @@ impl JournalFile {
             .map_err(fails(&path, "start its thread"))?;
         let shared = Shared {
             dir: dir.to_owned(),
+            keys,
             inbox,
             thread: Some(thread),
         };
@@ -143,13 +152,26 @@ impl JournalFile {
         &self.shared.dir
     }
 
+    /// The keys of its tenants.
+    pub(crate) fn tenant_keys(&self) -> Vec<TenantKey> {
+        self.shared.keys.tenants.all().cloned().collect()
+    }
+
     fn queue(
         &self,
+        tenant: Option<&TenantId>,
         entry: &Entry,
         written: Option<oneshot::Sender<()>>,
     ) -> Result<(), JournalDown> {
-        let put = self.shared.inbox.put(&self.tray, entry, written);
+        let tenant = tenant.map(TenantId::as_str);
+        let put = self.shared.inbox.put(&self.tray, tenant, entry, written);
         put.map_err(|Refused| self.down())
+    }
+
+    async fn written(&self, tenant: Option<&TenantId>, entry: &Entry) -> Result<(), JournalDown> {
+        let (written, done) = oneshot::channel();
+        self.queue(tenant, entry, Some(written))?;
+        done.await.map_err(|_| self.down())
     }
 }
 
@@ -164,13 +186,19 @@ impl Journal for JournalFile {
     }
 
     fn note(&self, entry: &Entry) -> Result<(), JournalDown> {
-        self.queue(entry, None)
+        self.queue(None, entry, None)
     }
 
     async fn write(&self, entry: Entry) -> Result<(), JournalDown> {
-        let (written, done) = oneshot::channel();
-        self.queue(&entry, Some(written))?;
-        done.await.map_err(|_| self.down())
+        self.written(None, &entry).await
+    }
+
+    fn note_at(&self, tenant: &TenantId, entry: &Entry) -> Result<(), JournalDown> {
+        self.queue(Some(tenant), entry, None)
+    }
+
+    async fn write_at(&self, tenant: &TenantId, entry: Entry) -> Result<(), JournalDown> {
+        self.written(Some(tenant), &entry).await
     }
 }
 

@@ -7,6 +7,7 @@ use gate::tickets::Doubt;
 use gate::{Event, Outcome, TenantId, Ticket, TicketId};
 use rusqlite::{Connection, params};
 
+use crate::db::Db;
 use crate::rows::{self, Stop};
 use crate::transitions::advance;
 
@@ -27,7 +28,7 @@ pub(crate) fn prepare(db: &Connection) -> Result<(), Stop> {
     Ok(())
 }
 
-fn secret(db: &Connection) -> Result<Secret, Stop> {
+fn secret(db: &Db<'_>) -> Result<Secret, Stop> {
     let bytes: Vec<u8> = db
         .prepare_cached("SELECT unhex(value) FROM meta WHERE name = ?1")?
         .query_row([SECRET], |row| row.get(0))?;
@@ -37,12 +38,12 @@ fn secret(db: &Connection) -> Result<Secret, Stop> {
 }
 
 /// The right to lay down a row.
-pub(crate) fn nonce(db: &Connection, row: Row) -> Result<Nonce, Stop> {
+pub(crate) fn nonce(db: &Db<'_>, row: Row) -> Result<Nonce, Stop> {
     Ok(secret(db)?.nonce(row))
 }
 
 /// Every use that is in doubt and took a row with it.
-pub(crate) fn doubts(db: &Connection) -> Result<Vec<Doubt>, Stop> {
+pub(crate) fn doubts(db: &Db<'_>) -> Result<Vec<Doubt>, Stop> {
     let secret = secret(db)?;
     let mut statement = db.prepare_cached(
         "SELECT claims.ticket, claims.id, shared, row, tenant
@@ -68,7 +69,7 @@ pub(crate) fn doubts(db: &Connection) -> Result<Vec<Doubt>, Stop> {
 
 /// Ends a doubt.
 pub(crate) fn resolve(
-    db: &Connection,
+    db: &Db<'_>,
     (id, claim): (TicketId, ClaimId),
     fate: Fate,
     now: i64,
@@ -100,7 +101,7 @@ pub(crate) fn resolve(
 }
 
 /// What a ledger said, in words.
-fn said(db: &Connection, claim: ClaimId, scope: &Scope, fate: Fate) -> Result<String, Stop> {
+fn said(db: &Db<'_>, claim: ClaimId, scope: &Scope, fate: Fate) -> Result<String, Stop> {
     let what = match scope {
         Scope::Script { steps } => {
             let (begun, held): (i64, bool) = db

@@ -3,17 +3,18 @@
 use gate::ticket::Scope;
 use gate::tickets::{NewTicket, Opened, StoreError, Whose};
 use gate::{State, Ticket, TicketId};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
+use crate::db::{Cell, Db};
 use crate::options::Options;
-use crate::rows::{self, Stop};
+use crate::rows::{self, Kept, Stop};
 
 /// The end of the year 9999: a review waits for as long as it takes.
 const NEVER_MS: i64 = 253_402_300_799_000;
 
 /// An approved ticket of the same request, else a grant, else one that waits, else a new one.
 pub(crate) fn open(
-    db: &Connection,
+    db: &Db<'_>,
     new: &NewTicket,
     now: i64,
     options: Options,
@@ -31,8 +32,9 @@ pub(crate) fn open(
     }
     if let Some(ticket) = found {
         // Whoever asks again may say why where nobody has.
+        let reason = hidden(db, new, ticket.id, "reason", new.reason.clone())?;
         db.prepare_cached("UPDATE tickets SET reason = coalesce(reason, ?2) WHERE id = ?1")?
-            .execute(params![ticket.id.0, new.reason])?;
+            .execute(params![ticket.id.0, reason])?;
         return Ok(if approved(&ticket) {
             Opened::Approved(ticket)
         } else {
@@ -56,12 +58,7 @@ pub(crate) fn open(
 
 /// What runs before anybody signs is approved by its rule; in the same transaction the ticket for its review is opened, which
 /// waits until somebody has looked.
-fn break_glass(
-    db: &Connection,
-    new: &NewTicket,
-    now: i64,
-    options: Options,
-) -> Result<Opened, Stop> {
+fn break_glass(db: &Db<'_>, new: &NewTicket, now: i64, options: Options) -> Result<Opened, Stop> {
     let use_within = new.use_within_ms.unwrap_or(options.use_within_ms);
     let id = insert(
         db,
@@ -77,7 +74,7 @@ fn break_glass(
 }
 
 /// Hazards R99: nobody floods those who sign.
-fn check_room(db: &Connection, new: &NewTicket, now: i64, options: Options) -> Result<(), Stop> {
+fn check_room(db: &Db<'_>, new: &NewTicket, now: i64, options: Options) -> Result<(), Stop> {
     let person = (Whose::Person, "requester", new.requester.as_str());
     let tenant = (Whose::Tenant, "tenant", new.tenant.as_str());
     for ((whose, column, name), max) in [
@@ -99,8 +96,8 @@ fn check_room(db: &Connection, new: &NewTicket, now: i64, options: Options) -> R
 }
 
 /// The ticket of the same request that is approved, else the one that waits.
-fn same(db: &Connection, new: &NewTicket, now: i64) -> Result<Option<Ticket>, Stop> {
-    let digest = new.digest.to_string();
+fn same(db: &Db<'_>, new: &NewTicket, now: i64) -> Result<Option<Ticket>, Stop> {
+    let digest = db.digest(new.tenant.as_str(), new.digest.to_string())?;
     let found = db
         .prepare_cached(
             "SELECT id FROM tickets
@@ -120,7 +117,7 @@ fn same(db: &Connection, new: &NewTicket, now: i64) -> Result<Option<Ticket>, St
 }
 
 /// A grant of this person at this tenant that covers what is asked for, and has a use left.
-fn grant(db: &Connection, new: &NewTicket, now: i64) -> Result<Option<Ticket>, Stop> {
+fn grant(db: &Db<'_>, new: &NewTicket, now: i64) -> Result<Option<Ticket>, Stop> {
     let mut statement = db.prepare_cached(
         "SELECT id FROM tickets
          WHERE requester = ?1 AND tenant = ?2 AND state = 'approved' AND expires_ms > ?3
@@ -143,38 +140,71 @@ fn grant(db: &Connection, new: &NewTicket, now: i64) -> Result<Option<Ticket>, S
     Ok(None)
 }
 
+/// A text of it as it is written.
+fn hidden(
+    db: &Db<'_>,
+    new: &NewTicket,
+    ticket: TicketId,
+    column: &str,
+    text: Option<String>,
+) -> Result<Option<String>, Stop> {
+    let tenant = new.tenant.as_str();
+    let cell = Cell {
+        tenant,
+        ticket,
+        column,
+    };
+    Ok(text.map(|it| db.hide(cell, it)).transpose()?)
+}
+
+/// What the next ticket will be, in this transaction.
+fn next_id(db: &Db<'_>) -> Result<TicketId, Stop> {
+    let last = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'tickets'";
+    let last: i64 = db.prepare_cached(last)?.query_row([], |row| row.get(0))?;
+    Ok(TicketId(last.saturating_add(1)))
+}
+
 fn insert(
-    db: &Connection,
+    db: &Db<'_>,
     new: &NewTicket,
     (state, now, expires): (State, i64, i64),
 ) -> Result<TicketId, Stop> {
+    let id = next_id(db)?;
+    let hidden = |column, text| hidden(db, new, id, column, Some(text));
+    let digest = new.digest.to_string();
+    let asked = if db.hides(new.tenant.as_str()) {
+        serde_json::to_string(&Kept::of(&digest, &new.asked))?
+    } else {
+        serde_json::to_string(&new.asked)?
+    };
     db.prepare_cached(
-        "INSERT INTO tickets (digest, tenant, requester, state, scope, class, rule, why, needs, asked,
+        "INSERT INTO tickets (id, digest, tenant, requester, state, scope, class, rule, why, needs, asked,
                               role, in_transaction, client, created_ms, expires_ms, use_within_ms,
                               reason, time_outs, facts, previous)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
+         VALUES (?20, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
                  (SELECT max(id) FROM tickets WHERE digest = ?1 AND requester = ?3))",
     )?
     .execute(params![
-        new.digest.to_string(),
+        db.digest(new.tenant.as_str(), digest)?,
         new.tenant.as_str(),
         new.requester.as_str(),
         state.as_str(),
         serde_json::to_string(&new.scope)?,
         new.class,
         new.rule,
-        new.why,
+        hidden("why", new.why.clone())?,
         serde_json::to_string(&new.needs)?,
-        serde_json::to_string(&new.asked)?,
+        hidden("asked", asked)?,
         new.role,
         new.in_transaction,
         new.client,
         now,
         expires,
         new.use_within_ms,
-        new.reason,
+        new.reason.clone().map_or(Ok(None), |it| hidden("reason", it))?,
         serde_json::to_string(&new.time_outs)?,
-        serde_json::to_string(&new.facts)?,
+        hidden("facts", serde_json::to_string(&new.facts)?)?,
+        id.0,
     ])?;
-    Ok(TicketId(db.last_insert_rowid()))
+    Ok(id)
 }

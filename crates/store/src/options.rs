@@ -1,5 +1,10 @@
 //! How a store is told to keep tickets, and its journal. It never says what of.
 
+use std::time::Duration;
+
+use crate::cipher::TenantKeys;
+use crate::signing::SigningKey;
+
 /// How long tickets live, and how many may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -39,6 +44,61 @@ impl Default for Keeping {
         Self {
             rotate_bytes: 256 << 20,
             keep_ms: None,
+        }
+    }
+}
+
+/// With what the journal signs its head, and when at the latest; where it begins, where a file is closed and where it ends it
+/// does so in any case.
+#[derive(Clone, Debug)]
+pub struct Signing {
+    /// The key.
+    pub key: SigningKey,
+    /// Nothing is behind the last signed head for longer than that.
+    pub within: Duration,
+    /// So many records behind it are signed at once.
+    pub records: u64,
+}
+
+impl Signing {
+    /// How long records wait for a signature, unless it is said.
+    pub const WITHIN: Duration = Duration::from_secs(10);
+    /// How many do.
+    pub const RECORDS: u64 = 10_000;
+
+    /// With this key, as often as is usual.
+    pub fn with(key: SigningKey) -> Self {
+        Self {
+            key,
+            within: Self::WITHIN,
+            records: Self::RECORDS,
+        }
+    }
+}
+
+/// The keys of a journal. Without any it is neither signed nor encrypted.
+#[derive(Clone, Debug, Default)]
+pub struct Keys {
+    /// The operator's.
+    pub signing: Option<Signing>,
+    /// The tenants'.
+    pub tenants: TenantKeys,
+}
+
+/// How a journal is kept, and with which keys.
+#[derive(Clone, Debug, Default)]
+pub struct Custody {
+    /// Its files.
+    pub keeping: Keeping,
+    /// Its keys.
+    pub keys: Keys,
+}
+
+impl From<Keeping> for Custody {
+    fn from(keeping: Keeping) -> Self {
+        Self {
+            keeping,
+            keys: Keys::default(),
         }
     }
 }

@@ -1,10 +1,14 @@
 //! The journal record by record, for whoever takes it elsewhere: each is handed on only once it is checked. It never
 //! writes, keeps no more than one record, and needs no running gate.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 
+use crate::cipher::{Keyring, TenantKey};
 use crate::layout::{journal_dir, journal_file};
+use crate::private::{self, Readable};
+use crate::signatures::Signatures;
 use crate::tampered::Tampered;
 use crate::verify;
 
@@ -43,24 +47,48 @@ pub fn read_state(
     state: &Path,
     take: &mut dyn FnMut(Seen<'_>) -> io::Result<()>,
 ) -> Result<(), ReadError> {
+    read_state_opened(state, &[], take)
+}
+
+/// The same, and what was encrypted with one of these keys is handed on as it was before. What was with others stays as it is.
+pub fn read_state_opened(
+    state: &Path,
+    keys: &[TenantKey],
+    take: &mut dyn FnMut(Seen<'_>) -> io::Result<()>,
+) -> Result<(), ReadError> {
     let head = verify::head_of(state)?;
     let dir = journal_dir(state);
     let file = journal_file(&dir);
     let mut stopped = None;
-    let walked = verify::walk(&dir, head, &mut |record| {
+    let (mut keys, mut run) = (Keyring::new(keys), None);
+    let walked = verify::walk(&dir, head, Signatures::default(), &mut |record| {
         let unreadable = |why: String| Tampered::Unreadable {
             file: file.clone(),
             why,
         };
         let texts = record.texts().map_err(|why| unreadable(why.to_string()))?;
-        for (place, entry) in texts.into_iter().enumerate() {
+        for (place, text) in texts.into_iter().enumerate() {
+            if text.get().starts_with(r#"{"kind":"started""#) {
+                run = Some(record.seq);
+            }
+            let opened = match private::read(text.get(), &mut keys, run) {
+                Readable::AsItIs => Cow::Borrowed(text.get()),
+                Readable::Opened(entry) => {
+                    let entry = serde_json::to_string(&entry);
+                    Cow::Owned(entry.map_err(|why| unreadable(why.to_string()))?)
+                }
+                Readable::Displaced(key) => {
+                    let seq = record.seq;
+                    return Err(Tampered::Displaced { seq, key });
+                }
+            };
             let seen = Seen {
                 seq: record.seq,
                 part: place + 1,
                 at: &record.at,
                 node: &record.node,
                 hash: record.hash,
-                entry: entry.get(),
+                entry: &opened,
             };
             if let Err(why) = take(seen) {
                 let ended = unreadable(why.to_string());

@@ -8,9 +8,14 @@ use gate::audit::{End, TransactionEnd};
 use gate::ticket::ClaimId;
 use gate::tickets::{Open, StoreError, Tickets as _};
 use gate::{Entry, Event, Journal as _, JournalDown, Outcome, State, TicketId};
+use serde_json::value::RawValue;
 
+use crate::chain::Record;
+use crate::cipher::Keyring;
 use crate::journal::JournalFile;
 use crate::layout::journal_file;
+use crate::private::{self, Readable};
+use crate::signatures::Signatures;
 use crate::sqlite::Sqlite;
 use crate::tampered::Tampered;
 use crate::verify;
@@ -53,8 +58,9 @@ pub async fn recover(
         return Ok(Vec::new());
     }
     let mut found = Scan::new(&left);
-    verify::walk(journal.dir(), None, &mut |record| {
-        let read = record.entries().map_err(|error| Tampered::NoRecord {
+    let mut keys = Keyring::new(&journal.tenant_keys());
+    verify::walk(journal.dir(), None, Signatures::default(), &mut |record| {
+        let read = entries(record, &mut keys).map_err(|error| Tampered::NoRecord {
             file: journal_file(journal.dir()),
             line: record.seq,
             seq: record.seq,
@@ -95,6 +101,20 @@ pub async fn recover(
         });
     }
     Ok(recovered)
+}
+
+/// What happened, in order; what a server said of a statement as it said it.
+fn entries(record: &Record<'_>, keys: &mut Keyring) -> serde_json::Result<Vec<Entry>> {
+    let entry = |text: &RawValue| {
+        let text = text.get();
+        if text.starts_with(r#"{"kind":"outcome""#)
+            && let Readable::Opened(entry) = private::read(text, keys, None)
+        {
+            return Ok(*entry);
+        }
+        serde_json::from_str(text)
+    };
+    record.texts()?.into_iter().map(entry).collect()
 }
 
 /// What the journal says of one claim.

@@ -1,9 +1,14 @@
-//! Tickets as rows: how one is read, and what can go wrong on the way. It never changes a row.
+//! Tickets as rows: how one is read, and what can go wrong on the way. It never changes a row but for what came of its ticket.
 
-use gate::ticket::{ClaimId, Decision, Facts, Scope, TimeOuts};
+use std::borrow::Cow;
+
+use gate::ticket::{Asked, ClaimId, Decision, Facts, Scope, TimeOuts};
 use gate::tickets::{Filter, Open, StoreError};
-use gate::{PrincipalId, State, Ticket, TicketId};
+use gate::{Outcome, PrincipalId, State, Ticket, TicketId};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde::{Deserialize, Serialize};
+
+use crate::db::{Cell, Db, NotHidden, Shown};
 
 /// Why a piece of work on the database stopped.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +19,8 @@ pub(crate) enum Stop {
     Sql(#[from] rusqlite::Error),
     #[error("a stored value does not read: {0}")]
     Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    NotHidden(#[from] NotHidden),
     #[error("a stored value does not read: {0}")]
     Value(String),
 }
@@ -80,7 +87,7 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
     })
 }
 
-fn whole(db: &Connection, raw: Raw, now: i64) -> Result<Ticket, Stop> {
+fn whole(db: &Db<'_>, raw: Raw, now: i64) -> Result<Ticket, Stop> {
     let mut ticket = raw.ticket;
     ticket.state = effective(
         raw.state.parse().map_err(Stop::Value)?,
@@ -89,16 +96,91 @@ fn whole(db: &Connection, raw: Raw, now: i64) -> Result<Ticket, Stop> {
     );
     ticket.scope = serde_json::from_str(&raw.scope)?;
     ticket.needs = serde_json::from_str(&raw.needs)?;
-    ticket.asked = serde_json::from_str(&raw.asked)?;
-    ticket.facts = serde_json::from_str(&raw.facts)?;
     ticket.time_outs = serde_json::from_str(&raw.time_outs)?;
-    ticket.outcome = raw
-        .outcome
-        .as_deref()
-        .map(serde_json::from_str)
-        .transpose()?;
+    let (tenant, id) = (ticket.tenant.clone(), ticket.id);
+    let shown = |column, stored| {
+        let cell = Cell {
+            tenant: tenant.as_str(),
+            ticket: id,
+            column,
+        };
+        db.show(cell, stored)
+    };
+    match shown("asked", raw.asked) {
+        Shown::Plain(text) => ticket.asked = serde_json::from_str(&text)?,
+        Shown::Opened(text) => {
+            let kept: Kept<'_> = serde_json::from_str(&text)?;
+            ticket.digest = kept.digest.into_owned();
+            ticket.asked = kept.asked.into_owned();
+        }
+        Shown::Closed(words) => ticket.asked = unreadable(words),
+    }
+    if let Ok(facts) = shown("facts", raw.facts).text() {
+        ticket.facts = serde_json::from_str(&facts)?;
+    }
+    let outcome = raw.outcome.map(|it| match shown("outcome", it).text() {
+        Ok(text) => serde_json::from_str(&text),
+        Err(words) => Ok(Outcome {
+            tags: Vec::new(),
+            error: Some(words),
+        }),
+    });
+    ticket.outcome = outcome.transpose()?;
+    ticket.why = shown("why", ticket.why).words();
+    ticket.reason = ticket.reason.map(|it| shown("reason", it).words());
     ticket.decisions = said(db, ticket.id)?;
+    for decision in &mut ticket.decisions {
+        let comment = decision.comment.take();
+        decision.comment = comment.map(|it| shown("comment", it).words());
+    }
     Ok(ticket)
+}
+
+/// What is asked, with the digest of it, where neither is in clear text.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Kept<'a> {
+    digest: Cow<'a, str>,
+    asked: Cow<'a, [Asked]>,
+}
+
+impl<'a> Kept<'a> {
+    pub(crate) fn of(digest: &'a str, asked: &'a [Asked]) -> Self {
+        Self {
+            digest: Cow::Borrowed(digest),
+            asked: Cow::Borrowed(asked),
+        }
+    }
+}
+
+/// Nobody can be asked for what nobody can read: it has no digest that a request could have.
+fn unreadable(words: String) -> Vec<Asked> {
+    vec![Asked {
+        text: words.into(),
+        parameters: Vec::new(),
+    }]
+}
+
+/// Writes what came of a ticket.
+pub(crate) fn put_outcome(
+    db: &Db<'_>,
+    id: TicketId,
+    outcome: Option<&Outcome>,
+) -> Result<(), Stop> {
+    let tenant: String = db
+        .prepare_cached("SELECT tenant FROM tickets WHERE id = ?1")?
+        .query_row([id.0], |row| row.get(0))?;
+    let cell = Cell {
+        tenant: &tenant,
+        ticket: id,
+        column: "outcome",
+    };
+    let outcome = match outcome {
+        Some(outcome) => Some(db.hide(cell, serde_json::to_string(outcome)?)?),
+        None => None,
+    };
+    db.prepare_cached("UPDATE tickets SET outcome = ?2 WHERE id = ?1")?
+        .execute(params![id.0, outcome])?;
+    Ok(())
 }
 
 /// Where a ticket stands at `now`: one whose time is over is expired, whether or not a sweep has
@@ -111,7 +193,7 @@ fn effective(stored: State, expires_ms: i64, now: i64) -> State {
 }
 
 /// The ticket `id` as it stands at `now`.
-pub(crate) fn ticket(db: &Connection, id: TicketId, now: i64) -> Result<Ticket, Stop> {
+pub(crate) fn ticket(db: &Db<'_>, id: TicketId, now: i64) -> Result<Ticket, Stop> {
     let found = db
         .prepare_cached(&format!("SELECT {COLUMNS} FROM tickets WHERE id = ?1"))?
         .query_row([id.0], raw)
@@ -155,7 +237,7 @@ pub(crate) fn refusal(db: &Connection, id: TicketId, now: i64) -> Stop {
 }
 
 /// Tickets at `now`, newest first. A limit of 0 is none.
-pub(crate) fn list(db: &Connection, filter: &Filter, now: i64) -> Result<Vec<Ticket>, Stop> {
+pub(crate) fn list(db: &Db<'_>, filter: &Filter, now: i64) -> Result<Vec<Ticket>, Stop> {
     let wanted = |state: &State| filter.states.is_empty() || filter.states.contains(state);
     // An expired ticket may still be stored as what it was.
     let stored: Vec<&str> = State::ALL

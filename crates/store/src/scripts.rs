@@ -6,8 +6,9 @@ use gate::script::{ScriptStep, bare};
 use gate::ticket::{ClaimId, Scope};
 use gate::tickets::{Claimed, Step, StoreError, Use};
 use gate::{Event, State, Ticket, TicketId};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
+use crate::db::Db;
 use crate::ledger::{self, FIRST};
 use crate::rows::{self, Stop};
 
@@ -18,7 +19,7 @@ struct Under {
     begun: u32,
 }
 
-fn under(db: &Connection, id: TicketId) -> Result<Option<Under>, Stop> {
+fn under(db: &Db<'_>, id: TicketId) -> Result<Option<Under>, Stop> {
     let found = db
         .prepare_cached("SELECT id, holder, steps FROM claims WHERE ticket = ?1 AND ended IS NULL")?
         .query_row([id.0], |row| {
@@ -34,7 +35,7 @@ fn under(db: &Connection, id: TicketId) -> Result<Option<Under>, Stop> {
 
 /// Checks off the next statement.
 pub(crate) fn next(
-    db: &Connection,
+    db: &Db<'_>,
     ticket: &Ticket,
     steps: &[ScriptStep],
     (step, once): (&Step, &Use),
@@ -92,7 +93,7 @@ pub(crate) fn check(
 
 /// Whether a script goes on though one of its statements has ended so: it is not the last, or was never sent.
 pub(crate) fn goes_on(
-    db: &Connection,
+    db: &Db<'_>,
     (id, claim): (TicketId, ClaimId),
     steps: &[ScriptStep],
     event: Event,
@@ -118,7 +119,7 @@ pub(crate) fn goes_on(
 
 /// The use that `holder` leaves behind, and how many statements of how many it has begun.
 pub(crate) fn left(
-    db: &Connection,
+    db: &Db<'_>,
     id: TicketId,
     holder: &str,
 ) -> Result<Option<(ClaimId, usize, usize)>, Stop> {

@@ -17,15 +17,17 @@ use gate::tickets::{
 };
 use gate::{Event, Outcome, Ticket, TicketId};
 use refinery::{Migration, Runner};
-use rusqlite::{Connection, OpenFlags, Transaction};
+use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
 #[cfg(feature = "killpoints")]
 use crate::broken as claims;
 use crate::chain::Head;
+use crate::cipher::TenantKeys;
 #[cfg(not(feature = "killpoints"))]
 use crate::claims;
 use crate::clock::WallClock;
+use crate::db::{Db, Veil};
 use crate::killpoint::{self, Step};
 use crate::ledger;
 use crate::opening;
@@ -95,6 +97,7 @@ type Job = Box<dyn FnOnce(&mut Desk) + Send>;
 /// What the thread owns.
 struct Desk {
     db: Connection,
+    veil: Veil,
     clock: Box<dyn WallClock>,
     options: Options,
 }
@@ -103,9 +106,19 @@ impl Sqlite {
     /// Opens or makes the store at `path`, whose directory must exist, and brings its schema up to
     /// date. The file is readable by its owner only.
     pub fn open(path: &Path, clock: impl WallClock, options: Options) -> Result<Self, OpenError> {
-        let db = connect(path)?;
+        Self::open_with(path, clock, options, TenantKeys::default())
+    }
+
+    /// The same, and what tenants with a key ask is encrypted.
+    pub fn open_with(
+        path: &Path,
+        clock: impl WallClock,
+        options: Options,
+        keys: TenantKeys,
+    ) -> Result<Self, OpenError> {
         let mut desk = Desk {
-            db,
+            db: connect(path)?,
+            veil: Veil::new(keys).map_err(|error| cannot(path, &error))?,
             clock: Box::new(clock),
             options,
         };
@@ -222,10 +235,26 @@ impl Desk {
     /// cannot make an expired ticket look alive.
     fn change<T>(
         &mut self,
-        work: impl FnOnce(&Transaction<'_>, i64, Options) -> Result<T, Stop>,
+        work: impl FnOnce(&Db<'_>, i64, Options) -> Result<T, Stop>,
     ) -> Result<T, Stop> {
-        let Self { db, clock, options } = self;
-        transact(db, |db| work(db, clock.now_ms(), *options))
+        let Self {
+            db,
+            veil,
+            clock,
+            options,
+        } = self;
+        transact(db, |connection| {
+            let db = Db { connection, veil };
+            work(&db, clock.now_ms(), *options)
+        })
+    }
+
+    /// To look at.
+    fn db(&self) -> Db<'_> {
+        Db {
+            connection: &self.db,
+            veil: &self.veil,
+        }
     }
 }
 
@@ -304,7 +333,7 @@ impl Tickets for Sqlite {
     }
 
     async fn doubts(&self) -> Result<Vec<Doubt>, StoreError> {
-        self.ask(|desk| ledger::doubts(&desk.db)).await
+        self.ask(|desk| ledger::doubts(&desk.db())).await
     }
 
     async fn resolve(
@@ -339,12 +368,12 @@ impl Tickets for Sqlite {
     }
 
     async fn ticket(&self, id: TicketId) -> Result<Ticket, StoreError> {
-        self.ask(move |desk| rows::ticket(&desk.db, id, desk.clock.now_ms()))
+        self.ask(move |desk| rows::ticket(&desk.db(), id, desk.clock.now_ms()))
             .await
     }
 
     async fn list(&self, filter: Filter) -> Result<Vec<Ticket>, StoreError> {
-        self.ask(move |desk| rows::list(&desk.db, &filter, desk.clock.now_ms()))
+        self.ask(move |desk| rows::list(&desk.db(), &filter, desk.clock.now_ms()))
             .await
     }
 }

@@ -128,6 +128,40 @@ pub enum Tampered {
         /// The hash in the file.
         found: Hash,
     },
+    /// A head that does not bear the signature it should: the chain before it was written anew by somebody who lacks the key.
+    #[error(
+        "{} line {line}: record {seq} bears no signature of key {key} for the records before it: they are not those that were \
+         signed",
+        file.display()
+    )]
+    Signature {
+        /// The file.
+        file: PathBuf,
+        /// The line.
+        line: u64,
+        /// The record that should sign.
+        seq: u64,
+        /// The key's id.
+        key: String,
+    },
+    /// No head of the journal is signed with a key that it should be signed with.
+    #[error("{} has no record that is signed with key {keys}", dir.display())]
+    Unsigned {
+        /// The journal's directory.
+        dir: PathBuf,
+        /// The ids of the keys.
+        keys: String,
+    },
+    /// What is encrypted in a record is not what was encrypted for it.
+    #[error(
+        "record {seq} has something encrypted in it that key {key} did not encrypt for that place"
+    )]
+    Displaced {
+        /// The record.
+        seq: u64,
+        /// The key's id.
+        key: String,
+    },
     /// The store has heads, but none for the node that the journal names.
     #[error("{} is of node \"{node}\", of which the store knows nothing", file.display())]
     UnknownNode {

@@ -7,6 +7,7 @@ use gate::{Event, Outcome, Ticket, TicketId};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 use crate::chain::Head;
+use crate::db::Db;
 use crate::options::Options;
 use crate::rows::{self, Stop};
 
@@ -42,26 +43,21 @@ pub(crate) fn advance(db: &Connection, id: TicketId, event: Event, now: i64) -> 
 }
 
 /// What was approved waits again, as long as what is new.
-pub(crate) fn reopen(
-    db: &Connection,
-    id: TicketId,
-    now: i64,
-    life: Options,
-) -> Result<Ticket, Stop> {
+pub(crate) fn reopen(db: &Db<'_>, id: TicketId, now: i64, life: Options) -> Result<Ticket, Stop> {
     advance(db, id, Event::Reopen, now)?;
     db.prepare_cached("UPDATE tickets SET expires_ms = ?2 WHERE id = ?1")?
         .execute(params![id.0, now.saturating_add(life.decide_within_ms)])?;
     rows::ticket(db, id, now)
 }
 
-pub(crate) fn withdraw(db: &Connection, id: TicketId, now: i64) -> Result<Ticket, Stop> {
+pub(crate) fn withdraw(db: &Db<'_>, id: TicketId, now: i64) -> Result<Ticket, Stop> {
     advance(db, id, Event::Withdraw, now)?;
     rows::ticket(db, id, now)
 }
 
 /// Ends a ticket by what was found out about it; of a doubt also the claim that it is about.
 pub(crate) fn conclude(
-    db: &Connection,
+    db: &Db<'_>,
     id: TicketId,
     event: Event,
     outcome: Option<&Outcome>,
@@ -74,14 +70,13 @@ pub(crate) fn conclude(
     db.prepare_cached("UPDATE claims SET ended = ?2 WHERE ticket = ?1 AND ended = 'in_doubt'")?
         .execute(params![id.0, event.transition().1.as_str()])?;
     if let Some(outcome) = outcome {
-        db.prepare_cached("UPDATE tickets SET outcome = ?2 WHERE id = ?1")?
-            .execute(params![id.0, serde_json::to_string(outcome)?])?;
+        rows::put_outcome(db, id, Some(outcome))?;
     }
     rows::ticket(db, id, now)
 }
 
 /// Says of every ticket whose time is over that it is.
-pub(crate) fn expire(db: &Connection, now: i64) -> Result<Vec<Ticket>, Stop> {
+pub(crate) fn expire(db: &Db<'_>, now: i64) -> Result<Vec<Ticket>, Stop> {
     let (from, to) = Event::Expire.transition();
     let names: Vec<&str> = from.iter().map(|state| state.as_str()).collect();
     let due: Vec<i64> = db

@@ -9,6 +9,8 @@ use std::path::Path;
 use crate::chain::{Broken, Head, Record, Start};
 use crate::layout::{journal_dir, journal_file, tickets_file};
 use crate::shelf::{Closed, Shelf};
+use crate::signatures::{Signatures, Signed};
+use crate::signing::PublicKey;
 use crate::sqlite::read_heads;
 use crate::tampered::Tampered;
 
@@ -31,6 +33,10 @@ pub struct Report {
     pub torn_bytes: u64,
     /// What is not there any more, by rule.
     pub forgotten: Option<Forgotten>,
+    /// How far it is signed, where there was a key to tell by.
+    pub signed: Option<Signed>,
+    /// So many heads in it are signed with keys that were not at hand.
+    pub unchecked: u64,
 }
 
 /// A walk through a whole journal.
@@ -49,6 +55,7 @@ pub(crate) struct Walk {
     begin: Begin,
     first_at: Option<String>,
     last_at: Option<String>,
+    signatures: Signatures,
 }
 
 /// Where a chain begins whose first files were removed: nowhere unless it says itself that they were.
@@ -72,7 +79,11 @@ pub struct Forgotten {
 /// Verifies the journal in `dir`, as it is on disk, up to `head`, the head in the store. Without
 /// one, records that were cut off its end are not missed.
 pub fn verify(dir: &Path, head: Option<Head>) -> Result<Report, Tampered> {
-    let walk = walk(dir, head, &mut |_| Ok(()))?;
+    verify_signed(dir, head, &[])
+}
+
+fn verify_signed(dir: &Path, head: Option<Head>, keys: &[PublicKey]) -> Result<Report, Tampered> {
+    let walk = walk(dir, head, Signatures::all(keys), &mut |_| Ok(()))?;
     let head_seq = head.map(|head| head.seq);
     Ok(Report {
         node: walk.node,
@@ -83,16 +94,24 @@ pub fn verify(dir: &Path, head: Option<Head>) -> Result<Report, Tampered> {
         unanchored: walk.tail.seq.saturating_sub(head_seq.unwrap_or(0)),
         torn_bytes: walk.torn_bytes,
         forgotten: walk.begin.said,
+        unchecked: walk.signatures.others(),
+        signed: walk.signatures.report(dir, walk.tail.seq)?,
     })
 }
 
 /// Verifies the journal of a state directory up to the head in its ticket store, which is only
 /// read. The gate may be running.
 pub fn verify_state(state: &Path) -> Result<Report, Tampered> {
+    verify_state_signed(state, &[])
+}
+
+/// The same, and that each head which one of these keys signed is the one that it signed. If there are keys, there has to be
+/// such a head.
+pub fn verify_state_signed(state: &Path, keys: &[PublicKey]) -> Result<Report, Tampered> {
     let dir = journal_dir(state);
-    match verify(&dir, head_of(state)?) {
+    match verify_signed(&dir, head_of(state)?, keys) {
         // A running gate may have removed files by its rule while they were read.
-        Err(Tampered::Missing { .. }) => verify(&dir, head_of(state)?),
+        Err(Tampered::Missing { .. }) => verify_signed(&dir, head_of(state)?, keys),
         verified => verified,
     }
 }
@@ -130,16 +149,21 @@ pub(crate) fn head_in(tickets: &Path, dir: &Path) -> Result<Option<Head>, Tamper
 pub(crate) fn walk(
     dir: &Path,
     head: Option<Head>,
+    signatures: Signatures,
     each: &mut dyn FnMut(&Record<'_>) -> Result<(), Tampered>,
 ) -> Result<Walk, Tampered> {
     let file = journal_file(dir);
     let shelf = Shelf::open(dir).map_err(|error| unreadable(&file, &error))?;
-    let mut walk = Walk::default();
+    let mut walk = Walk {
+        signatures,
+        ..Walk::default()
+    };
     let walked = walk.files(dir, shelf, head, each);
     if let Some(fault) = walk.begin.fault.take() {
         return Err(fault);
     }
     walked?;
+    walk.signatures.end()?;
     match head {
         Some(head) if walk.tail.seq < head.seq => Err(Tampered::Truncated {
             file,
@@ -285,7 +309,7 @@ impl Walk {
             self.begin(file, bytes);
         }
         let seq = self.tail.seq.saturating_add(1);
-        let (line, file) = (self.line, || file.to_owned());
+        let (line, path, file) = (self.line, file, || file.to_owned());
         let record = self.tail.follow(bytes).map_err(|broken| match broken {
             Broken::Shape(why) => Tampered::NoRecord {
                 file: file(),
@@ -340,6 +364,7 @@ impl Walk {
                 found,
             });
         }
+        self.signatures.meet(&record, path, line)?;
         self.note(&record);
         Ok(record)
     }

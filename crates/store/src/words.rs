@@ -4,15 +4,16 @@
 use gate::ticket::{Say, Scope};
 use gate::tickets::{StoreError, Word};
 use gate::{Event, Group, State, Ticket, TicketId};
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
+use crate::db::{Cell, Db};
 use crate::options::Options;
 use crate::rows::{self, Stop};
 use crate::transitions::{advance, reopen};
 
 /// Adds a word, and moves the ticket where that makes the difference.
 pub(crate) fn decide(
-    db: &Connection,
+    db: &Db<'_>,
     id: TicketId,
     word: &Word,
     now: i64,
@@ -22,6 +23,12 @@ pub(crate) fn decide(
     if word.say != Say::Comment {
         counts(&ticket, word)?;
     }
+    let cell = Cell {
+        tenant: ticket.tenant.as_str(),
+        ticket: id,
+        column: "comment",
+    };
+    let comment = word.comment.clone().map(|it| db.hide(cell, it));
     db.prepare_cached(
         "INSERT INTO words (ticket, person, groups, say, comment, at_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -31,7 +38,7 @@ pub(crate) fn decide(
         word.by.as_str(),
         serde_json::to_string(&word.groups)?,
         word.say.as_str(),
-        word.comment,
+        comment.transpose()?,
         now
     ])?;
     if word.say == Say::Approve {
@@ -60,7 +67,7 @@ pub(crate) fn decide(
 
 /// It may be used from now on, until then or for as long as its rule says.
 fn approve(
-    db: &Connection,
+    db: &Db<'_>,
     id: TicketId,
     now: i64,
     until: Option<i64>,

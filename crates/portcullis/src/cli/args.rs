@@ -13,7 +13,9 @@ use sql::Major;
 
 use super::ask_args::AskCommand;
 use super::backup::StoreCommand;
-use super::look_args::{AuditExportArgs, CompletionsArgs, LookCommand, VerifyArgs};
+use super::look_args::{
+    AuditExportArgs, AuditKeyArgs, AuditVerifyArgs, CompletionsArgs, LookCommand,
+};
 use super::tenant_args::TenantCommand;
 
 const CONNECTION: &str = "Connection options";
@@ -204,9 +206,11 @@ fn said(text: &str) -> Result<String, String> {
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
     /// Check that no record of the journal was edited, removed, reordered or cut off
-    Verify(VerifyArgs),
+    Verify(AuditVerifyArgs),
     /// Print the journal as JSON Lines, one flat object a record; checked as it is read
     Export(AuditExportArgs),
+    /// Make a key that signs the journal, or one that encrypts what a tenant asks
+    Key(AuditKeyArgs),
 }
 
 /// How to make a verifier.

@@ -7,21 +7,28 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::json;
-use store::{Forgotten, Report, Tampered};
+use store::{Forgotten, PublicKey, Report, Signed, Tampered};
 
-use super::look_args::VerifyArgs;
+use super::audit_key::public_key;
+use super::look_args::{AuditVerifyArgs, VerifyArgs};
 use super::trouble::{Exit, Trouble};
 use super::visible;
 
 /// Verifies the journal that `args` name; `of_config` finds the state folder in a configuration file.
 pub fn verify(
-    args: &VerifyArgs,
+    args: &AuditVerifyArgs,
     json: bool,
     of_config: impl FnOnce(&Path) -> Result<PathBuf, String>,
 ) -> ExitCode {
-    match folder_of(args, of_config) {
-        Ok(state) => run(&state, json),
-        Err(why) => Trouble::Usage(why).tell().into(),
+    let keys = args.public_keys.iter().map(|it| public_key(it));
+    let keys: Result<Vec<_>, _> = keys.collect();
+    let asked = keys.and_then(|keys| {
+        let state = folder_of(&args.journal, of_config).map_err(Trouble::Usage)?;
+        Ok((state, keys))
+    });
+    match asked {
+        Ok((state, keys)) => run(&state, &keys, json),
+        Err(trouble) => trouble.tell().into(),
     }
 }
 
@@ -38,13 +45,13 @@ pub(super) fn folder_of(
     }
 }
 
-/// Verifies the journal in the state folder `state`.
-pub fn run(state: &Path, json: bool) -> ExitCode {
+/// Verifies the journal in the state folder `state`, and what these keys signed of it.
+pub fn run(state: &Path, keys: &[PublicKey], json: bool) -> ExitCode {
     if !state.is_dir() {
         let why = format!("there is no state folder \"{}\"", state.display());
         return Trouble::Usage(why).tell().into();
     }
-    let verified = store::verify_state(state);
+    let verified = store::verify_state_signed(state, keys);
     let text = if json {
         document(&verified)
     } else {
@@ -105,6 +112,16 @@ fn sentence(verified: &Result<Report, Tampered>) -> String {
             if report.unanchored == 1 { "is" } else { "are" }
         );
     }
+    if let Some(signed) = &report.signed {
+        signatures(&mut text, signed);
+    } else if report.unchecked > 0 {
+        let _ = write!(
+            text,
+            "\n{} in it {} signed: with --public-key FILE they are checked",
+            counted(report.unchecked, "head"),
+            if report.unchecked == 1 { "is" } else { "are" }
+        );
+    }
     if report.torn_bytes > 0 {
         let _ = write!(
             text,
@@ -113,6 +130,36 @@ fn sentence(verified: &Result<Report, Tampered>) -> String {
         );
     }
     visible_lines(&text)
+}
+
+fn signatures(text: &mut String, signed: &Signed) {
+    let Signed {
+        heads,
+        to,
+        at,
+        behind,
+        others,
+    } = signed;
+    let _ = write!(
+        text,
+        "\nsigned up to record {to}, on {at}: {}, and each signature fits",
+        counted(*heads, "signed head")
+    );
+    if *behind > 0 {
+        let _ = write!(
+            text,
+            "\n{} behind that {} not signed: nobody but the store's head speaks for them",
+            counted(*behind, "record"),
+            if *behind == 1 { "is" } else { "are" }
+        );
+    }
+    if *others > 0 {
+        let _ = write!(
+            text,
+            "\n{} signed with other keys, and not checked",
+            counted(*others, "head")
+        );
+    }
 }
 
 fn visible_lines(text: &str) -> String {
@@ -139,6 +186,11 @@ fn document(verified: &Result<Report, Tampered>) -> String {
             "torn_bytes": report.torn_bytes,
             "forgotten_to": report.forgotten.as_ref().map(|it| it.last),
             "forgotten_at": report.forgotten.as_ref().map(|it| &it.at),
+            "signed_to": report.signed.as_ref().map(|it| it.to),
+            "signed_at": report.signed.as_ref().map(|it| &it.at),
+            "signed_heads": report.signed.as_ref().map(|it| it.heads),
+            "unsigned": report.signed.as_ref().map(|it| it.behind),
+            "unchecked_heads": report.unchecked,
         }),
         Err(tampered) => json!({ "whole": false, "error": tampered.to_string() }),
     };
@@ -181,6 +233,8 @@ mod tests {
             unanchored: 0,
             torn_bytes: 0,
             forgotten: None,
+            signed: None,
+            unchecked: 0,
         };
         assert_eq!(
             sentence(&Ok(report.clone())),
@@ -191,8 +245,29 @@ mod tests {
         report.torn_bytes = 7;
         let (last, at) = (41, "long ago".to_owned());
         report.forgotten = Some(Forgotten { last, at });
+        report.unchecked = 1;
+        let lines = sentence(&Ok(report.clone()));
+        assert_eq!(lines.lines().count(), 5, "{lines}");
+        assert!(
+            lines.contains("\n1 head in it is signed: with --public-key"),
+            "{lines}"
+        );
+        report.signed = Some(Signed {
+            heads: 3,
+            to: 40,
+            at: "yesterday".to_owned(),
+            behind: 1,
+            others: 1,
+        });
         let lines = sentence(&Ok(report));
-        assert_eq!(lines.lines().count(), 4, "{lines}");
+        assert_eq!(lines.lines().count(), 7, "{lines}");
+        let signed =
+            "\nsigned up to record 40, on yesterday: 3 signed heads, and each signature fits";
+        assert!(lines.contains(signed), "{lines}");
+        assert!(
+            lines.contains("\n1 record behind that is not signed: "),
+            "{lines}"
+        );
         assert!(
             lines.contains("\nrecords 1 to 41 were removed by rule on long ago"),
             "{lines}"

@@ -1,5 +1,5 @@
 //! `portcullis audit export`: the journal as JSON Lines, for whatever collects logs. Each record is checked before it is
-//! printed; it never writes, changes no text of a record, and needs no running gate.
+//! printed; it never writes, changes no text of a record but to decrypt it with a key that it is given, and needs no running gate.
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use store::{ReadError, Seen};
 
 use super::audit::folder_of;
+use super::audit_key::tenant_key;
 use super::look_args::AuditExportArgs;
 use super::trouble::{Exit, Trouble};
 use super::visible;
@@ -34,7 +35,12 @@ fn print(state: &Path, args: &AuditExportArgs) -> Result<(), Trouble> {
     }
     // Not through what takes colours out: that takes a DEL out of a text, too.
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    let read = store::read_state(state, &mut |record| {
+    let keys: Vec<_> = args
+        .keys
+        .iter()
+        .map(|it| tenant_key(it))
+        .collect::<Result<_, _>>()?;
+    let read = store::read_state_opened(state, &keys, &mut |record| {
         if is_between(record.at, args.since, args.until) {
             line(&mut out, &record)?;
         }

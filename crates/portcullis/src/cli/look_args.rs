@@ -99,6 +99,29 @@ pub struct VerifyArgs {
     pub config: Option<PathBuf>,
 }
 
+/// Which journal, and who should have signed it.
+#[derive(Debug, Args)]
+pub struct AuditVerifyArgs {
+    /// Which journal.
+    #[command(flatten)]
+    pub journal: VerifyArgs,
+    /// A public key that signs the journal's heads: check each signature, and say up to where there is one; can be given
+    /// several times
+    #[arg(long = "public-key", value_name = "FILE")]
+    pub public_keys: Vec<PathBuf>,
+}
+
+/// Which key, and where to put it.
+#[derive(Debug, Args)]
+pub struct AuditKeyArgs {
+    /// The file of the key, which must not be there; the public one goes beside it, to FILE.pub
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// A key that encrypts what one tenant asks ("encryption_key"), and no signing key ("signing_key")
+    #[arg(long)]
+    pub tenant: bool,
+}
+
 /// Which records of which journal.
 #[derive(Debug, Args)]
 pub struct AuditExportArgs {
@@ -111,6 +134,9 @@ pub struct AuditExportArgs {
     /// Until when, which is no longer printed
     #[arg(long, value_name = "TIME")]
     pub until: Option<jiff::Timestamp>,
+    /// A tenant's key: print what was encrypted with it as it was before; can be given several times
+    #[arg(long = "key", value_name = "FILE")]
+    pub keys: Vec<PathBuf>,
 }
 
 /// For which shell.

@@ -12,6 +12,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
 use secrecy::SecretString;
+use secrecy::zeroize::Zeroizing;
 
 use super::problem::Flaw;
 
@@ -72,6 +73,29 @@ pub(super) fn pair(
         Err(error) => Err(Flaw::found(format!(
             "the certificate cannot be used: {error}"
         ))),
+    }
+}
+
+/// The key that signs the journal's heads.
+pub(super) fn signing_key(path: &Path) -> Result<store::SigningKey, Flaw> {
+    let what = "signing key file";
+    let text = Zeroizing::new(private(what, path)?);
+    store::SigningKey::from_pem(&text).map_err(|error| no_key(what, path, error))
+}
+
+/// The key with which what one tenant asks is encrypted in the journal.
+pub(super) fn tenant_key(path: &Path) -> Result<store::TenantKey, Flaw> {
+    let what = "encryption key file";
+    let text = Zeroizing::new(private(what, path)?);
+    let text = str::from_utf8(&text).unwrap_or_default();
+    store::TenantKey::from_text(text).map_err(|error| no_key(what, path, error))
+}
+
+fn no_key(what: &str, path: &Path, error: store::KeyError) -> Flaw {
+    let found = Flaw::found(format!("{what} \"{}\" holds no key", path.display()));
+    match error.to_string().strip_prefix("expected ") {
+        Some(expected) => found.expected(expected),
+        None => Flaw::found(error.to_string()),
     }
 }
 

@@ -55,7 +55,7 @@ pub(super) const TICKETS: &[&str] = &[
     "pending_per_tenant_max",
 ];
 /// `[journal]`
-pub(super) const JOURNAL: &[&str] = &["rotate_bytes", "keep"];
+pub(super) const JOURNAL: &[&str] = &["rotate_bytes", "keep", "signing_key", "sign_within"];
 /// `[user.NAME]`
 pub(super) const USER: &[&str] = &["verifier", "person", "groups", "tenants"];
 /// `[group.NAME]`
@@ -87,6 +87,7 @@ pub(super) const TENANT: &[&str] = &[
     "pool_mode",
     "idle_timeout",
     "lifetime",
+    "encryption_key",
 ];
 /// `[policy]`
 pub(super) const POLICY: &[&str] = &["default", "mode", "owners"];

@@ -6,6 +6,7 @@ use std::time::Duration;
 use pool::{ClientTls, Options, Password, Roots, TlsError};
 use secrecy::SecretString;
 use session::PoolMode;
+use store::{TenantKey, TenantKeys};
 
 use super::files;
 use super::keys;
@@ -72,6 +73,8 @@ impl Tenant {
 pub(super) struct Routes<'a> {
     pub(super) names: Vec<&'a str>,
     pub(super) tenants: Vec<Tenant>,
+    /// With what the journal encrypts what they ask.
+    pub(super) encryption_keys: TenantKeys,
 }
 
 /// Reads `[tenant.NAME]` and the files and variables that it names.
@@ -83,14 +86,16 @@ pub(super) fn tenants<'a>(top: &Fields<'a>) -> Routes<'a> {
     let mut routes = Routes {
         names: Vec::new(),
         tenants: Vec::new(),
+        encryption_keys: TenantKeys::default(),
     };
-    let mut known = Vec::new();
+    let (mut known, mut keys) = (Vec::new(), Vec::new());
     let pool = top.table("pool", keys::POOL);
     let usual = Pooling::read(pool.as_ref(), "mode", Pooling::default());
     for (name, fields) in top.named("tenant", keys::TENANT) {
         let pooling = Pooling::read(Some(&fields), "pool_mode", usual);
         let write = upstream(&name, &fields, pooling, &mut known);
         routes.names.push(name.text);
+        keys.push((name.text.to_owned(), encryption_key(&fields)));
         let read = write.as_ref().and_then(|it| read_login(&fields, it));
         let ledger = write.as_ref().and_then(|it| ledger_login(&fields, it));
         if let (Some(write), Some((user, password))) = (write, read) {
@@ -101,7 +106,14 @@ pub(super) fn tenants<'a>(top: &Fields<'a>) -> Routes<'a> {
             routes.tenants.push(tenant);
         }
     }
+    routes.encryption_keys = TenantKeys::new(keys);
     routes
+}
+
+fn encryption_key(fields: &Fields<'_>) -> Option<TenantKey> {
+    let Text { text, span } = fields.text("encryption_key", "the path of a file")?;
+    let key = files::tenant_key(&fields.page.path(text));
+    key.map_err(|flaw| fields.page.flaw(&span, flaw)).ok()
 }
 
 /// A tenant, or a pattern, that no configured tenant fits. Nothing is unknown where `known` is empty.

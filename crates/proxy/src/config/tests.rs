@@ -64,6 +64,7 @@ impl Room {
         room.write("broken.pem", 0o600, "-----BEGIN CERTIFICATE-----\n!\n");
         room.write("nothing.pem", 0o600, "nothing\n");
         room.write("acme.password", 0o600, "secret of acme\n");
+        room.write("acme.key", 0o600, &("07".repeat(32) + "\n"));
         room.write("open.password", 0o644, "secret of acme\n");
         room.write("empty.password", 0o600, "\n");
         room.write("long.password", 0o600, "one\ntwo\n");

@@ -232,7 +232,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
                 pid,
                 terminates,
             };
-            let sent = keeper.note_late(entry).await;
+            let sent = keeper.note_late(Some(tenant), entry).await;
             if sent {
                 target.signal(terminates).await;
             }
@@ -306,8 +306,14 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
     fn write(&mut self, entry: Entry) {
         killpoint::reached(Step::before(&entry));
         self.outdate(&entry);
-        let journal = self.keeper.journal.clone();
-        self.later(async move { Answer::Input(Input::Written(journal.write(entry).await)) });
+        let (journal, tenant) = (self.keeper.journal.clone(), self.tenant.clone());
+        self.later(async move {
+            let written = match tenant {
+                Some(tenant) => journal.write_at(&tenant, entry).await,
+                None => journal.write(entry).await,
+            };
+            Answer::Input(Input::Written(written))
+        });
     }
 
     /// Whatever ends after something that may change the catalog may be what made the change seen.
@@ -324,9 +330,14 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
     /// Nothing goes up behind an entry that was not written (DESIGN principle 9).
     fn note(&mut self, entry: Entry) {
         self.outdate(&entry);
-        if self.keeper.journal.note(&entry).is_err() {
-            let keeper = Rc::clone(&self.keeper);
-            self.later(async move { Answer::Noted(keeper.note_late(entry).await) });
+        let journal = &self.keeper.journal;
+        let noted = match &self.tenant {
+            Some(tenant) => journal.note_at(tenant, &entry),
+            None => journal.note(&entry),
+        };
+        if noted.is_err() {
+            let (keeper, tenant) = (Rc::clone(&self.keeper), self.tenant.clone());
+            self.later(async move { Answer::Noted(keeper.note_late(tenant, entry).await) });
         }
     }
 

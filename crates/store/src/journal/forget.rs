@@ -27,6 +27,7 @@ impl Writer {
     pub(super) fn tidy(&mut self) -> io::Result<()> {
         let now_ms = self.clock.now_ms();
         let turned = if self.is_long(now_ms) {
+            self.sign()?;
             self.put(true)?;
             // Where that cannot be now it is tried again as late as for what has been written since.
             self.turn_at = self

@@ -10,6 +10,8 @@ use gate::{Entry, JournalDown};
 use tokio::sync::oneshot;
 
 use super::text;
+use crate::cipher::Cipher;
+use crate::private;
 
 /// How many entries of a tray may wait for the thread.
 const ENTRIES_MAX: usize = 8192;
@@ -62,6 +64,7 @@ pub(super) struct Inbox {
     /// Nothing is taken now.
     shut: AtomicBool,
     why: Mutex<Option<JournalDown>>,
+    cipher: Option<Cipher>,
 }
 
 /// What one of the gate's threads put in.
@@ -128,8 +131,8 @@ impl Entries {
     /// Writes an entry, and who waits for it.
     fn write(
         &mut self,
-        entry: &Entry,
         written: Option<oneshot::Sender<()>>,
+        text: impl FnOnce(&mut Vec<u8>) -> Result<(), Refused>,
     ) -> Result<(), Refused> {
         let is_list = written.is_none();
         let last = self.records.last_mut();
@@ -140,7 +143,7 @@ impl Entries {
             self.texts.push(b',');
         }
         let start = self.texts.len();
-        text::write(entry, &mut self.texts).map_err(|_| Refused)?;
+        text(&mut self.texts)?;
         let end = self.texts.len();
         match shared {
             Some(record) => record.end = end,
@@ -212,6 +215,14 @@ impl Tray {
 }
 
 impl Inbox {
+    /// One whose entries are encrypted where their tenants have keys.
+    pub(super) fn new(cipher: Option<Cipher>) -> Self {
+        Self {
+            cipher,
+            ..Self::default()
+        }
+    }
+
     /// A tray for one more thread.
     pub(super) fn tray(&self) -> Arc<Tray> {
         let tray = Arc::<Tray>::default();
@@ -223,10 +234,11 @@ impl Inbox {
         tray
     }
 
-    /// Puts an entry into a tray, and who waits for it.
+    /// Puts an entry into a tray, and who waits for it. Whose it is need not be said where it says so itself.
     pub(super) fn put(
         &self,
         tray: &Tray,
+        tenant: Option<&str>,
         entry: &Entry,
         written: Option<oneshot::Sender<()>>,
     ) -> Result<(), Refused> {
@@ -235,7 +247,8 @@ impl Inbox {
             return Err(Refused);
         }
         let (first, was_due) = (content.entries.is_empty(), content.is_due());
-        content.entries.write(entry, written)?;
+        let text = |into: &mut Vec<u8>| self.text(tenant, entry, into);
+        content.entries.write(written, text)?;
         let due = content.is_due();
         drop(content);
         if first || (due && !was_due) {
@@ -246,6 +259,17 @@ impl Inbox {
             self.wake.notify_one();
         }
         Ok(())
+    }
+
+    fn text(&self, tenant: Option<&str>, entry: &Entry, into: &mut Vec<u8>) -> Result<(), Refused> {
+        let written = match &self.cipher {
+            None => text::write(entry, into).map(|()| true),
+            Some(cipher) => private::write(cipher, tenant, entry, text::write, into),
+        };
+        match written {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(Refused),
+        }
     }
 
     /// Takes all that is there, in the place of what was taken before, once there is something: at the latest after

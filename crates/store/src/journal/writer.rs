@@ -6,9 +6,11 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use gate::Entry;
 use tokio::sync::oneshot;
 
 use super::files::Files;
+use super::heads::Signer;
 use super::inbox::{Entries, Found, GATHER, Inbox, Said};
 use super::sink::Sink;
 use crate::chain::Head;
@@ -38,6 +40,8 @@ pub(super) struct Writer {
     pub(super) node: String,
     pub(super) tail: Head,
     pub(super) anchor: Anchor,
+    /// None where the operator has no key.
+    pub(super) signer: Option<Signer>,
     pub(super) batch: Batch,
     /// What was taken last.
     pub(super) taken: Entries,
@@ -55,12 +59,21 @@ pub(super) struct Batch {
 }
 
 impl Writer {
+    /// Seals that the gate started, and behind so many bytes that were no record.
+    pub(super) fn begin(&mut self, torn_bytes: u64) -> io::Result<()> {
+        let started = serde_json::to_vec(&Entry::Started { torn_bytes })?;
+        self.seal(Said::One(&started));
+        self.sign()
+    }
+
     /// Works until every handle is gone or the disk fails; the queue's end says so to the handles.
     pub(super) fn run(mut self, inbox: &Inbox) {
         let mut open = true;
         while open {
             open = self.take(inbox);
-            let done = self.put(!open).and_then(|()| self.tidy());
+            let signed = if open { self.sign_due() } else { self.sign() };
+            let put = signed.and_then(|()| self.put(!open));
+            let done = put.and_then(|()| self.tidy());
             if let Err(error) = done
                 && !self.outlast(&error, inbox)
             {
@@ -73,6 +86,30 @@ impl Writer {
     pub(super) fn seal(&mut self, said: Said<'_>) {
         let now_ms = self.clock.now_ms();
         self.batch.seal(now_ms, &self.node, said, &mut self.tail);
+    }
+
+    /// Signs the head if it is time for that, if there is a key.
+    fn sign_due(&mut self) -> io::Result<()> {
+        let key = self.signer.as_mut();
+        if key.is_some_and(|it| it.is_due(self.tail)) {
+            self.sign()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Signs the head, if there is a key.
+    pub(super) fn sign(&mut self) -> io::Result<()> {
+        let Some(key) = &mut self.signer else {
+            return Ok(());
+        };
+        let now_ms = self.clock.now_ms();
+        let entry = key.sign(&self.node, self.tail, &rfc3339(now_ms));
+        if let Some(entry) = entry.transpose()? {
+            let said = Said::One(&entry);
+            self.batch.seal(now_ms, &self.node, said, &mut self.tail);
+        }
+        Ok(())
     }
 
     /// Writes what is there; syncs if somebody waits, if it is time, or if `now`.
@@ -111,7 +148,10 @@ impl Writer {
     /// Waits for entries or for the time to sync, and takes all that are there. `false` when no
     /// more can come.
     fn take(&mut self, inbox: &Inbox) -> bool {
-        match inbox.take(self.batch.unsynced.map(left), &mut self.taken) {
+        let sync = self.batch.unsynced.map(left);
+        let sign = self.signer.as_ref().and_then(Signer::left);
+        let patience = sync.into_iter().chain(sign).min();
+        match inbox.take(patience, &mut self.taken) {
             Found::Entries => {}
             Found::Late => return true,
             Found::Closed => return false,

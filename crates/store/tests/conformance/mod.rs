@@ -8,9 +8,10 @@ mod scopes;
 mod signing;
 mod table;
 
-pub(crate) use bench::{DECIDE_MS, Manual, OPTIONS, USE_MS, asked_by, once, spent, standing};
+pub(crate) use bench::{
+    Bench, DECIDE_MS, Manual, OPTIONS, USE_MS, asked_by, once, spent, standing,
+};
 
-use bench::Bench;
 use gate::Tickets;
 
 macro_rules! suite {

@@ -40,7 +40,7 @@ fn reseal(line: &str, prev: &str) -> (String, String) {
 }
 
 /// Seals every line from `from` on again, so that the chain is whole in itself.
-fn reseal_from(lines: &mut [String], from: usize) {
+pub(crate) fn reseal_from(lines: &mut [String], from: usize) {
     let mut prev = from
         .checked_sub(1)
         .map_or("0".repeat(64), |at| hash_of(&lines[at]));
@@ -49,7 +49,7 @@ fn reseal_from(lines: &mut [String], from: usize) {
     }
 }
 
-fn hash_of(line: &str) -> String {
+pub(crate) fn hash_of(line: &str) -> String {
     line[line.len() - 67..line.len() - 3].to_owned()
 }
 
@@ -90,6 +90,8 @@ async fn an_untouched_journal_verifies() {
         unanchored: 0,
         torn_bytes: 0,
         forgotten: None,
+        signed: None,
+        unchecked: 0,
     };
     assert_eq!(verify_state(state.dir.path()).unwrap(), expected);
     let mut lines = state.lines();

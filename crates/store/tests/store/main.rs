@@ -12,10 +12,13 @@ mod backup;
 #[path = "../conformance/mod.rs"]
 mod conformance;
 mod crash;
+mod encrypted;
 mod evidence;
 mod file;
 mod files;
 mod law;
+mod processes;
 mod recovery;
+mod signed;
 mod support;
 mod writing;

@@ -8,7 +8,7 @@ use gate::ticket::ClaimId;
 use gate::{Entry, TicketId};
 use serde_json::value::RawValue;
 use store::journal::Sink;
-use store::{JournalFile, Keeping, Sqlite, journal_dir, journal_file, tickets_file};
+use store::{Custody, JournalFile, Sqlite, journal_dir, journal_file, tickets_file};
 use tempfile::TempDir;
 
 use crate::conformance::{Manual, OPTIONS};
@@ -46,11 +46,15 @@ impl StateDir {
             .unwrap()
     }
 
-    /// The same with files that are kept so.
-    pub(crate) async fn journal_kept(&self, store: &Sqlite, keeping: Keeping) -> JournalFile {
+    /// The same with files that are kept so, and with these keys.
+    pub(crate) async fn journal_kept(
+        &self,
+        store: &Sqlite,
+        custody: impl Into<Custody>,
+    ) -> JournalFile {
         let (dir, clock) = (self.journal_dir(), self.clock.clone());
         let sink = |file| -> Box<dyn Sink> { Box::new(file) };
-        JournalFile::open_with(&dir, NODE, store, clock, keeping, sink)
+        JournalFile::open_with(&dir, NODE, store, clock, custody, sink)
             .await
             .unwrap()
     }

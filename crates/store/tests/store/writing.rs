@@ -101,7 +101,7 @@ impl Drop for Free {
     }
 }
 
-fn wait_for(what: &str, done: impl Fn() -> bool) {
+pub(crate) fn wait_for(what: &str, done: impl Fn() -> bool) {
     for _ in 0..500 {
         if done() {
             return;

@@ -391,3 +391,26 @@ fn a_person_has_the_groups_of_all_their_logins() {
         [Group::from("team")].into()
     );
 }
+
+#[test]
+fn a_journal_is_signed_and_encrypted_where_there_are_keys() {
+    let room = Room::new();
+    let without = room.parse(SOUND).unwrap().journal.keys;
+    assert!(without.signing.is_none() && without.tenants.all().next().is_none());
+    let journal = "[journal]\nsigning_key = \"server.key\"\nsign_within = \"1 min\"\n[tls]\n";
+    let key = "sslmode = \"disable\"\nencryption_key = \"acme.key\"\n";
+    let text = SOUND.replacen("[tls]\n", journal, 1);
+    let text = text.replacen("sslmode = \"disable\"\n", key, 1);
+    let config = room.parse(&text).unwrap();
+    let keys = &config.journal.keys;
+    let signing = keys.signing.as_ref().unwrap();
+    assert_eq!(signing.within, Duration::from_mins(1));
+    assert_eq!(keys.tenants.all().count(), 1);
+    // Neither shows itself.
+    let shown = format!("{config:?}");
+    assert!(shown.contains(signing.key.public().id()), "{shown}");
+    assert!(
+        !shown.contains("070707") && !shown.contains("7, 7, 7"),
+        "{shown}"
+    );
+}
