@@ -9,9 +9,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use gate::TenantId;
+use gate::{TenantId, TicketId};
 use pool::{CheckoutError, Lease};
-use session::{Fault, Input, Session};
+use session::{Fault, Input, News, Session};
 use store::killpoint;
 use tokio::sync::oneshot;
 
@@ -73,6 +73,8 @@ pub(crate) struct Connection<W: World, S> {
     queued: bool,
     /// Those who asked to cancel, and wait until that is done.
     cancels: Vec<oneshot::Sender<()>>,
+    /// What became of a ticket while the session had not heard yet that it waits for it.
+    early: Vec<(TicketId, News)>,
     alarm: Option<(Instant, Pin<Box<tokio::time::Sleep>>)>,
     doubts: Doubts,
     client_gone: bool,
@@ -110,6 +112,7 @@ impl<W: World, S: Socket> Connection<W, S> {
             pending: None,
             queued: false,
             cancels: Vec::new(),
+            early: Vec::new(),
             alarm: None,
             doubts: Doubts::default(),
             client_gone: false,
@@ -193,6 +196,7 @@ impl<W: World, S: Socket> Connection<W, S> {
                 self.stop_waiting(Input::Cancel);
             }
             Mail::Terminate => self.stop_waiting(Input::Terminate),
+            Mail::News(ticket, news) if self.pending.is_some() => self.early.push((ticket, news)),
             Mail::News(ticket, news) => self.tell(Input::News(ticket, news)),
             Mail::Drain => self.tell(Input::Drain),
         }
@@ -218,6 +222,9 @@ impl<W: World, S: Socket> Connection<W, S> {
             Answer::Lease(leased) => self.leased(*leased),
             Answer::Noted(true) | Answer::Cancelled => {}
             Answer::Noted(false) => self.upstream_gone(),
+        }
+        for (ticket, news) in std::mem::take(&mut self.early) {
+            self.tell(Input::News(ticket, news));
         }
         true
     }
