@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test versions canary killpoints fuzz functions regress judge clients introspection bench bench-compare micro lint deny setup check
+.PHONY: help demo test versions canary killpoints sim fuzz functions regress judge clients introspection bench bench-compare micro lint deny setup check
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,7 @@ test: setup ## build, and run every test against a real PostgreSQL
 	@echo "==> building the gate and its tests (first time: some minutes; later: seconds)"
 	cargo build -p portcullis
 	cargo build $(KILLPOINTS)
+	cargo build $(SIM)
 	@echo "==> testing (about five minutes)"
 	cargo test --workspace
 
@@ -37,6 +38,13 @@ killpoints: setup ## kill the gate, and PostgreSQL, at every step of a signed st
 	@echo "==> killing (about six minutes a round; BREAK=claim-after-send or double-claim must be found)"
 	@cargo build -q -p portcullis-tests --bin killpoints
 	@ROUNDS="$(ROUNDS)" LEDGER="$(LEDGER)" BREAK="$(BREAK)" $${CARGO_TARGET_DIR:-target}/debug/killpoints $(ONLY)
+
+SIM = -p portcullis-tests --features broken --bin sim
+
+sim: setup ## a gate, its people, server, disk and clock by one seed each, in virtual time (SEEDS=10000 SEED= BREAK=)
+	@echo "==> building a gate to be simulated (first time: some minutes; its own code is optimised, with every check left in)"
+	CARGO_PROFILE_DEV_OPT_LEVEL=1 cargo build $(SIM)
+	@SEEDS="$(SEEDS)" SEED="$(SEED)" PORTCULLIS_BREAK="$(BREAK)" $${CARGO_TARGET_DIR:-target}/debug/sim
 
 regress: setup ## PostgreSQL's own tests through the gate, against the same run straight
 	cargo build -p portcullis
@@ -80,6 +88,7 @@ lint: setup ## formatting, and clippy without a warning
 	@echo "==> clippy (first time: some minutes)"
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy $(KILLPOINTS) -- -D warnings
+	cargo clippy $(SIM) -- -D warnings
 
 deny: ## licences, advisories and sources of dependencies (needs cargo-deny)
 	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: cargo install --locked cargo-deny"; exit 1; }

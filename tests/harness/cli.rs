@@ -53,6 +53,13 @@ pub fn killpoints_binary() -> PathBuf {
     FOUND.get_or_init(|| built(name, how)).clone()
 }
 
+/// The simulation, with a store that can be broken.
+pub fn sim_binary() -> PathBuf {
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    let how = "cargo build -p portcullis-tests --features broken --bin sim";
+    FOUND.get_or_init(|| built("sim", how)).clone()
+}
+
 fn built(name: &str, how: &str) -> PathBuf {
     // target/debug/deps/it-0123 or target/debug/canary
     let test = env::current_exe().unwrap();

@@ -39,9 +39,10 @@ mod process;
 pub mod raw;
 pub mod regress;
 mod server;
+pub mod sim;
 pub mod stage;
 
-pub use cli::{cli, killpoints_binary, portcullis_binary, psql};
+pub use cli::{cli, killpoints_binary, portcullis_binary, psql, sim_binary};
 pub use database::{Database, Role, database, database_in, postgres, upstream_root_cert};
 pub use gate::{Gate, GateDir, Refused};
 pub use lines::Lines;

@@ -48,6 +48,7 @@ mod relay;
 mod sandbox;
 mod scripts;
 mod signals;
+mod sim;
 mod suites;
 mod tickets;
 mod time_outs;

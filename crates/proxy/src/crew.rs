@@ -93,15 +93,7 @@ impl Crew {
         let Some((number, post)) = self.0.iter().enumerate().min_by_key(fewest) else {
             return Ok(None);
         };
-        let guest = Guest {
-            socket,
-            address,
-            counted: Counted {
-                arrival,
-                _permit: permit,
-                _load: Load::of(post),
-            },
-        };
+        let guest = Guest::of(post, (socket, address), (arrival, permit));
         if number == 0 {
             return Ok(Some(guest));
         }
@@ -112,6 +104,16 @@ impl Crew {
             Err(Errand::Serve(guest)) => guest.with(tokio::net::TcpStream::from_std).map(Some),
             Ok(()) | Err(_) => Ok(None),
         }
+    }
+
+    /// A connection that stays with the thread that accepts.
+    pub(crate) fn keep<S>(
+        &self,
+        came: (S, SocketAddr),
+        counted: (Arrival, OwnedSemaphorePermit),
+    ) -> Option<Guest<S>> {
+        let post = self.0.first()?;
+        Some(Guest::of(post, came, counted))
     }
 
     /// How the pools of all threads stand.
@@ -142,6 +144,22 @@ impl Errands {
 }
 
 impl<S> Guest<S> {
+    fn of(
+        post: &Post,
+        (socket, address): (S, SocketAddr),
+        (arrival, permit): (Arrival, OwnedSemaphorePermit),
+    ) -> Self {
+        Self {
+            socket,
+            address,
+            counted: Counted {
+                arrival,
+                _permit: permit,
+                _load: Load::of(post),
+            },
+        }
+    }
+
     /// The same with another kind of socket.
     pub(crate) fn with<T>(self, change: impl FnOnce(S) -> io::Result<T>) -> io::Result<Guest<T>> {
         Ok(Guest {

@@ -7,10 +7,10 @@ use std::rc::Rc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use gate::Tickets;
+use gate::tickets::HeldAll;
 use pool::{TcpDial, Worker};
 use sql::Reader;
-use store::{JournalFile, Sqlite, SystemClock};
+use store::{JournalFile, Past, RecoverError, Sqlite, SystemClock, Unsettled};
 use tokio::net::TcpListener;
 use tokio::task::{JoinSet, LocalSet};
 
@@ -21,10 +21,7 @@ use crate::gatekeeper::{Gatekeeper, Shared};
 use crate::listener;
 use crate::negotiate::Encryption;
 use crate::worker;
-use crate::world::Real;
-
-/// How often tickets are looked through for those whose time is over.
-const EXPIRE_EVERY: Duration = Duration::from_secs(1);
+use crate::world::{Real, World};
 
 /// How long sessions may take to finish when the gate stops.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -52,7 +49,7 @@ pub enum StartError {
     Journal(#[from] store::JournalError),
     /// What a crash left behind cannot be settled.
     #[error(transparent)]
-    Recover(#[from] store::RecoverError),
+    Recover(#[from] RecoverError),
     /// rustls refused.
     #[error("could not set up TLS")]
     Tls(#[source] rustls::Error),
@@ -109,17 +106,7 @@ impl Daemon {
             |file| Box::new(file),
         )
         .await?;
-        let held_all = tickets
-            .held_all()
-            .await
-            .map_err(store::RecoverError::from)?;
-        let recovered = store::recover(&tickets, &journal).await?;
-        if !recovered.is_empty() {
-            tracing::warn!(
-                tickets = recovered.len(),
-                "settled what an earlier end left behind"
-            );
-        }
+        let held_all = settle(&tickets, &journal).await?;
         let encryption = Encryption::of(&config.tls).map_err(StartError::Tls)?;
         let mut listeners = Vec::new();
         for address in &config.listen {
@@ -180,13 +167,8 @@ impl Daemon {
                     accepting.spawn_local(listener::accept(listener, keeper, encryption));
                 }
                 let expiring = Rc::clone(&keeper);
-                accepting.spawn_local(async move {
-                    loop {
-                        tokio::time::sleep(EXPIRE_EVERY).await;
-                        expiring.expire().await;
-                    }
-                });
                 accepting.spawn_local(doubts::resolve(Rc::clone(&keeper)));
+                accepting.spawn_local(async move { expiring.keep_expiring().await });
                 // What is awaited here is polled whenever any session is: as a task, it is when its own time comes.
                 let _stopped = tokio::task::spawn_local(stop).await;
                 accepting.shutdown().await;
@@ -203,7 +185,24 @@ impl Daemon {
     }
 }
 
-async fn drain(keeper: &Gatekeeper<Real>) {
+/// Settles what an earlier end left behind, and says who had closed the gate.
+pub(crate) async fn settle(
+    tickets: &impl Unsettled,
+    journal: &impl Past,
+) -> Result<Option<HeldAll>, RecoverError> {
+    let held_all = tickets.held_all().await?;
+    let recovered = store::recover(tickets, journal).await?;
+    if !recovered.is_empty() {
+        tracing::warn!(
+            tickets = recovered.len(),
+            "settled what an earlier end left behind"
+        );
+    }
+    Ok(held_all)
+}
+
+/// Lets sessions finish: held clients are told, what runs may finish for a while.
+pub(crate) async fn drain<W: World>(keeper: &Gatekeeper<W>) {
     keeper.registry.drain();
     let rounds = DRAIN.as_millis() / DRAIN_LOOK.as_millis().max(1);
     for _ in 0..rounds {

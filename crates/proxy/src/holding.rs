@@ -18,6 +18,9 @@ use sql::{Class, Statement};
 use crate::gatekeeper::{CONSOLE, Gatekeeper};
 use crate::world::World;
 
+/// How often tickets are looked through for those whose time is over.
+const EXPIRE_EVERY: Duration = Duration::from_secs(1);
+
 impl<W: World> Gatekeeper<W> {
     /// Finds an approved ticket for a held request, or opens one and lets the session wait for it.
     /// The ticket is durable, and in the journal, before anybody hears of it.
@@ -252,8 +255,16 @@ impl<W: World> Gatekeeper<W> {
         }
     }
 
+    /// Expires what is due, from time to time; whoever stops drops it.
+    pub(crate) async fn keep_expiring(&self) {
+        loop {
+            tokio::time::sleep(EXPIRE_EVERY).await;
+            self.expire().await;
+        }
+    }
+
     /// Expires what is due and tells those who wait.
-    pub(crate) async fn expire(&self) {
+    async fn expire(&self) {
         // They are over all the same; the journal hears of it once it can be written.
         if self.check_journal().is_err() {
             return;

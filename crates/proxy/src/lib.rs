@@ -22,6 +22,7 @@ mod purse;
 mod registry;
 mod requests;
 mod shut;
+pub mod simulate;
 mod socket;
 mod tls;
 mod worker;

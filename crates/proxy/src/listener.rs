@@ -12,6 +12,7 @@ use session::{Peer, Session};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use crate::config::Edge;
 use crate::connection::Connection;
 use crate::crew::{Counted, Guest};
 use crate::gatekeeper::{CONSOLE, Gatekeeper};
@@ -41,9 +42,7 @@ pub(crate) async fn accept<W: World>(
     keeper: Rc<Gatekeeper<W>>,
     encryption: Encryption,
 ) {
-    let edge = &keeper.config.edge;
-    let connections_max = edge.sessions_max + CONSOLES_MAX + HANDSHAKES_MAX;
-    let permits = Arc::new(Semaphore::new(connections_max));
+    let permits = permits(&keeper.config.edge);
     loop {
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
             return;
@@ -69,9 +68,26 @@ pub(crate) async fn accept<W: World>(
     }
 }
 
+/// One for each connection that may be there at the same time.
+pub(crate) fn permits(edge: &Edge) -> Arc<Semaphore> {
+    let connections_max = edge.sessions_max + CONSOLES_MAX + HANDSHAKES_MAX;
+    Arc::new(Semaphore::new(connections_max))
+}
+
 /// Serves a connection on this thread.
 pub(crate) fn receive<W: World>(
     guest: Guest<TcpStream>,
+    keeper: &Rc<Gatekeeper<W>>,
+    encryption: &Encryption,
+) {
+    let slow_reader = keeper.config.edge.slow_reader;
+    prepare(&guest.socket, slow_reader + KERNEL_PATIENCE);
+    welcome(guest, keeper, encryption);
+}
+
+/// The same for a socket of any kind, which needs nothing more.
+pub(crate) fn welcome<W: World, S: Socket + Peek + 'static>(
+    guest: Guest<S>,
     keeper: &Rc<Gatekeeper<W>>,
     encryption: &Encryption,
 ) {
@@ -82,9 +98,7 @@ pub(crate) fn receive<W: World>(
             address,
             counted,
         } = guest;
-        let slow_reader = keeper.config.edge.slow_reader;
-        prepare(&socket, slow_reader + KERNEL_PATIENCE);
-        let socket = Patient::new(socket, address, slow_reader);
+        let socket = Patient::new(socket, address, keeper.config.edge.slow_reader);
         serve(socket, (address, counted), keeper, encryption).await;
     });
 }

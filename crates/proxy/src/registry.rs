@@ -184,20 +184,23 @@ impl Registry {
 
     /// The sessions in which a ticket runs.
     pub(crate) fn running(&self, ticket: TicketId) -> Vec<Target> {
-        let runs = |it: &Entry| it.view().runs.contains(&ticket);
-        let sessions = self.sessions.iter().filter(|it| runs(it.value()));
-        sessions.map(|it| Target(Arc::clone(it.value()))).collect()
+        let mut sessions = self.in_order();
+        sessions.retain(|it| it.view().runs.contains(&ticket));
+        sessions.into_iter().map(Target).collect()
     }
 
     /// Everybody's view, in the order of their process ids.
     pub(crate) fn views(&self) -> Vec<(u32, View)> {
-        let mut views: Vec<_> = self
-            .sessions
-            .iter()
-            .map(|it| (*it.key(), it.view().clone()))
-            .collect();
-        views.sort_by_key(|it| it.0);
-        views
+        let view = |it: &Arc<Entry>| (it.key.pid, it.view().clone());
+        self.in_order().iter().map(view).collect()
+    }
+
+    /// Everybody, in the order of their process ids: what is done with all of them is done in the same order each time.
+    fn in_order(&self) -> Vec<Arc<Entry>> {
+        let sessions = self.sessions.iter();
+        let mut sessions: Vec<_> = sessions.map(|it| Arc::clone(it.value())).collect();
+        sessions.sort_by_key(|it| it.key.pid);
+        sessions
     }
 
     /// A session starts to wait for a ticket.
@@ -238,7 +241,7 @@ impl Registry {
 
     /// Tells everybody that the gate shuts down.
     pub(crate) fn drain(&self) {
-        for entry in &self.sessions {
+        for entry in self.in_order() {
             let _delivered = entry.mail.put(Mail::Drain);
         }
     }

@@ -32,13 +32,13 @@ thread_local! {
 }
 
 /// What a client comes by.
-pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin {
+pub trait Socket: AsyncRead + AsyncWrite + Unpin {
     /// Whether the other side has closed, even while there is more of it to be read.
     fn has_hung_up(&self) -> bool;
 }
 
 /// What can be looked at before it is read.
-pub(crate) trait Peek {
+pub trait Peek {
     /// The first byte that waits to be read, which stays there; none at the end.
     fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<u8>>>;
 }

@@ -34,7 +34,8 @@ pub const WAIT_MAX: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct Reader {
     cache: Arc<Cache>,
-    queue: SyncSender<Job>,
+    /// None where whoever asks reads.
+    queue: Option<SyncSender<Job>>,
 }
 
 #[derive(Debug)]
@@ -74,7 +75,17 @@ impl Reader {
                 .stack_size(STACK_BYTES)
                 .spawn(move || work(&jobs))?;
         }
+        let queue = Some(queue);
         Ok(Reader { cache, queue })
+    }
+
+    /// One that keeps no threads: whoever asks reads, and waits for nobody. For whoever wants everything to happen in the same
+    /// order each time.
+    pub fn without_threads() -> Reader {
+        Reader {
+            cache: Arc::new(Cache::new(CACHE_BYTES_MAX)),
+            queue: None,
+        }
     }
 
     /// The reading of a text that was read before and is still remembered.
@@ -118,8 +129,11 @@ impl Reader {
             // Refused by its length alone.
             return Arc::new(read_for(&text, &catalog));
         }
+        let Some(queue) = &self.queue else {
+            return keep(&text, &catalog, read_for(&text, &catalog), &self.cache);
+        };
         let (answer, reading) = oneshot::channel();
-        match self.queue.try_send(Job {
+        match queue.try_send(Job {
             text: text.clone(),
             cache: Arc::clone(&self.cache),
             catalog,
@@ -166,24 +180,25 @@ impl Reader {
 }
 
 fn read_and_keep(text: &str, catalog: &Catalog, cache: &Cache) -> Arc<Reading> {
-    let reading = Arc::new(read_deep(text, catalog));
-    if text.len() <= CACHED_TEXT_BYTES_MAX {
-        keep(text, catalog, &reading, cache);
-    }
-    reading
+    keep(text, catalog, read_deep(text, catalog), cache)
 }
 
 /// By its mask alone where no number decides: what comes with ever new numbers is remembered once. Who reads a text whose
 /// mask is known wants the very text, and may want it again.
-fn keep(text: &str, catalog: &Catalog, reading: &Arc<Reading>, cache: &Cache) {
+fn keep(text: &str, catalog: &Catalog, reading: Reading, cache: &Cache) -> Arc<Reading> {
+    let reading = Arc::new(reading);
+    if text.len() > CACHED_TEXT_BYTES_MAX {
+        return reading;
+    }
     let id = catalog.id();
     let masked = (!reading.numbers_decide()).then(|| Mask::of(text));
     match masked.flatten() {
         Some(mask) if cache.find(id, By::Mask, mask.as_str()).is_none() => {
-            cache.keep(id, By::Mask, mask.as_str(), reading);
+            cache.keep(id, By::Mask, mask.as_str(), &reading);
         }
-        _ => cache.keep(id, By::Text, text, reading),
+        _ => cache.keep(id, By::Text, text, &reading),
     }
+    reading
 }
 
 fn work(jobs: &Mutex<Receiver<Job>>) {

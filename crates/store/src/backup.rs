@@ -13,10 +13,10 @@ use rusqlite::{Connection, OpenFlags, params};
 
 use crate::chain::{Head, Start};
 use crate::clock::{SystemClock, WallClock as _};
+use crate::file::{BUSY, OpenError, read_only};
 use crate::journal::is_written;
 use crate::layout::{journal_dir, journal_file, tickets_file};
 use crate::shelf::Shelf;
-use crate::sqlite::{BUSY, OpenError, read_only};
 use crate::tampered::Tampered;
 use crate::verify::{self, Report};
 

@@ -14,6 +14,9 @@ use crate::db::Db;
 use crate::options::Options;
 use crate::rows::Stop;
 
+#[cfg(not(debug_assertions))]
+compile_error!("a gate with a fault is never built in release");
+
 /// The variable that asks for a fault.
 const FAULT: &str = "PORTCULLIS_BREAK";
 

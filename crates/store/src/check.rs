@@ -7,8 +7,8 @@ use gate::TicketId;
 use rusqlite::Connection;
 
 use crate::backup::BackupError;
+use crate::file::{read_only, schema_version};
 use crate::layout::tickets_file;
-use crate::sqlite::{read_only, schema_version};
 use crate::verify::{self, Report};
 
 /// What a state directory was found to be.

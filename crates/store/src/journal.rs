@@ -29,12 +29,15 @@ use self::heads::Signer;
 use self::inbox::{Entries, Inbox, Outbox, Refused, Tray};
 pub use self::sink::Sink;
 use self::writer::{Anchor, Batch, Writer};
-use crate::cipher::{Cipher, TenantKey};
+use crate::cipher::{Cipher, Keyring, TenantKey};
 use crate::clock::WallClock;
 use crate::layout::journal_file;
 use crate::options::{Custody, Keeping, Keys};
+use crate::private;
 use crate::signatures::Signatures;
 use crate::sqlite::Sqlite;
+use crate::tampered::Tampered;
+use crate::unsettled::Past;
 use crate::verify::{self, Walk};
 
 /// A handle on the journal; all share the journal's thread. When the last one goes, what was queued is
@@ -147,11 +150,6 @@ impl JournalFile {
         }
     }
 
-    /// The directory that it is in.
-    pub fn dir(&self) -> &Path {
-        &self.shared.dir
-    }
-
     /// The keys of its tenants.
     pub(crate) fn tenant_keys(&self) -> Vec<TenantKey> {
         self.shared.keys.tenants.all().cloned().collect()
@@ -199,6 +197,25 @@ impl Journal for JournalFile {
 
     async fn write_at(&self, tenant: &TenantId, entry: Entry) -> Result<(), JournalDown> {
         self.written(Some(tenant), &entry).await
+    }
+}
+
+impl Past for JournalFile {
+    fn each(&self, see: &mut dyn FnMut(&Entry)) -> Result<(), Tampered> {
+        let dir = &self.shared.dir;
+        let mut keys = Keyring::new(&self.tenant_keys());
+        let walked = verify::walk(dir, None, Signatures::default(), &mut |record| {
+            let read = private::entries(record, &mut keys);
+            let read = read.map_err(|error| Tampered::NoRecord {
+                file: journal_file(dir),
+                line: record.seq,
+                seq: record.seq,
+                why: format!("an entry that this program does not know: {error}"),
+            })?;
+            read.iter().for_each(&mut *see);
+            Ok(())
+        });
+        walked.map(|_| ())
     }
 }
 

@@ -9,7 +9,7 @@
 //! `journal.000000000001-000000012345.jsonl`: the chain goes on from one to the next.
 
 mod backup;
-#[cfg(feature = "killpoints")]
+#[cfg(feature = "broken")]
 mod broken;
 pub mod chain;
 mod check;
@@ -17,6 +17,7 @@ mod cipher;
 mod claims;
 pub mod clock;
 mod db;
+mod file;
 pub mod journal;
 pub mod killpoint;
 mod layout;
@@ -34,6 +35,7 @@ mod signing;
 pub mod sqlite;
 mod tampered;
 mod transitions;
+mod unsettled;
 pub mod verify;
 mod words;
 
@@ -42,6 +44,7 @@ pub use chain::{Hash, Head};
 pub use check::{Checked, check};
 pub use cipher::{TenantKey, TenantKeys};
 pub use clock::{SystemClock, WallClock};
+pub use file::OpenError;
 pub use journal::{JournalError, JournalFile};
 pub use layout::{journal_dir, journal_file, tickets_file};
 pub use options::{Custody, Keeping, Keys, Options, Signing};
@@ -49,6 +52,7 @@ pub use read::{ReadError, Seen, read_state, read_state_opened};
 pub use recover::{RecoverError, Recovered, recover};
 pub use signatures::Signed;
 pub use signing::{KeyError, PublicKey, SigningKey};
-pub use sqlite::{OpenError, Sqlite};
+pub use sqlite::Sqlite;
 pub use tampered::Tampered;
+pub use unsettled::{Past, Unsettled};
 pub use verify::{Forgotten, Report, verify, verify_state, verify_state_signed};

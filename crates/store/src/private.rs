@@ -4,7 +4,9 @@
 use gate::Entry;
 use gate::ticket::Asked;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
+use crate::chain::Record;
 use crate::cipher::{Cipher, Encrypted, Keyring};
 
 /// The members of an entry that are encrypted where its tenant has a key.
@@ -137,4 +139,18 @@ pub(crate) fn write(
     let start = into.len();
     plain(&clear, into)?;
     Ok(cipher.append(tenant, private, start, into))
+}
+
+/// What happened, in order; what a server said of a statement as it said it.
+pub(crate) fn entries(record: &Record<'_>, keys: &mut Keyring) -> serde_json::Result<Vec<Entry>> {
+    let entry = |text: &RawValue| {
+        let text = text.get();
+        if text.starts_with(r#"{"kind":"outcome""#)
+            && let Readable::Opened(entry) = read(text, keys, None)
+        {
+            return Ok(*entry);
+        }
+        serde_json::from_str(text)
+    };
+    record.texts()?.into_iter().map(entry).collect()
 }

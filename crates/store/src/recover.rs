@@ -6,19 +6,11 @@ use std::collections::HashMap;
 
 use gate::audit::{End, TransactionEnd};
 use gate::ticket::ClaimId;
-use gate::tickets::{Open, StoreError, Tickets as _};
-use gate::{Entry, Event, Journal as _, JournalDown, Outcome, State, TicketId};
-use serde_json::value::RawValue;
+use gate::tickets::{Open, StoreError};
+use gate::{Entry, Event, JournalDown, Outcome, State, TicketId};
 
-use crate::chain::Record;
-use crate::cipher::Keyring;
-use crate::journal::JournalFile;
-use crate::layout::journal_file;
-use crate::private::{self, Readable};
-use crate::signatures::Signatures;
-use crate::sqlite::Sqlite;
 use crate::tampered::Tampered;
-use crate::verify;
+use crate::unsettled::{Past, Unsettled};
 
 /// One ticket that was settled at start-up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,27 +42,15 @@ pub enum RecoverError {
 /// Settles every ticket that is executing. To be called after the journal was opened and before
 /// the first session, as nothing can be executing then.
 pub async fn recover(
-    store: &Sqlite,
-    journal: &JournalFile,
+    store: &impl Unsettled,
+    journal: &impl Past,
 ) -> Result<Vec<Recovered>, RecoverError> {
     let left = store.executing().await?;
     if left.is_empty() {
         return Ok(Vec::new());
     }
     let mut found = Scan::new(&left);
-    let mut keys = Keyring::new(&journal.tenant_keys());
-    verify::walk(journal.dir(), None, Signatures::default(), &mut |record| {
-        let read = entries(record, &mut keys).map_err(|error| Tampered::NoRecord {
-            file: journal_file(journal.dir()),
-            line: record.seq,
-            seq: record.seq,
-            why: format!("an entry that this program does not know: {error}"),
-        })?;
-        for entry in &read {
-            found.see(entry);
-        }
-        Ok(())
-    })?;
+    journal.each(&mut |entry| found.see(entry))?;
     let mut recovered = Vec::with_capacity(left.len());
     for Open {
         ticket,
@@ -101,20 +81,6 @@ pub async fn recover(
         });
     }
     Ok(recovered)
-}
-
-/// What happened, in order; what a server said of a statement as it said it.
-fn entries(record: &Record<'_>, keys: &mut Keyring) -> serde_json::Result<Vec<Entry>> {
-    let entry = |text: &RawValue| {
-        let text = text.get();
-        if text.starts_with(r#"{"kind":"outcome""#)
-            && let Readable::Opened(entry) = private::read(text, keys, None)
-        {
-            return Ok(*entry);
-        }
-        serde_json::from_str(text)
-    };
-    record.texts()?.into_iter().map(entry).collect()
 }
 
 /// What the journal says of one claim.

@@ -1,13 +1,10 @@
 //! The ticket store in one SQLite file: one thread owns the connection, everybody else asks it.
 //! It never decides who may do what, and it never loses what it has answered for: WAL with
-//! `synchronous = FULL`.
+//! `synchronous = FULL`. One in memory is for whoever simulates a gate: there who asks does the work.
 
-use std::fs::{OpenOptions, Permissions};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use gate::ledger::Fate;
 use gate::ticket::ClaimId;
@@ -16,85 +13,51 @@ use gate::tickets::{
     Word,
 };
 use gate::{Event, Outcome, Ticket, TicketId};
-use refinery::{Migration, Runner};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-#[cfg(feature = "killpoints")]
+#[cfg(feature = "broken")]
 use crate::broken as claims;
 use crate::chain::Head;
 use crate::cipher::TenantKeys;
-#[cfg(not(feature = "killpoints"))]
+#[cfg(not(feature = "broken"))]
 use crate::claims;
 use crate::clock::WallClock;
 use crate::db::{Db, Veil};
+use crate::file::{OpenError, cannot, connect, in_memory};
 use crate::killpoint::{self, Step};
 use crate::ledger;
 use crate::opening;
 use crate::options::Options;
 use crate::rows::{self, Stop};
 use crate::transitions::{self, transact};
+use crate::unsettled::Unsettled;
 use crate::words;
 
 /// How many requests may wait for the thread.
 const QUEUE_MAX: usize = 256;
-/// How long another process may hold the file's write lock.
-pub(crate) const BUSY: Duration = Duration::from_secs(5);
-/// Every step of the schema, in order. A step that was published is never edited.
-const MIGRATIONS: &[(&str, &str)] =
-    &[("V1__tickets", include_str!("../migrations/V1__tickets.sql"))];
-
-/// Why a store was not opened. Nothing was changed, but where a migration failed half-way.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// There is nowhere to put it.
-    #[error("cannot open ticket store {}: its directory does not exist", path.display())]
-    NoDirectory {
-        /// The store.
-        path: PathBuf,
-    },
-    /// A newer program made it.
-    #[error(
-        "ticket store {} has schema version {found}, but this program knows versions up to {known}",
-        path.display()
-    )]
-    Newer {
-        /// The store.
-        path: PathBuf,
-        /// Its schema's version.
-        found: i64,
-        /// The newest that is known.
-        known: i64,
-    },
-    /// It is a SQLite database of something else.
-    #[error("{} is a SQLite database, but not a ticket store of portcullis", path.display())]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-    },
-    /// SQLite or the file system said no.
-    #[error("cannot open ticket store {}: {why}", path.display())]
-    Cannot {
-        /// The store.
-        path: PathBuf,
-        /// What they said.
-        why: String,
-    },
-}
-
 /// A handle on the store; clones share one connection. When the last one goes, what was asked
 /// before is finished first.
 #[derive(Clone)]
-pub struct Sqlite(Arc<Shared>);
+pub struct Sqlite(Arc<Way>);
 
-struct Shared {
+/// How the work is done.
+enum Way {
+    /// By a thread of the store's own, one thing after the other.
+    Thread(Hand),
+    /// By whoever asks, at once.
+    Here(Box<Mutex<Desk>>),
+}
+
+/// The thread, and how to reach it.
+struct Hand {
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
 }
 
 type Job = Box<dyn FnOnce(&mut Desk) + Send>;
 
-/// What the thread owns.
+/// What is worked on, by one at a time.
 struct Desk {
     db: Connection,
     veil: Veil,
@@ -131,15 +94,23 @@ impl Sqlite {
                 }
             })
             .map_err(|error| cannot(path, &error))?;
-        Ok(Self(Arc::new(Shared {
+        Ok(Self(Arc::new(Way::Thread(Hand {
             jobs: Some(jobs),
             thread: Some(thread),
-        })))
+        }))))
     }
 
-    /// Every use that nobody knows the end of; at start-up these are what a crash left behind.
-    pub async fn executing(&self) -> Result<Vec<Open>, StoreError> {
-        self.ask(|desk| rows::executing(&desk.db)).await
+    /// One that lasts as long as its last handle, and has no thread: a future is ready when it is first polled.
+    pub fn in_memory(clock: impl WallClock, options: Options) -> Result<Self, OpenError> {
+        let db = in_memory()?;
+        let clock = Box::new(clock);
+        let desk = Desk {
+            db,
+            veil: Veil::default(),
+            clock,
+            options,
+        };
+        Ok(Self(Arc::new(Way::Here(Box::new(Mutex::new(desk))))))
     }
 
     /// Notes that the journal of `node` reaches to `head`. It is called when that is on disk and
@@ -160,13 +131,15 @@ impl Sqlite {
     /// When the oldest use of a ticket was claimed whose end nobody knows. It blocks, and must not be called on a runtime's
     /// thread.
     pub(crate) fn oldest_unsettled(&self) -> Result<Option<i64>, StoreError> {
-        let gone = || StoreError::Unavailable("the store's thread has ended".to_owned());
+        let jobs = match &*self.0 {
+            Way::Thread(hand) => hand.jobs()?,
+            Way::Here(desk) => return Ok(rows::oldest_unsettled(&at(desk).db)?),
+        };
         let (reply, answer) = std::sync::mpsc::sync_channel(1);
         let job: Job = Box::new(move |desk| {
             // Who asked may be gone.
             let _ = reply.send(rows::oldest_unsettled(&desk.db));
         });
-        let jobs = self.0.jobs.as_ref().ok_or_else(gone)?;
         jobs.blocking_send(job).map_err(|_| gone())?;
         Ok(answer.recv().map_err(|_| gone())??)
     }
@@ -180,19 +153,22 @@ impl Sqlite {
         next: impl FnOnce() -> Option<Head> + Send + 'static,
         patient: bool,
     ) -> bool {
-        let Some(jobs) = &self.0.jobs else {
-            return false;
-        };
         let job: Job = Box::new(move |desk| {
             let Some(head) = next() else { return };
             if let Err(error) = desk.change(|db, _, _| transitions::anchor(db, &node, head)) {
                 tracing::error!(%error, node = &*node, seq = head.seq, "journal head not anchored");
             }
         });
-        if patient {
-            jobs.blocking_send(job).is_ok()
-        } else {
-            jobs.try_send(job).is_ok()
+        match &*self.0 {
+            Way::Here(desk) => {
+                job(&mut at(desk));
+                true
+            }
+            Way::Thread(hand) => match hand.jobs() {
+                Ok(jobs) if patient => jobs.blocking_send(job).is_ok(),
+                Ok(jobs) => jobs.try_send(job).is_ok(),
+                Err(_) => false,
+            },
         }
     }
 
@@ -200,24 +176,36 @@ impl Sqlite {
         &self,
         work: impl FnOnce(&mut Desk) -> Result<T, Stop> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let gone = || StoreError::Unavailable("the store's thread has ended".to_owned());
+        let jobs = match &*self.0 {
+            Way::Thread(hand) => hand.jobs()?,
+            Way::Here(desk) => return Ok(work(&mut at(desk))?),
+        };
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |desk| {
             // A caller that does not listen any more has still had its work done.
             let _ = reply.send(work(desk));
         });
-        self.0
-            .jobs
-            .as_ref()
-            .ok_or_else(gone)?
-            .send(job)
-            .await
-            .map_err(|_| gone())?;
+        jobs.send(job).await.map_err(|_| gone())?;
         Ok(answer.await.map_err(|_| gone())??)
     }
 }
 
-impl Drop for Shared {
+impl Hand {
+    fn jobs(&self) -> Result<&mpsc::Sender<Job>, StoreError> {
+        self.jobs.as_ref().ok_or_else(gone)
+    }
+}
+
+fn gone() -> StoreError {
+    StoreError::Unavailable("the store's thread has ended".to_owned())
+}
+
+fn at(desk: &Mutex<Desk>) -> MutexGuard<'_, Desk> {
+    // A transaction that was not committed is not there.
+    desk.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for Hand {
     fn drop(&mut self) {
         self.jobs = None;
         if self
@@ -378,108 +366,8 @@ impl Tickets for Sqlite {
     }
 }
 
-/// The heads in the store at `path`, which is not changed.
-pub(crate) fn read_heads(path: &Path) -> Result<Vec<(String, Head)>, OpenError> {
-    let db = read_only(path)?;
-    transitions::heads(&db).map_err(|error| cannot(path, &error))
-}
-
-/// The store at `path`, to be looked at.
-pub(crate) fn read_only(path: &Path) -> Result<Connection, OpenError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, flags).map_err(|error| cannot(path, &error))?;
-    db.busy_timeout(BUSY)
-        .map_err(|error| cannot(path, &error))?;
-    refuse_strangers(&db, path)?;
-    Ok(db)
-}
-
-fn connect(path: &Path) -> Result<Connection, OpenError> {
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    if !parent.unwrap_or(Path::new(".")).is_dir() {
-        return Err(OpenError::NoDirectory {
-            path: path.to_owned(),
-        });
-    }
-    OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|file| file.set_permissions(Permissions::from_mode(0o600)))
-        .map_err(|error| cannot(path, &error))?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut db = Connection::open_with_flags(path, flags).map_err(|error| cannot(path, &error))?;
-    refuse_strangers(&db, path)?;
-    prepare(&db).map_err(|error| cannot(path, &error))?;
-    migrations()
-        .and_then(|steps| Runner::new(&steps).set_abort_divergent(true).run(&mut db))
-        .map_err(|error| cannot(path, &error))?;
-    ledger::prepare(&db).map_err(|error| cannot(path, &error))?;
-    Ok(db)
-}
-
-fn prepare(db: &Connection) -> Result<(), Stop> {
-    db.busy_timeout(BUSY)?;
-    db.set_prepared_statement_cache_capacity(64);
-    let mode: String = db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
-    if mode != "wal" {
-        return Err(Stop::Value(format!(
-            "expected journal mode \"wal\", found \"{mode}\""
-        )));
-    }
-    db.pragma_update(None, "synchronous", "full")?;
-    db.pragma_update(None, "foreign_keys", true)?;
-    Ok(())
-}
-
-fn migrations() -> Result<Vec<Migration>, refinery::Error> {
-    MIGRATIONS
-        .iter()
-        .map(|(name, sql)| Migration::unapplied(name, sql))
-        .collect()
-}
-
-/// Refuses what a newer program or something else made, before anything is written to it.
-fn refuse_strangers(db: &Connection, path: &Path) -> Result<(), OpenError> {
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    match schema_version(db).map_err(|error| cannot(path, &error))? {
-        None => Err(OpenError::Foreign {
-            path: path.to_owned(),
-        }),
-        Some(found) if found > known => Err(OpenError::Newer {
-            path: path.to_owned(),
-            found,
-            known,
-        }),
-        Some(_) => Ok(()),
-    }
-}
-
-/// The schema's version, 0 for an empty file, nothing for a database of something else.
-pub(crate) fn schema_version(db: &Connection) -> rusqlite::Result<Option<i64>> {
-    let count = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0));
-    if count("SELECT count(*) FROM sqlite_schema")? == 0 {
-        return Ok(Some(0));
-    }
-    let history = "SELECT count(*) FROM sqlite_schema WHERE name = 'refinery_schema_history'";
-    if count(history)? == 0 {
-        return Ok(None);
-    }
-    let version = count("SELECT coalesce(max(version), 0) FROM refinery_schema_history")?;
-    let ours = "SELECT count(*) FROM sqlite_schema WHERE name = 'meta'";
-    if version > 0 && count(ours)? == 0 {
-        return Ok(None);
-    }
-    Ok(Some(version))
-}
-
-fn cannot(path: &Path, why: &impl ToString) -> OpenError {
-    OpenError::Cannot {
-        path: path.to_owned(),
-        why: why.to_string(),
+impl Unsettled for Sqlite {
+    async fn executing(&self) -> Result<Vec<Open>, StoreError> {
+        self.ask(|desk| rows::executing(&desk.db)).await
     }
 }

@@ -7,11 +7,11 @@ use std::io::{self, BufRead as _, BufReader, ErrorKind};
 use std::path::Path;
 
 use crate::chain::{Broken, Head, Record, Start};
+use crate::file::read_heads;
 use crate::layout::{journal_dir, journal_file, tickets_file};
 use crate::shelf::{Closed, Shelf};
 use crate::signatures::{Signatures, Signed};
 use crate::signing::PublicKey;
-use crate::sqlite::read_heads;
 use crate::tampered::Tampered;
 
 /// A journal that verified.

@@ -3,6 +3,7 @@
 use gate::audit::End;
 use gate::{Journal as _, State, Tickets as _};
 use rusqlite::Connection;
+use store::Unsettled as _;
 use store::{BackupError, Keeping, backup, check, restore, tickets_file, verify_state};
 
 use crate::recovery::claimed;

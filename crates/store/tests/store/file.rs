@@ -7,7 +7,7 @@ use gate::ticket::{ClaimId, Say, TimeOuts};
 use gate::tickets::{Open, Opened};
 use gate::{State, TicketId, Tickets as _};
 use rusqlite::Connection;
-use store::{OpenError, Sqlite, tickets_file};
+use store::{OpenError, Sqlite, Unsettled as _, tickets_file};
 
 use crate::conformance::{self, Manual, OPTIONS, asked_by, once, spent, standing};
 use crate::support::StateDir;

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use gate::tickets::{Claimed, StoreError};
 use gate::{State, TicketId, Tickets as _};
-use store::{Sqlite, tickets_file};
+use store::{Sqlite, Unsettled as _, tickets_file};
 use tokio::task::LocalSet;
 
 use crate::conformance::{Bench, Manual, OPTIONS, once, standing};

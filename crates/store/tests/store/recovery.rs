@@ -5,7 +5,7 @@ use gate::audit::{End, TransactionEnd};
 use gate::ticket::{ClaimId, Say, TimeOuts};
 use gate::tickets::{NewTicket, Opened, StoreError, Tickets as _, Use, Word};
 use gate::{Entry, Event, Journal as _, State, TicketId};
-use store::{Recovered, Sqlite, recover, verify_state};
+use store::{Recovered, Sqlite, Unsettled as _, recover, verify_state};
 
 use crate::conformance::{asked_by, once, spent, standing};
 use crate::support::{StateDir, ended, intent, outcome};
