@@ -87,7 +87,6 @@ fn install_shows_the_sql_and_makes_what_nobody_else_can_change() {
     // It is the SQL: psql runs it, and again.
     for _ in 0..2 {
         psql(&stage.database.server.superuser(&stage.database.name))
-            .arg("-1")
             .arg("-v")
             .arg("ON_ERROR_STOP=1")
             .query(&shown)
@@ -146,25 +145,36 @@ fn install_refuses_what_would_be_no_ledger() {
     assert!(said.contains("has no \"ledger_user\""), "{said}");
     let stage = crate::ledger::stage();
     let database = &stage.database;
-    // The login that runs what is signed must not own it.
-    database.sql(&format!(
+    // The logins must not own it, nor anything in it, whoever makes the rest.
+    let write = &database.write;
+    let grant = format!(
         "drop schema portcullis cascade; grant create on database {} to {}",
-        database.name, database.write.name
-    ));
-    let write = database.write.name.clone();
+        database.name, write.name
+    );
+    database.sql(&grant);
+    let said = stage.install_as(&write.name, &write.password).failed(1);
+    assert!(said.stderr.contains("a login of the gate owns"), "{said:?}");
+    for before in [
+        "create schema portcullis",
+        "create schema portcullis; create table portcullis.ledger \
+         (key bytea primary key, fate text, ticket text, login name, at timestamptz)",
+    ] {
+        session(&stage, write).query(before);
+        let apply = ["--apply", "--as", "postgres"];
+        let said = stage.install(&apply).failed(1).stderr;
+        assert!(said.contains("a login of the gate owns"), "{said}");
+        session(&stage, write).query("drop schema portcullis cascade");
+        stage.install(&apply).ok();
+        database.sql("drop schema portcullis cascade");
+    }
+    // A superuser can do what it wants.
+    database.sql(&format!("alter role {} superuser", write.name));
     let said = stage
-        .install_as(&write, &database.write.password)
+        .install(&["--apply", "--as", "postgres"])
         .failed(1)
         .stderr;
-    assert!(said.contains("is a login of the gate"), "{said}");
-    // Nor may somebody else have been there before.
-    session(&stage, &database.write).query("create schema portcullis");
-    let owner = &database.owner;
-    let said = stage
-        .install_as(&owner.name, &owner.password)
-        .failed(1)
-        .stderr;
-    assert!(said.contains("belongs to somebody else"), "{said}");
+    assert!(said.contains("is a superuser"), "{said}");
+    database.sql(&format!("alter role {} nosuperuser", write.name));
     let said = stage.install(&["--apply"]).failed(2).stderr;
     assert!(said.contains("--as"), "{said}");
 }

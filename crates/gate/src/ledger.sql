@@ -1,16 +1,8 @@
 -- The ledger of Portcullis: one row for each signed write, written in the transaction of what was signed, so that either both
 -- are there or neither. To be run by a role that is neither of the two logins below.
+BEGIN;
+SET LOCAL search_path = pg_catalog, pg_temp;
 CREATE SCHEMA IF NOT EXISTS portcullis;
-DO $do$
-BEGIN
-    IF NOT pg_has_role(current_user, (SELECT nspowner FROM pg_namespace WHERE nspname = 'portcullis'), 'MEMBER') THEN
-        RAISE EXCEPTION 'schema "portcullis" belongs to somebody else';
-    END IF;
-    IF current_user IN ({write_text}, {ledger_text}) THEN
-        RAISE EXCEPTION 'role "%" is a login of the gate, and must not own the ledger', current_user;
-    END IF;
-END
-$do$;
 CREATE TABLE IF NOT EXISTS portcullis.ledger (
     key    bytea PRIMARY KEY CHECK (length(key) = 32),
     fate   text NOT NULL CHECK (fate IN ('ran', 'fenced')),
@@ -35,3 +27,19 @@ REVOKE ALL ON FUNCTION portcullis.claim(bytea, text), portcullis.fence(bytea, te
 GRANT USAGE ON SCHEMA portcullis TO {write}, {ledger};
 GRANT EXECUTE ON FUNCTION portcullis.claim(bytea, text) TO {write};
 GRANT EXECUTE ON FUNCTION portcullis.fence(bytea, text) TO {ledger};
+DO $do$
+BEGIN
+    -- Whoever was here before could change it.
+    IF EXISTS (
+        SELECT FROM (
+            SELECT nspowner FROM pg_namespace WHERE nspname = 'portcullis'
+            UNION ALL SELECT relowner FROM pg_class WHERE relnamespace = 'portcullis'::regnamespace
+            UNION ALL SELECT proowner FROM pg_proc WHERE pronamespace = 'portcullis'::regnamespace
+        ) AS owned (owner), (VALUES ({write_text}::name), ({ledger_text})) AS logins (login)
+        WHERE pg_has_role(login, owner, 'MEMBER')
+    ) THEN
+        RAISE EXCEPTION 'a login of the gate owns what is in schema "portcullis", or is a superuser';
+    END IF;
+END
+$do$;
+COMMIT;

@@ -126,7 +126,8 @@ async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
             | tag::PARAMETER_STATUS => {}
             other => return Err(AskError::Unexpected(other)),
         }
-        if turns == 0 && decode::ready_status(&frame.body)? != Status::Idle {
+        let left_open = || Ok::<_, AskError>(decode::ready_status(&frame.body)? != Status::Idle);
+        if turns == 0 && refused.is_none() && left_open()? {
             return Err(AskError::Unexpected(frame.tag));
         }
     }

@@ -106,7 +106,9 @@ fn write(path: &Path, mode: u32, text: &str) -> Result<(), Trouble> {
 
 fn cannot(what: &str, path: &Path, error: &io::Error) -> Trouble {
     let path = visible::plain(&path.display().to_string());
-    Trouble::Local(format!("could not {what} \"{path}\": {error}"))
+    let why = error.to_string();
+    let why = why.split(" (os error").next().unwrap_or_default();
+    Trouble::Local(format!("could not {what} \"{path}\": {why}"))
 }
 
 fn no_key(path: &Path, error: KeyError) -> Trouble {
