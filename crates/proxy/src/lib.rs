@@ -21,6 +21,7 @@ mod patient;
 mod purse;
 mod registry;
 mod requests;
+mod settle;
 mod shut;
 pub mod simulate;
 mod socket;

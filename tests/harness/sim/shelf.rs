@@ -40,21 +40,12 @@ impl Shelf {
         }
     }
 
-    /// Has something done. That is done even if who asked is gone by then; what comes of it has a name in the history.
+    /// Has something done, unless the disk fails. That is done even if who asked is gone by then; what comes of it has a name in
+    /// the history.
     async fn ask<T: 'static>(
         &self,
         work: impl Future<Output = Result<T, StoreError>> + 'static,
         told: impl FnOnce(&Result<T, StoreError>) -> Option<String> + 'static,
-    ) -> Result<T, StoreError> {
-        self.ask_for(work, told, true).await
-    }
-
-    /// The same, where the disk may fail, or not.
-    async fn ask_for<T: 'static>(
-        &self,
-        work: impl Future<Output = Result<T, StoreError>> + 'static,
-        told: impl FnOnce(&Result<T, StoreError>) -> Option<String> + 'static,
-        fails: bool,
     ) -> Result<T, StoreError> {
         let (send, answer) = oneshot::channel();
         let this = self.clone();
@@ -62,9 +53,7 @@ impl Shelf {
             let turn = this.turn.lock().await;
             this.dice.pause().await;
             this.life.or_dies(Deed::Store).await;
-            // What cannot be settled is left to the next start, which is not what is looked for here.
-            let fails = this.dice.chance(2) && fails;
-            let done = if fails {
+            let done = if this.dice.chance(2) {
                 Err(StoreError::Unavailable("the disk failed".to_owned()))
             } else {
                 work.await
@@ -146,7 +135,7 @@ impl Tickets for Shelf {
         let what = format!("{event:?} of {}", of.join(", "));
         let work = async move { store.settle(claims, event, outcome).await };
         let told = move |done: &Result<(), _>| Some(format!("{what}: {done:?}"));
-        self.ask_for(work, told, false).await
+        self.ask(work, told).await
     }
 
     async fn withdraw(&self, ids: Vec<TicketId>) -> Result<Vec<Ticket>, StoreError> {

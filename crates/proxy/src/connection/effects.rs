@@ -7,8 +7,7 @@ use std::sync::Arc;
 use bytestring::ByteString;
 use gate::claim::pass_on;
 use gate::{
-    Cargo, Clearance, Entry, Event, Journal, Judgement, Principal, Request, Settings, TenantId,
-    TicketId, Tickets,
+    Cargo, Clearance, Entry, Journal, Judgement, Principal, Request, Settings, TenantId, TicketId,
 };
 use pool::{Borrower, CheckoutError, Lease};
 use session::{
@@ -21,6 +20,7 @@ use super::{Answer, Connection, Texts};
 use crate::console;
 use crate::gatekeeper::checkout_fault;
 use crate::knowledge::may_change;
+use crate::settle::settle;
 use crate::socket::{GOODBYE, Parting};
 use crate::world::World;
 
@@ -356,17 +356,8 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
         killpoint::reached(Step::Settle);
         let ended = |ticket: &TicketId| it.claims.iter().any(|claim| claim.0 == *ticket);
         self.place.show(|view| view.runs.retain(|it| !ended(it)));
-        let (tickets, doubt) = (self.keeper.tickets.clone(), Arc::clone(&self.keeper.doubt));
-        self.later(async move {
-            let settled = tickets.settle(it.claims, it.event, it.outcome).await;
-            if it.event == Event::Doubt {
-                doubt.notify_one();
-            }
-            if let Err(error) = &settled {
-                tracing::error!("a claim could not be settled: {error}");
-            }
-            Answer::Input(Input::Settled(settled))
-        });
+        let settled = settle(Rc::clone(&self.keeper), it);
+        self.later(async move { Answer::Input(Input::Settled(settled.await)) });
     }
 
     /// Nothing else is sent until the server has taken the cancel, so that it cannot hit what comes
