@@ -17,6 +17,7 @@ mod known;
 mod login;
 mod policy;
 mod reading;
+mod tenants;
 mod texts;
 
 use std::time::Duration;
@@ -33,6 +34,7 @@ const TIME_MAX: Duration = Duration::from_millis(2_500);
 
 fn main() {
     kept::print();
+    tenants::print();
     Divan::default()
         .min_time(TIME_MIN)
         .max_time(TIME_MAX)

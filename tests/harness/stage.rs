@@ -3,7 +3,9 @@
 //! alice asks; bob and carol are `dba` and decide; carol is an operator, too. Reads and session
 //! settings pass, DDL is denied, the rest waits for one of `dba`.
 
+use std::collections::BTreeMap;
 use std::process::Command;
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -147,8 +149,16 @@ pub fn table() -> Database {
     database
 }
 
-/// `[user.NAME]`, with the password that `Stage` logs in with.
+/// `[user.NAME]`, with the password that `Stage` logs in with. Each time it is the same.
 pub fn user(name: &str) -> String {
+    static KNOWN: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap();
+    let text = known.entry(name.to_owned());
+    text.or_insert_with(|| user_anew(name)).clone()
+}
+
+/// The same with a verifier of its own, of the same password.
+pub fn user_anew(name: &str) -> String {
     let verifier = scram_sha_256(password(name).as_bytes());
     format!("[user.{name}]\nverifier = '{verifier}'\n")
 }

@@ -45,6 +45,8 @@ mod policy;
 mod pooling;
 mod race;
 mod relay;
+mod reload;
+mod routing;
 mod sandbox;
 mod scripts;
 mod signals;

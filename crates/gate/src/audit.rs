@@ -218,6 +218,16 @@ pub enum Entry {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         reason: Option<String>,
     },
+    /// The configuration was read again; the gate goes by it from here on.
+    Reloaded {
+        /// Its number; that of the start is 1.
+        version: u64,
+        /// Who asked for that on the console; nobody where a signal did, or where files had changed.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        by: Option<PrincipalId>,
+        /// SHA-256 of its files.
+        digest: String,
+    },
     /// Somebody ended what ran as a ticket.
     Terminated {
         /// The ticket.

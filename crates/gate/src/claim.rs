@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::ledger::Nonce;
+use crate::ledger::{Nonce, Place};
 use crate::policy::{Denial, Pass, Policy};
 use crate::principal::People;
 use crate::request::Request;
@@ -156,7 +156,7 @@ pub fn pass_on(pass: Pass) -> Released {
 }
 
 /// What stands when a ticket is spent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Law<'a> {
     /// The rules.
     pub policy: &'a Policy,
@@ -164,8 +164,8 @@ pub struct Law<'a> {
     pub people: &'a Arc<People>,
     /// The time of day, in milliseconds since 1970, for rules that have hours.
     pub now_ms: i64,
-    /// Whether there is a ledger where it is to run.
-    pub ledger: bool,
+    /// The ledger where it is to run, if there is one.
+    pub ledger: Option<Place>,
 }
 
 /// Spends a clearance. For a ticket this is one compare-and-set, durable before it returns, with the rules and the groups
@@ -195,7 +195,7 @@ pub async fn claim<T: Tickets>(
         classes: request.classes(),
         in_transaction: request.context.in_transaction,
         step: request.script_step(),
-        in_ledger: law.ledger && request.fits_ledger(),
+        ledger: law.ledger.filter(|_| request.fits_ledger()),
     };
     let claimed = tickets.claim(ticket, once, standing).await;
     match claimed {

@@ -3,6 +3,7 @@
 //! way, knows that it never runs: that is fencing (R83). Pure: names, keys and SQL. See decision 15.
 
 use std::fmt;
+use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,28 @@ pub struct Row {
     pub claim: Option<ClaimId>,
     /// How many of its statements come before, where it is a script.
     pub step: i64,
+}
+
+/// Where a ledger is, so that no other is ever taken for it: the cluster, by its own identifier, and the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place(Arc<str>);
+
+impl Place {
+    /// This database of this cluster.
+    pub fn of(system_identifier: &str, database: &str) -> Self {
+        Self(Arc::from(format!("{system_identifier}/{database}")))
+    }
+
+    /// As it is written down.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Place {
+    fn from(text: String) -> Self {
+        Self(Arc::from(text))
+    }
 }
 
 /// The right to lay down one row as `ran`. Bound as a value, never spelled; the database keeps its digest alone, so that nothing

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sql::Class;
 
 use crate::digest::Digest;
-use crate::ledger::{Fate, Key, Nonce};
+use crate::ledger::{Fate, Key, Nonce, Place};
 use crate::policy::Need;
 use crate::principal::{Group, People, PrincipalId, TenantId};
 use crate::ticket::{
@@ -162,8 +162,8 @@ pub struct Use {
     pub in_transaction: bool,
     /// The statement of a script that it is.
     pub step: Option<Step>,
-    /// Whether a row of the ledger is to go up with it.
-    pub in_ledger: bool,
+    /// The ledger of which a row is to go up with it.
+    pub ledger: Option<Place>,
 }
 
 /// One statement of a script, as it is sent.
@@ -197,6 +197,8 @@ pub struct Doubt {
     pub tenant: TenantId,
     /// The row.
     pub key: Key,
+    /// The ledger that it would be in.
+    pub place: Place,
 }
 
 /// What an approval must still be worth when it is spent: who must sign as the rules stand now, and who is in which

@@ -222,7 +222,7 @@ fn law<'a>(policy: &'a Policy, people: &'a Arc<People>) -> Law<'a> {
         policy,
         people,
         now_ms: 0,
-        ledger: false,
+        ledger: None,
     }
 }
 
@@ -322,10 +322,10 @@ fn a_ticket_is_spent_once_and_only_by_its_own_request() {
     let law = law(&policy, &people);
     assert!(!clearance(&request).fenced());
     assert!(matches!(
-        now(claim(&store, law, clearance(&other))),
+        now(claim(&store, law.clone(), clearance(&other))),
         Err(NotClaimed::Ticket(_))
     ));
-    let released = now(claim(&store, law, clearance(&request))).unwrap();
+    let released = now(claim(&store, law.clone(), clearance(&request))).unwrap();
     assert_eq!(*store.needs.borrow(), [need("dba", 1)]);
     let signed = Authority::Signed {
         ticket: TicketId(7),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::tls::ClientTls;
 
@@ -38,11 +38,43 @@ pub struct Options {
     pub parameters: Vec<(String, String)>,
 }
 
+/// Passwords are compared by what they are, and never shown.
+impl PartialEq for Options {
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            host,
+            port,
+            database,
+            user,
+            password,
+            tls,
+            size,
+            wait,
+            connect,
+            idle_timeout,
+            lifetime,
+            parameters,
+        } = self;
+        let secret = |it: &Password| it.as_ref().map(|it| it.expose_secret().to_owned());
+        (host, port, database, user) == (&other.host, &other.port, &other.database, &other.user)
+            && (size, wait, connect) == (&other.size, &other.wait, &other.connect)
+            && (idle_timeout, lifetime) == (&other.idle_timeout, &other.lifetime)
+            && (tls, parameters) == (&other.tls, &other.parameters)
+            && secret(password) == secret(&other.password)
+    }
+}
+
 impl Options {
     /// `server_idle_timeout` of pgbouncer.
     pub const IDLE_TIMEOUT: Duration = Duration::from_mins(10);
     /// `server_lifetime` of pgbouncer.
     pub const LIFETIME: Duration = Duration::from_hours(1);
+
+    /// Whether both lead to the same database by the same login, however they get there.
+    pub fn leads_where(&self, other: &Self) -> bool {
+        (&self.host, self.port) == (&other.host, other.port)
+            && (&self.database, &self.user) == (&other.database, &other.user)
+    }
 
     /// The same login for reads: the server refuses writes unless a session says otherwise.
     #[must_use]

@@ -169,6 +169,32 @@ impl<D: Dial> Pool<D> {
         self.known_facts().ok_or(CheckoutError::Closed)
     }
 
+    /// Whether nobody has, wants or left anything here.
+    pub fn is_empty(&self) -> bool {
+        self.figures() == Figures::default()
+    }
+
+    /// Whether it takes no part any more.
+    pub fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    /// Takes the place of `before`, which leads to the same database by the same login: the same cluster must answer.
+    pub fn succeed(&self, before: &Self) {
+        if self.options.leads_where(&before.options) {
+            *self.facts.borrow_mut() = before.known_facts();
+        }
+    }
+
+    /// As [`Pool::close`], behind the caller's back.
+    pub fn retire(&self) {
+        self.closed.set(true);
+        self.server.forget(self.lane.1);
+        for connection in self.change_idle(|idle| idle.extract(|_, _| true)) {
+            connection.dismiss_later();
+        }
+    }
+
     /// Takes no part any more: who waits hears so, what lies unused says farewell, what is lent does
     /// so when it comes back.
     pub async fn close(&self) {

@@ -25,8 +25,8 @@ struct Workers {
 pub(crate) enum What {
     /// A server, by host and port.
     Server(String, u16),
-    /// A pool, by tenant and by what distinguishes the tenant's.
-    Pool(TenantId, &'static str),
+    /// A pool, by tenant, by what distinguishes the tenant's, and by the server that it leads to.
+    Pool(TenantId, &'static str, (String, u16)),
 }
 
 /// One of the threads that share servers.
@@ -38,7 +38,8 @@ pub struct Worker {
 
 #[derive(Debug)]
 struct Quota {
-    max: usize,
+    /// As whoever took part last had it: what is asked for anew is what counts.
+    max: AtomicUsize,
     /// Connections that are open or about to be.
     open: AtomicUsize,
     /// Those that wait in vain, over all threads.
@@ -58,23 +59,30 @@ pub(crate) struct Part {
 }
 
 impl Workers {
-    /// The count of this; `max` is the same from whichever thread it is asked for.
+    /// The count of this. Another `max` than before is that of a pool which takes the place of one that goes.
     fn quota(&self, what: What, max: usize) -> Arc<Quota> {
         let mut quotas = self.quotas.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = quotas.get(&what).and_then(Weak::upgrade) {
+            known.max.store(max, Ordering::SeqCst);
             return known;
         }
         if quotas.len() == quotas.capacity() {
             quotas.retain(|_, it| it.strong_count() > 0);
         }
         let quota = Arc::new(Quota {
-            max,
+            max: AtomicUsize::new(max),
             open: AtomicUsize::new(0),
             wanting: AtomicUsize::new(0),
             poor: AtomicUsize::new(0),
         });
         quotas.insert(what, Arc::downgrade(&quota));
         quota
+    }
+}
+
+impl Quota {
+    fn max(&self) -> usize {
+        self.max.load(Ordering::SeqCst)
     }
 }
 
@@ -126,7 +134,7 @@ impl Worker {
 impl Part {
     /// What a thread keeps while others want it.
     fn size(&self) -> usize {
-        (self.quota.max / self.worker.size()).max(1)
+        (self.quota.max() / self.worker.size()).max(1)
     }
 
     /// Takes one more, if there may be one and it is not for a thread that has less than its part.
@@ -134,7 +142,8 @@ impl Part {
         if self.gives_way() {
             return false;
         }
-        let more = |open: usize| (open < self.quota.max).then_some(open + 1);
+        let max = self.quota.max();
+        let more = |open: usize| (open < max).then_some(open + 1);
         let open = &self.quota.open;
         let taken = open.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more);
         self.here.set(self.here.get() + usize::from(taken.is_ok()));
@@ -144,7 +153,7 @@ impl Part {
 
     /// Whether one more can be taken now.
     pub(crate) fn has_room(&self) -> bool {
-        self.quota.open.load(Ordering::SeqCst) < self.quota.max && !self.gives_way()
+        self.quota.open.load(Ordering::SeqCst) < self.quota.max() && !self.gives_way()
     }
 
     /// Gives one back that was taken here.
@@ -224,7 +233,7 @@ mod tests {
     use super::*;
 
     fn parts(threads: usize, max: usize) -> Vec<Part> {
-        let what = || What::Pool("acme".into(), "write");
+        let what = || What::Pool("acme".into(), "write", ("db".to_owned(), 5432));
         let workers = Worker::all(threads);
         workers.iter().map(|it| it.part(what(), max)).collect()
     }

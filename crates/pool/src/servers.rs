@@ -43,12 +43,13 @@ impl<D: Dial> Servers<D> {
     }
 
     /// A pool for one login of a tenant, which goes by `name` among the tenant's; nothing is connected
-    /// yet. The pools of that name on other threads share its size.
+    /// yet. The pools of that name on other threads share its size, and so does one that it takes the place of.
     pub fn pool(&self, tenant: &TenantId, name: &'static str, options: Options) -> Rc<Pool<D>> {
         let server = self.server(&options);
         self.lanes.set(self.lanes.get() + 1);
         let lane = (tenant.clone(), self.lanes.get());
-        let what = What::Pool(tenant.clone(), name);
+        let place = (options.host.clone(), options.port);
+        let what = What::Pool(tenant.clone(), name, place);
         let part = self.worker.part(what, options.size.max(1));
         let pool = Pool::new(&self.dial, options, lane, (self.next_seed(), part), &server);
         let pool = Rc::new(pool);
@@ -61,11 +62,13 @@ impl<D: Dial> Servers<D> {
     }
 
     /// Looks through everything that lies unused, once: closes what is too old, unused for too long
-    /// or was closed by the server.
+    /// or was closed by the server. A server that no pool leads to any more is forgotten.
     pub fn sweep(&self) {
         for pool in self.pools() {
             pool.sweep();
         }
+        let mut known = self.known.borrow_mut();
+        known.retain(|_, server| Rc::strong_count(server) > 1);
     }
 
     /// Waits until another thread gave something up that may be wanted here, or wants something, and sees

@@ -22,6 +22,17 @@ impl<S> Stream<S> {
         matches!(self, Self::Tls(_))
     }
 
+    /// The host that a client asked for in its TLS handshake, where it named one.
+    pub fn server_name(&self) -> Option<&str> {
+        match self {
+            Self::Tls(tls) => match &**tls {
+                TlsStream::Server(tls) => tls.get_ref().1.server_name(),
+                TlsStream::Client(_) => None,
+            },
+            Self::Plain(_) => None,
+        }
+    }
+
     /// The socket itself.
     pub fn socket(&self) -> &S {
         match self {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use gate::Digest;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -21,7 +22,20 @@ pub enum Roots {
 
 /// How an upstream connection is protected; libpq's `sslmode`.
 #[derive(Clone, Debug)]
-pub struct ClientTls(pub(crate) Option<Arc<ClientConfig>>);
+pub struct ClientTls(pub(crate) Option<Arc<ClientConfig>>, Trust);
+
+/// Whose certificate is taken. Two that say the same do the same, whenever they were set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    /// There is no TLS.
+    Off,
+    /// Anybody's.
+    Anybodys,
+    /// One that comes from these roots.
+    From(Digest),
+    /// One that comes from these roots and is for the host.
+    FromFor(Digest),
+}
 
 /// TLS to the upstream could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -45,33 +59,45 @@ pub enum TlsError {
 impl ClientTls {
     /// No TLS; libpq's `disable`.
     pub fn disable() -> Self {
-        Self(None)
+        Self(None, Trust::Off)
     }
 
     /// TLS, but the certificate is not verified; libpq's `require`.
     pub fn require() -> Result<Self, TlsError> {
-        Self::with(|provider| {
-            Arc::new(Lenient {
-                provider,
-                chain: None,
-            })
-        })
+        let lenient = |provider| Lenient {
+            provider,
+            chain: None,
+        };
+        Self::with(|provider| Arc::new(lenient(provider)), Trust::Anybodys)
     }
 
     /// The certificate must come from the roots, for whatever name; libpq's `verify-ca`.
     pub fn verify_ca(roots: &Roots) -> Result<Self, TlsError> {
-        let chain = Some(verifier(roots)?);
-        Self::with(|provider| Arc::new(Lenient { provider, chain }))
+        let (verifier, digest) = verifier(roots)?;
+        let chain = Some(verifier);
+        let lenient = |provider| Lenient { provider, chain };
+        Self::with(|provider| Arc::new(lenient(provider)), Trust::From(digest))
     }
 
     /// The certificate must come from the roots and be for the host; libpq's `verify-full`.
     pub fn verify_full(roots: &Roots) -> Result<Self, TlsError> {
-        let verifier = verifier(roots)?;
-        Self::with(|_| verifier)
+        let (verifier, digest) = verifier(roots)?;
+        Self::with(|_| verifier, Trust::FromFor(digest))
+    }
+
+    /// libpq's word for it.
+    pub fn mode(&self) -> &'static str {
+        match self.1 {
+            Trust::Off => "disable",
+            Trust::Anybodys => "require",
+            Trust::From(_) => "verify-ca",
+            Trust::FromFor(_) => "verify-full",
+        }
     }
 
     fn with(
         verifier: impl FnOnce(Arc<CryptoProvider>) -> Arc<dyn ServerCertVerifier>,
+        trust: Trust,
     ) -> Result<Self, TlsError> {
         let provider = provider();
         let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -80,7 +106,13 @@ impl ClientTls {
             .dangerous()
             .with_custom_certificate_verifier(verifier(provider))
             .with_no_client_auth();
-        Ok(Self(Some(Arc::new(config))))
+        Ok(Self(Some(Arc::new(config)), trust))
+    }
+}
+
+impl PartialEq for ClientTls {
+    fn eq(&self, other: &Self) -> bool {
+        self.1 == other.1
     }
 }
 
@@ -88,11 +120,15 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-fn verifier(roots: &Roots) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
+/// What verifies by these roots, and which they are.
+fn verifier(roots: &Roots) -> Result<(Arc<WebPkiServerVerifier>, Digest), TlsError> {
     let mut store = RootCertStore::empty();
+    let mut all = Vec::new();
     match roots {
         Roots::System => {
-            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            let certificates = rustls_native_certs::load_native_certs().certs;
+            all.extend(certificates.iter().map(|it| it.to_vec()));
+            store.add_parsable_certificates(certificates);
         }
         Roots::File(path) => {
             let unreadable = |why: String| TlsError::Roots {
@@ -103,6 +139,7 @@ fn verifier(roots: &Roots) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
                 .map_err(|error| unreadable(error.to_string()))?;
             for certificate in certificates {
                 let certificate = certificate.map_err(|error| unreadable(error.to_string()))?;
+                all.push(certificate.to_vec());
                 store
                     .add(certificate)
                     .map_err(|error| unreadable(error.to_string()))?;
@@ -112,9 +149,12 @@ fn verifier(roots: &Roots) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
     if store.is_empty() {
         return Err(TlsError::NoRoots);
     }
-    WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider())
+    // The system gives its own in any order.
+    all.sort();
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider())
         .build()
-        .map_err(|error| TlsError::Setup(rustls::Error::General(error.to_string())))
+        .map_err(|error| TlsError::Setup(rustls::Error::General(error.to_string())))?;
+    Ok((verifier, Digest::of(&all.concat())))
 }
 
 /// Less than the full check: `require` has no chain, so anything goes, as libpq has it; with `verify-ca` the

@@ -1,55 +1,121 @@
 //! `portcullis check`: reads a configuration as `serve` would and says what it came to, or every
-//! problem with its line. It opens no store and no connection.
+//! problem with its line; and where a tenant leads. It opens no store and no connection, and shows no secret.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
+
+use proxy::config::{Config, Tenant};
 
 use crate::cli::args::CheckArgs;
 use crate::serve;
 
+/// Tenants that are told of one by one.
+const TOLD_MAX: usize = 10;
+
 /// Checks a configuration file.
 pub fn run(args: &CheckArgs) -> ExitCode {
-    match serve::load(&args.config) {
-        Ok(config) => {
-            let mut out = anstream::stdout();
-            let told = writeln!(
-                out,
-                "{}: {} and {}, listening on {}",
-                args.config.display(),
-                count(config.tenants.len(), "tenant"),
-                count(config.users.len(), "user"),
-                config
-                    .listen
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            );
-            let told = told.and_then(|()| {
-                let one_login = config.tenants.iter().filter(|it| it.has_one_login());
-                one_login.into_iter().try_for_each(|tenant| {
-                    writeln!(
-                        out,
-                        "tenant \"{}\" reads as \"{}\", on sessions with default_transaction_read_only = on: \
-                         \"read_user\" can name a role that cannot write",
-                        tenant.name, tenant.read.user,
-                    )
-                })
-            });
-            if told.is_ok() {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            }
-        }
-        Err(problems) => serve::fail(&problems),
+    let config = match serve::load(&args.config) {
+        Ok(config) => config,
+        Err(problems) => return serve::fail(&problems),
+    };
+    let mut out = anstream::stdout();
+    let told = match &args.tenant {
+        None => tell(&mut out, &args.config.display().to_string(), &config),
+        Some(name) => match route(&config, name) {
+            Ok(lines) => writeln!(out, "{lines}"),
+            Err(why) => return serve::fail(&why),
+        },
+    };
+    if told.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 
-fn count(number: usize, what: &str) -> String {
-    if number == 1 {
-        format!("1 {what}")
+fn tell(out: &mut impl Write, file: &str, config: &Config) -> io::Result<()> {
+    let (tenants, patterns) = config.tenants.len();
+    let patterns = match patterns {
+        0 => String::new(),
+        _ => format!(", {}", count(patterns, "pattern of tenants")),
+    };
+    let files = config.source.as_ref().map_or(1, |it| it.files.len());
+    let files = match files {
+        1 => String::new(),
+        _ => format!(" in {}", count(files, "file")),
+    };
+    let users = count(config.users.len(), "user");
+    let addresses: Vec<String> = config.listen.iter().map(ToString::to_string).collect();
+    writeln!(
+        out,
+        "{file}: {}{patterns} and {users}{files}, listening on {}",
+        count(tenants, "tenant"),
+        addresses.join(", "),
+    )?;
+    let mut one_login: Vec<_> = config.tenants.of_one_login().collect();
+    one_login.sort_unstable();
+    let what = "on sessions with default_transaction_read_only = on: \"read_user\" can name a role that cannot write";
+    for (tenant, user) in one_login.iter().take(TOLD_MAX) {
+        writeln!(out, "tenant \"{tenant}\" reads as \"{user}\", {what}")?;
+    }
+    match one_login.len().saturating_sub(TOLD_MAX) {
+        0 => Ok(()),
+        more => writeln!(out, "... and so do {more} more"),
+    }
+}
+
+/// Where a tenant leads, a line a fact.
+fn route(config: &Config, name: &str) -> Result<String, String> {
+    let tenant = match config.tenant(name) {
+        None => return Err(format!("no tenant fits \"{name}\"")),
+        Some(Err(why)) => return Err(format!("tenant \"{name}\": {why}")),
+        Some(Ok(tenant)) => tenant,
+    };
+    let by = match config.tenants.pattern(name) {
+        Some(pattern) => format!(" by the pattern \"{}\"", pattern.name),
+        None => String::new(),
+    };
+    let Tenant {
+        write,
+        read,
+        pool_mode,
+        ..
+    } = &tenant;
+    let secret = |given: bool| if given { "a password" } else { "no password" };
+    let reads = if tenant.has_one_login() {
+        "the same, on sessions with default_transaction_read_only = on".to_owned()
     } else {
-        format!("{number} {what}s")
+        let secret = secret(read.password.is_some());
+        format!("\"{}\" with {secret}", read.user)
+    };
+    Ok(format!(
+        "tenant \"{name}\" leads{by} to\n  \
+         database  \"{}\" at {}:{}\n  \
+         login     \"{}\" with {}\n  \
+         reads as  {reads}\n  \
+         sslmode   {}\n  \
+         pool      {} connections for each lane, mode {}",
+        write.database,
+        write.host,
+        write.port,
+        write.user,
+        secret(write.password.is_some()),
+        write.tls.mode(),
+        write.size,
+        pool_mode.as_str(),
+    ))
+}
+
+fn count(number: usize, what: &str) -> String {
+    let (one, rest) = what.split_once(' ').unwrap_or((what, ""));
+    let rest = if rest.is_empty() {
+        String::new()
+    } else {
+        format!(" {rest}")
+    };
+    if number == 1 {
+        format!("1 {one}{rest}")
+    } else {
+        format!("{number} {one}s{rest}")
     }
 }

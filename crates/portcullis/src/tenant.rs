@@ -27,7 +27,7 @@ pub fn run(command: &TenantCommand, may_ask: bool) -> ExitCode {
 fn install(args: &InstallArgs, may_ask: bool) -> Result<(), Trouble> {
     let config = serve::load(&args.config).map_err(Trouble::Usage)?;
     let name = &args.tenant;
-    let tenant = config.tenant(name).ok_or_else(|| {
+    let tenant = config.tenants.find(name).ok_or_else(|| {
         Trouble::Usage(format!(
             "{} has no tenant \"{name}\"",
             args.config.display()

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use gate::{Group, Policy, PrincipalId};
 use pool::{ClientTls, Roots, ServerLimits};
-use proxy::config::{Config, Edge, NoWait, Release, ServerTls, Tenant, User};
+use proxy::config::{Config, Edge, Hosts, NoWait, Release, ServerTls, Tenant, Tenants, User};
 use secrecy::{ExposeSecret, SecretString};
 use session::Limits;
 use wire::scram::{ITERATIONS, Verifier};
@@ -91,8 +91,11 @@ fn prepare(args: &TryArgs) -> Result<Prepared, String> {
         release: Release::default(),
         users: users(&logins, &groups)?,
         servers: ServerLimits::default(),
-        tenants: vec![Tenant::of_one_login("*", args.pool_mode, upstream)],
+        tenants: Tenants::of([Tenant::of_one_login("*", args.pool_mode, upstream)]),
         policy,
+        hosts: Hosts::default(),
+        watch: None,
+        source: None,
     };
     Ok(Prepared { config, guide })
 }

@@ -1,15 +1,20 @@
-//! The configuration: one TOML file, read whole, checked whole, refused with everything that is wrong with
-//! it. It never connects, never listens, and never guesses what a key may have meant.
+//! The configuration: one TOML file and those that it includes, read whole, checked whole, refused with everything that is
+//! wrong with them. It never connects, never listens, and never guesses what a key may have meant.
 
 mod files;
 mod glass;
 mod holds;
+mod hosts;
+mod include;
 mod journal;
 mod keys;
 mod known;
 mod limits;
 mod listen;
+mod locks;
+mod logins;
 mod matchers;
+mod names;
 mod no_wait;
 mod owners;
 mod people;
@@ -18,10 +23,12 @@ mod quantity;
 mod reach;
 mod reader;
 mod release;
+mod routes;
 mod rules;
 mod tenants;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,25 +37,31 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gate::policy::glob;
 use gate::{Group, Policy, PrincipalId};
 use pool::ServerLimits;
 use session::Limits;
+use store::TenantKeys;
 use toml::de::DeTable;
 
+pub use hosts::Hosts;
+pub use include::Source;
 pub use limits::Edge;
 pub use listen::ServerTls;
 pub use no_wait::NoWait;
 pub use people::User;
 pub use problem::{ConfigError, Place, Problem};
 pub use release::Release;
+pub use routes::Tenants;
 pub use tenants::Tenant;
 
+use include::{Look, Sheet};
 use known::Known;
+use names::Names;
 use people::Members;
 use problem::Flaw;
 use reach::Asker;
 use reader::{Fields, Page};
+use routes::Packer;
 
 /// Threads beyond that would only wait for one another.
 const WORKERS_MAX: u32 = 256;
@@ -60,6 +73,8 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// TLS towards the clients.
     pub tls: ServerTls,
+    /// Hosts that name a tenant.
+    pub hosts: Hosts,
     /// The directory of tickets and journal.
     pub state: PathBuf,
     /// The name of this gate in the journal.
@@ -82,57 +97,69 @@ pub struct Config {
     pub no_wait: NoWait,
     /// Who may log in.
     pub users: Vec<User>,
-    /// Where tenants lead, in the order of the file.
-    pub tenants: Vec<Tenant>,
+    /// Where tenants lead.
+    pub tenants: Tenants,
     /// Who may run what.
     pub policy: Policy,
+    /// How often files are looked at for a change, where they are.
+    pub watch: Option<Duration>,
+    /// The files that it was read from, if it was.
+    pub source: Option<Source>,
 }
 
 impl Config {
     /// Reads a file, and the certificates, keys and passwords that it names.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = fs::read(path).map_err(|error| {
-            let why = files::reason(&error);
-            let file = path.display();
-            let flaw = Flaw::found(format!(
-                "could not read configuration file \"{file}\": {why}"
-            ));
-            ConfigError::of_file(path, flaw)
-        })?;
-        match str::from_utf8(&text) {
-            Ok(text) => Self::parse(text, path),
-            Err(error) => {
-                let good = text.get(..error.valid_up_to()).unwrap_or_default();
-                let good = String::from_utf8_lossy(good);
-                let page = Page::new(&good, path);
-                page.flaw(&(good.len()..good.len()), Flaw::found("invalid UTF-8"));
-                page.finish(None)
-            }
-        }
+        Self::load_beside(path, None)
+    }
+
+    /// The same for a gate that runs, and has `standing` as the keys of its tenants: others are refused.
+    pub fn load_again(path: &Path, standing: &TenantKeys) -> Result<Self, ConfigError> {
+        Self::load_beside(path, Some(standing))
+    }
+
+    fn load_beside(path: &Path, standing: Option<&TenantKeys>) -> Result<Self, ConfigError> {
+        // Looked at first: what changes behind that is seen to have changed.
+        let look = Look::at(path);
+        let text = files::text(path);
+        let text = text.map_err(|(place, flaw)| ConfigError::of(path, place, flaw))?;
+        Self::read(&text, (path, &look), standing)
     }
 
     /// Reads a configuration that stands in `origin`; the files that it names are read, too, and
     /// relative paths start at the directory of `origin`.
     pub fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError> {
+        Self::read(text, (origin, &Look::at(origin)), None)
+    }
+
+    fn read(
+        text: &str,
+        (origin, look): (&Path, &Look),
+        standing: Option<&TenantKeys>,
+    ) -> Result<Self, ConfigError> {
         let page = Page::new(text, origin);
         let (root, errors) = DeTable::parse_recoverable(text);
         page.syntax(&errors);
-        let config = if errors.is_empty() {
-            read(&page, root.get_ref())
-        } else {
-            None
-        };
-        page.finish(config)
+        if !errors.is_empty() {
+            return page.finish(None);
+        }
+        let top = Fields::root(&page, root.get_ref(), keys::TOP);
+        let before = page.problems();
+        let included = include::included(&top, look);
+        let all_there = page.problems() == before;
+        let sheets = &included.sheets;
+        let config = read_with(&top, (sheets, all_there), standing);
+        let source = Source::of(text, origin, included);
+        page.finish(config.map(|config| Self {
+            source: Some(source),
+            ..config
+        }))
     }
 
-    /// Where a tenant leads: the one of this name, else the first pattern that fits it.
-    pub fn tenant(&self, name: &str) -> Option<Tenant> {
-        if name == tenants::CONSOLE {
-            return None;
-        }
-        let exact = self.tenants.iter().find(|tenant| tenant.name == name);
-        let fits = || self.tenants.iter().find(|tenant| glob(&tenant.name, name));
-        exact.or_else(fits)?.named(name)
+    /// Where a tenant leads: the one of this name, else the pattern that fits it and begins with more of it than others. A
+    /// password that it has for itself is read now, and what is wrong with that is said.
+    pub fn tenant(&self, name: &str) -> Option<Result<Tenant, String>> {
+        self.tenants.find(name).map(Tenant::open)
     }
 
     /// Who logs in under this name.
@@ -159,10 +186,11 @@ pub fn policy_file(
     let logins: Vec<(&str, &str)> = users.iter().map(|it| (*it, *it)).collect();
     let mut members = Members::new();
     people::groups(&top, &logins, &mut members);
+    let tenants = Names::default();
     let known = Known {
         users: &users,
         members: &members,
-        tenants: &[],
+        tenants: &tenants,
         owners: None,
     };
     let asker = |name| Asker::anywhere(name, &members);
@@ -182,28 +210,64 @@ pub fn policy_file(
     page.finish(good)
 }
 
-fn read<'a>(page: &'a Page<'a>, root: &'a DeTable<'a>) -> Option<Config> {
-    let top = Fields::root(page, root, keys::TOP);
-    let listen = listen::addresses(&top);
-    let tls = listen::tls(&top, &listen);
+/// The configuration with the files that it includes. What is wrong with those is a problem of the whole.
+fn read_with(
+    top: &Fields<'_>,
+    (sheets, all_there): (&[Sheet], bool),
+    standing: Option<&TenantKeys>,
+) -> Option<Config> {
+    let pages = sheets.iter().map(|it| Page::new(&it.text, &it.origin));
+    let pages: Vec<Page<'_>> = pages.collect();
+    let tables = pages.iter().zip(sheets).map(|(page, sheet)| {
+        let (table, errors) = DeTable::parse_recoverable(&sheet.text);
+        page.syntax(&errors);
+        table
+    });
+    let tables: Vec<_> = tables.collect();
+    // What is missing in a file that cannot be read is not said to be unknown elsewhere.
+    let sound = all_there && pages.iter().all(|it| it.problems() == 0);
+    let config = if sound {
+        let included = pages.iter().zip(&tables);
+        let included = included.map(|(page, it)| Fields::root(page, it.get_ref(), keys::INCLUDED));
+        let included: Vec<Fields<'_>> = included.collect();
+        read(top, &included, standing)
+    } else {
+        None
+    };
+    for page in &pages {
+        top.page.absorb(page);
+    }
+    config
+}
+
+fn read<'a>(
+    top: &Fields<'a>,
+    included: &[Fields<'a>],
+    standing: Option<&TenantKeys>,
+) -> Option<Config> {
+    let page = top.page;
+    let listen = listen::addresses(top);
+    let (tls, hosts) = listen::tls(top, &listen);
     top.require("state", "a directory for tickets and journal");
-    let state = state(&top);
+    let state = state(top);
     let before = page.problems();
     let mut members = Members::new();
-    let people = people::users(&top, &mut members);
+    let people = people::users(top, &mut members);
     let logins: Vec<(&str, &str)> = people.iter().map(|it| (it.name, it.is)).collect();
-    people::groups(&top, &logins, &mut members);
+    people::groups(top, &logins, &mut members);
     let users: Vec<&str> = people.iter().map(|it| it.is).collect();
     let sound = page.problems() == before;
-    let routes = tenants::tenants(&top);
-    check_tenants_of(&top, &people, &routes.names);
+    let mut packer = Packer::default();
+    let (names, keys) = tenants::tenants(top, included, standing, |it| packer.add(it));
+    let tenants = packer.finish();
+    check_tenants_of(top, &people, &names);
     let known = Known {
         users: &users,
         members: &members,
-        tenants: &routes.names,
+        tenants: &names,
         owners: None,
     };
-    let asker = |person| Asker::of(person, &routes.names, &members);
+    let asker = |person| Asker::of(person, &members);
     let askers = || {
         if sound {
             people.iter().map(asker).collect()
@@ -211,25 +275,28 @@ fn read<'a>(page: &'a Page<'a>, root: &'a DeTable<'a>) -> Option<Config> {
             Vec::new()
         }
     };
-    let policy = policy(page, &top, known, askers);
-    let (limits, edge, servers) = limits::limits(&top);
-    let no_wait = NoWait::read(&top, known);
+    let policy = policy(page, top, known, askers);
+    let (limits, edge, servers) = limits::limits(top);
+    let no_wait = NoWait::read(top, known);
     Some(Config {
         listen,
         tls: tls?,
+        hosts,
         state: state?,
-        node: node(&top),
-        workers: workers(&top, &routes.tenants, servers),
+        node: node(top),
+        workers: workers(top, &tenants, servers),
         limits,
         edge,
         servers,
-        tickets: tickets(&top),
-        journal: journal::custody(&top, routes.encryption_keys),
-        release: Release::read(&top),
+        tickets: tickets(top),
+        journal: journal::custody(top, keys),
+        release: Release::read(top),
         no_wait,
         users: people::finish(people, &members),
-        tenants: routes.tenants,
+        tenants,
         policy: policy?,
+        watch: watch(top),
+        source: None,
     })
 }
 
@@ -243,7 +310,7 @@ fn policy(
     let before = page.problems();
     let rules = rules::rules(top, known)?;
     if page.problems() == before {
-        reach::check(page, &rules, known.members, &askers());
+        reach::check(page, &rules, known, &askers());
     }
     let policy = Policy::new(rules.ordered, rules.default).with_owners(rules.owners);
     let policy = policy.with_break_glass(glass::rules(top, known));
@@ -251,13 +318,9 @@ fn policy(
 }
 
 /// A user may name the console; that, alone, is what somebody has who only approves.
-fn check_tenants_of(top: &Fields<'_>, people: &[people::Person<'_>], tenants: &[&str]) {
-    let mut known = tenants.to_vec();
-    if !known.is_empty() {
-        known.push(tenants::CONSOLE);
-    }
+fn check_tenants_of(top: &Fields<'_>, people: &[people::Person<'_>], tenants: &Names<'_>) {
     for tenant in people.iter().flat_map(|person| &person.tenants) {
-        tenants::check_pattern(top, tenant, &known);
+        tenants.check(top, tenant, Some(tenants::CONSOLE));
     }
 }
 
@@ -285,13 +348,12 @@ fn node(top: &Fields<'_>) -> String {
 }
 
 /// Each worker has connections of its own: there must be one for each, wherever they lead.
-fn workers(top: &Fields<'_>, tenants: &[Tenant], servers: ServerLimits) -> usize {
+fn workers(top: &Fields<'_>, tenants: &Tenants, servers: ServerLimits) -> usize {
     let workers = top.number("workers", 1..=WORKERS_MAX);
     let workers = workers.and_then(|it| usize::try_from(it).ok()).unwrap_or(1);
-    let small = tenants.iter().find(|it| it.write.size < workers);
+    let small = tenants.smallest().filter(|it| it.1 < workers);
     let found = match (small, servers.connections_max) {
-        (Some(tenant), _) => {
-            let (name, size) = (&tenant.name, tenant.write.size);
+        (Some((name, size)), _) => {
             format!("\"workers\" is {workers}, but \"pool_size\" of tenant \"{name}\" is {size}")
         }
         (None, max @ 1..) if max < workers => {
@@ -302,6 +364,13 @@ fn workers(top: &Fields<'_>, tenants: &[Tenant], servers: ServerLimits) -> usize
     let flaw = Flaw::found(found).expected("a connection for each worker");
     top.page.flaw(&top.span_of("workers"), flaw);
     workers
+}
+
+/// How often files are looked at.
+fn watch(top: &Fields<'_>) -> Option<Duration> {
+    let second = Duration::from_secs(1);
+    let table = top.table("reload", keys::RELOAD)?;
+    table.duration("watch", second..=second * 86_400)
 }
 
 fn tickets(top: &Fields<'_>) -> store::Options {

@@ -2,6 +2,7 @@
 //! and tells it what happened; it never looks into a message.
 
 mod effects;
+mod moved;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,9 +10,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use bytestring::ByteString;
 use gate::{TenantId, TicketId};
-use pool::{CheckoutError, Lease};
-use session::{Fault, Input, News, Session};
+use pool::{CheckoutError, Dial, Lease};
+use session::{Admission, Checkout, Fault, Input, News, Session};
 use store::killpoint;
 use tokio::sync::oneshot;
 
@@ -25,9 +27,29 @@ use crate::world::World;
 /// The answer to an effect that took its time.
 enum Answer<W: World> {
     Input(Input<'static>),
-    Lease(Box<Result<Lease<W::Dial>, CheckoutError>>),
+    Lease(Box<Lent<W::Dial>>),
+    Admitted(Box<Arrived<W::Dial>>),
+    Moved(Box<Move<W::Dial>>),
     Noted(bool),
     Cancelled,
+}
+
+/// What was wanted, and what came of it.
+type Lent<D> = (Checkout, Result<Lease<D>, CheckoutError>);
+
+/// The pools that serve a session, and what it must know of them.
+type Arrived<D> = Result<(Rc<Lanes<D>>, Admission), Fault>;
+
+/// What is wanted where a tenant leads elsewhere: the session first hears what it must know of that.
+struct Move<D: Dial> {
+    arrived: Arrived<D>,
+    wanted: Wanted,
+}
+
+/// What goes on behind that.
+enum Wanted {
+    Readings(Vec<ByteString>),
+    Connection(Checkout),
 }
 
 type Pending<W> = Pin<Box<dyn Future<Output = Answer<W>>>>;
@@ -37,6 +59,8 @@ type Pending<W> = Pin<Box<dyn Future<Output = Answer<W>>>>;
 struct Doubts {
     /// Something went up that may change it.
     changes_catalog: bool,
+    /// What is asked for may run where the tenant led when it was asked for, and nowhere else.
+    bound: bool,
     /// What is asked for was asked for before, and is read against a newer one.
     asked_again: bool,
     texts: Texts,
@@ -67,6 +91,10 @@ pub(crate) struct Connection<W: World, S> {
     _counted: Counted,
     lanes: Option<Rc<Lanes<W::Dial>>>,
     tenant: Option<TenantId>,
+    /// The tenant that the client's host names, until somebody has looked.
+    host: Option<String>,
+    /// The number of the configuration that it last took up.
+    caught_up: u64,
     lease: Option<Lease<W::Dial>>,
     pending: Option<Pending<W>>,
     /// What is pending is a place in the pool's queue, which can be given up.
@@ -97,6 +125,7 @@ impl<W: World, S: Socket> Connection<W, S> {
         session: Session,
         number: u64,
         (place, counted): (Place, Counted),
+        host: Option<String>,
     ) -> Self {
         Self {
             now: keeper.world.now(),
@@ -108,6 +137,8 @@ impl<W: World, S: Socket> Connection<W, S> {
             _counted: counted,
             lanes: None,
             tenant: None,
+            host,
+            caught_up: 0,
             lease: None,
             pending: None,
             queued: false,
@@ -197,6 +228,7 @@ impl<W: World, S: Socket> Connection<W, S> {
             }
             Mail::Terminate => self.stop_waiting(Input::Terminate),
             Mail::News(ticket, news) if self.pending.is_some() => self.early.push((ticket, news)),
+            Mail::Dismiss(why) => self.stop_waiting(Input::Dismiss(why)),
             Mail::News(ticket, news) => self.tell(Input::News(ticket, news)),
             Mail::Drain => self.tell(Input::Drain),
         }
@@ -219,7 +251,20 @@ impl<W: World, S: Socket> Connection<W, S> {
                 }
                 self.tell(input);
             }
-            Answer::Lease(leased) => self.leased(*leased),
+            Answer::Lease(leased) => match *leased {
+                (wanted, Err(CheckoutError::Closed)) if self.is_overtaken() => {
+                    self.checkout(wanted);
+                }
+                (_, leased) => self.leased(leased),
+            },
+            Answer::Admitted(admitted) => {
+                let admitted = admitted.map(|(lanes, admission)| {
+                    self.lanes = Some(lanes);
+                    admission
+                });
+                self.tell(Input::Admitted(admitted));
+            }
+            Answer::Moved(moved) => self.arrive(*moved),
             Answer::Noted(true) | Answer::Cancelled => {}
             Answer::Noted(false) => self.upstream_gone(),
         }
@@ -285,6 +330,15 @@ impl<W: World, S: Socket> Connection<W, S> {
                 true
             }
         }
+    }
+
+    /// Whether the pools of its tenant are others than it knows.
+    fn is_overtaken(&self) -> bool {
+        let (lanes, tenant) = (self.lanes.as_ref(), self.tenant.as_ref());
+        let newer = lanes
+            .zip(tenant)
+            .map(|(lanes, it)| self.keeper.newer(it, lanes));
+        newer.flatten().is_some()
     }
 
     fn upstream_gone(&mut self) {

@@ -2,9 +2,11 @@
 //! anything; a table shows only what the asker may see (DESIGN principle 10).
 
 mod card;
+mod config;
 mod parameter;
 mod pools;
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use gate::audit::Entry;
@@ -17,6 +19,7 @@ use crate::gatekeeper::Gatekeeper;
 use crate::requests::{Asking, Place};
 use crate::world::World;
 use card::{card, span, statement, time, waiting_for};
+use config::{reload, show_config};
 use pools::{show_pools, show_sessions};
 
 /// How many earlier tickets of the same bytes a card tells of.
@@ -26,7 +29,7 @@ const LIST_MAX: u32 = 1000;
 
 /// Carries out one command of `who`, who logged in as `user`.
 pub(crate) async fn run<W: World>(
-    keeper: &Gatekeeper<W>,
+    keeper: &Rc<Gatekeeper<W>>,
     (who, user): (&Arc<Principal>, &str),
     command: ConsoleCommand,
 ) -> Result<TableReply, Fault> {
@@ -83,6 +86,10 @@ pub(crate) async fn run<W: World>(
             hold_all(keeper, who, Some(held)).await
         }
         ConsoleCommand::HoldOff => hold_all(keeper, who, None).await,
+        ConsoleCommand::Reload => {
+            authorize(who, Action::Operate).map_err(|it| Fault::forbidden(&it))?;
+            reload(keeper, who).await
+        }
     }
 }
 
@@ -105,6 +112,10 @@ async fn show<W: World>(
         Show::Sessions => {
             authorize(who, Action::Operate).map_err(|it| Fault::forbidden(&it))?;
             Ok(show_sessions(keeper))
+        }
+        Show::Config => {
+            authorize(who, Action::Operate).map_err(|it| Fault::forbidden(&it))?;
+            Ok(show_config(keeper))
         }
         Show::Version => Ok(TableReply {
             columns: vec!["version"],
@@ -275,7 +286,7 @@ fn place<W: World>(
     tenant: String,
     reason: Option<String>,
 ) -> Result<Place, Fault> {
-    if !keeper.may_name(user, &tenant) {
+    if !keeper.version().may_name(user, &tenant) {
         return Err(Fault::no_such_tenant(&tenant));
     }
     Ok(Place {

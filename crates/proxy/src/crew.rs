@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::doors::Arrival;
 use crate::lanes::PoolView;
+use crate::version::Version;
 
 /// Connections that may wait for a thread to take them over; more stay with the one that accepts.
 const ERRANDS_MAX: usize = 1024;
@@ -37,6 +38,8 @@ pub(crate) enum Errand {
     Serve(Box<Guest<TcpStream>>),
     /// To say how its pools stand.
     Pools(oneshot::Sender<Vec<PoolView>>),
+    /// To go by this configuration, and to say when it does.
+    Adopt(Box<Version>, oneshot::Sender<()>),
     /// To stop: nobody is served any more.
     Stop,
 }
@@ -126,6 +129,21 @@ impl Crew {
             views.extend(answer.await.unwrap_or_default());
         }
         views
+    }
+
+    /// Has every thread go by this configuration. All do when this returns.
+    pub(crate) async fn adopt(&self, version: &Version) {
+        let mut answers = Vec::new();
+        for post in self.0.iter() {
+            let (send, answer) = oneshot::channel();
+            let errand = Errand::Adopt(Box::new(version.clone()), send);
+            // A thread that is gone serves nobody.
+            let _asked = post.errands.send(errand).await;
+            answers.push(answer);
+        }
+        for answer in answers {
+            let _adopted = answer.await;
+        }
     }
 
     /// Has every thread stop.

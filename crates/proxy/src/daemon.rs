@@ -12,6 +12,7 @@ use pool::{TcpDial, Worker};
 use sql::Reader;
 use store::{JournalFile, Past, RecoverError, Sqlite, SystemClock, Unsettled};
 use tokio::net::TcpListener;
+use tokio::signal::unix::Signal;
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::config::Config;
@@ -19,7 +20,8 @@ use crate::crew::{Crew, Errands};
 use crate::doubts;
 use crate::gatekeeper::{Gatekeeper, Shared};
 use crate::listener;
-use crate::negotiate::Encryption;
+use crate::version::Version;
+use crate::watch;
 use crate::worker;
 use crate::world::{Real, World};
 
@@ -76,8 +78,9 @@ pub enum StartError {
 /// A gate that is about to run.
 pub struct Daemon {
     keeper: Rc<Gatekeeper<Real>>,
-    encryption: Encryption,
     listeners: Vec<TcpListener>,
+    /// What has the configuration read again.
+    hangups: Option<Signal>,
     /// What comes for this thread, which accepts and drives sessions, too.
     errands: Errands,
     others: Vec<JoinHandle<()>>,
@@ -107,7 +110,10 @@ impl Daemon {
         )
         .await?;
         let held_all = settle(&tickets, &journal).await?;
-        let encryption = Encryption::of(&config.tls).map_err(StartError::Tls)?;
+        let version = Version::new(1, (Real.now_ms(), None), config);
+        let version = version.map_err(StartError::Tls)?;
+        let config = &version.config;
+        let hangups = watch::hangups(config);
         let mut listeners = Vec::new();
         for address in &config.listen {
             let listener = TcpListener::bind(address).await;
@@ -117,7 +123,7 @@ impl Daemon {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let reader = Reader::start(threads).map_err(StartError::Parser)?;
         let workers = config.workers;
-        let shared = Shared::new(Real, config, (tickets, journal), reader);
+        let shared = Shared::new(Real, version, (tickets, journal), reader);
         let shared = shared.ok_or(StartError::Random)?;
         shared.shut.set(held_all);
         let (crew, errands) = Crew::new(workers);
@@ -125,14 +131,14 @@ impl Daemon {
         let (worker, own) = workers.next().ok_or(StartError::Random)?;
         let others = workers.map(|(worker, errands)| {
             let post = (worker, crew.clone());
-            worker::start(shared.beside(), post, errands, encryption.clone())
+            worker::start(shared.beside(), post, errands)
         });
         let others = others.collect::<Result<_, _>>();
         let others = others.map_err(StartError::Worker)?;
         Ok(Self {
             keeper: Rc::new(Gatekeeper::new(shared, TcpDial, worker, crew)),
-            encryption,
             listeners,
+            hangups,
             errands: own,
             others,
         })
@@ -151,24 +157,24 @@ impl Daemon {
     pub async fn run(self, stop: impl Future<Output = ()> + 'static) {
         let Self {
             keeper,
-            encryption,
             listeners,
+            hangups,
             errands,
             others,
         } = self;
         let local = LocalSet::new();
         local
             .run_until(async move {
-                let (keeping, coming) = (Rc::clone(&keeper), encryption.clone());
-                let working = tokio::task::spawn_local(worker::work(errands, keeping, coming));
+                let working = tokio::task::spawn_local(worker::work(errands, Rc::clone(&keeper)));
                 let mut accepting = JoinSet::new();
                 for listener in listeners {
-                    let (keeper, encryption) = (Rc::clone(&keeper), encryption.clone());
-                    accepting.spawn_local(listener::accept(listener, keeper, encryption));
+                    accepting.spawn_local(listener::accept(listener, Rc::clone(&keeper)));
                 }
                 let expiring = Rc::clone(&keeper);
                 accepting.spawn_local(doubts::resolve(Rc::clone(&keeper)));
                 accepting.spawn_local(async move { expiring.keep_expiring().await });
+                accepting.spawn_local(watch::signals(Rc::clone(&keeper), hangups));
+                accepting.spawn_local(watch::files(Rc::clone(&keeper)));
                 // What is awaited here is polled whenever any session is: as a task, it is when its own time comes.
                 let _stopped = tokio::task::spawn_local(stop).await;
                 accepting.shutdown().await;

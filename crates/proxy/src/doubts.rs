@@ -5,10 +5,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use gate::ledger::Fate;
+use gate::ledger::{Fate, Place};
 use gate::tickets::{Doubt, StoreError};
 use gate::{PrincipalId, Tickets};
 use pool::{AskError, CheckoutError};
+use session::Lane;
 use store::killpoint::{self, Step};
 
 use crate::gatekeeper::{CONSOLE, Gatekeeper};
@@ -27,6 +28,12 @@ enum Unresolved {
     /// The tenant has no ledger any more, or is gone.
     #[error("the tenant has no ledger")]
     NoLedger,
+    /// The tenant leads to another database or cluster: its ledger says nothing of what went up before.
+    #[error("the tenant leads elsewhere by now")]
+    Elsewhere,
+    /// A file with one of its passwords cannot be read.
+    #[error("the tenant cannot be connected to")]
+    NoPassword,
     /// No connection to it.
     #[error(transparent)]
     Checkout(#[from] CheckoutError),
@@ -79,7 +86,8 @@ async fn round<W: World>(keeper: &Rc<Gatekeeper<W>>) -> bool {
                 // Where there is no ledger, people must find out.
                 Ok(()) | Err(Unresolved::NoLedger) => {}
                 Err(why) => {
-                    left = true;
+                    // Where it leads elsewhere, only a reload changes that.
+                    left |= !matches!(why, Unresolved::Elsewhere);
                     tracing::warn!(ticket = %doubt.ticket, "still in doubt: {why}");
                 }
             }
@@ -89,8 +97,16 @@ async fn round<W: World>(keeper: &Rc<Gatekeeper<W>>) -> bool {
 }
 
 async fn one<W: World>(keeper: &Rc<Gatekeeper<W>>, doubt: &Doubt) -> Result<(), Unresolved> {
-    let lanes = keeper.lanes(&doubt.tenant).ok_or(Unresolved::NoLedger)?;
+    if !keeper.has_ledger(&doubt.tenant) {
+        return Err(Unresolved::NoLedger);
+    }
+    let lanes = keeper.lanes(&doubt.tenant).ok_or(Unresolved::NoPassword)?;
     let ledger = lanes.ledger().ok_or(Unresolved::NoLedger)?;
+    // As whoever claimed it knew the server.
+    let server = lanes.pool(Lane::Write).facts().await?.system_identifier;
+    if Place::of(&server, &ledger.options().database) != doubt.place {
+        return Err(Unresolved::Elsewhere);
+    }
     let lease = ledger.lend_to_gate(CHECKOUT).await?;
     killpoint::reached(Step::Fence);
     let fate = lease.fence(doubt.key, doubt.ticket).await?;

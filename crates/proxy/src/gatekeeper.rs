@@ -11,23 +11,28 @@ use std::time::Duration;
 use dashmap::DashMap;
 use gate::audit::Entry;
 use gate::policy::Hold;
-use gate::{Clearance, Journal, Judgement, Pass, People, Principal, Request, Settings, TenantId};
+use gate::{Clearance, Journal, Judgement, Pass, PrincipalId, Request, Settings, TenantId};
 use pool::{CheckoutError, Servers, Worker};
-use session::{Account, Destination, Fault, Limits, Verdict};
+use session::{Account, Admission, Destination, Fault, Verdict};
 use sql::Reader;
 use tokio::sync::Notify;
 use wire::scram::Verifier;
 
-use crate::config::Config;
+use crate::config::Tenant;
 use crate::crew::Crew;
 use crate::knowledge::Changes;
 use crate::lanes::{Lanes, PoolView};
+use crate::origin::Origin;
 use crate::registry::Registry;
 use crate::shut::Shut;
+use crate::version::Version;
 use crate::world::{Real, World};
 
 /// How long a session waits for a journal that is behind before it looks again.
 const JOURNAL_PAUSE: Duration = Duration::from_millis(1);
+
+/// How long a tenant is kept that has no connection and no session: what a server said to a login stays known so long.
+const LINGER: Duration = Duration::from_secs(10);
 
 /// The database name of the console.
 pub(crate) const CONSOLE: &str = "portcullis";
@@ -36,7 +41,8 @@ pub(crate) const CONSOLE: &str = "portcullis";
 #[derive(Clone)]
 pub(crate) struct Shared<W: World> {
     pub(crate) world: W,
-    pub(crate) config: Arc<Config>,
+    pub(crate) version: Version,
+    origin: Arc<Origin>,
     tickets: W::Tickets,
     journal: W::Journal,
     reader: Reader,
@@ -44,9 +50,6 @@ pub(crate) struct Shared<W: World> {
     pub(crate) shut: Arc<Shut>,
     /// Called when something is in doubt that a ledger may know of.
     doubt: Arc<Notify>,
-    /// Who logs in under which name.
-    principals: Arc<HashMap<String, Arc<Principal>>>,
-    people: Arc<People>,
     /// How often something that may have changed a tenant's catalog went up.
     changes: Arc<DashMap<TenantId, Changes>>,
     /// Randomness of this daemon, for what nobody may guess and for what should not happen all at once.
@@ -59,7 +62,7 @@ impl<W: World> Shared<W> {
     /// For a daemon that starts; none where there is no randomness.
     pub(crate) fn new(
         world: W,
-        config: Config,
+        version: Version,
         (tickets, journal): (W::Tickets, W::Journal),
         reader: Reader,
     ) -> Option<Self> {
@@ -67,21 +70,12 @@ impl<W: World> Shared<W> {
         if !(world.random(&mut decoy) && world.random(&mut seed)) {
             return None;
         }
-        let principals = config.users.iter().map(|user| {
-            let principal = Principal {
-                id: user.person.clone(),
-                groups: user.groups.clone(),
-            };
-            (user.name.clone(), Arc::new(principal))
-        });
-        let people = config.users.iter();
-        let people = people.map(|user| (user.person.clone(), user.groups.clone()));
+        let config = &version.config;
         Some(Self {
             world,
-            principals: Arc::new(principals.collect()),
-            people: Arc::new(people.collect()),
             registry: Arc::new(Registry::new(config.edge.clone())),
-            config: Arc::new(config),
+            origin: Arc::new(Origin::of(config)),
+            version,
             tickets,
             journal,
             reader,
@@ -109,8 +103,9 @@ impl Shared<Real> {
 /// What the sessions of one thread share.
 pub(crate) struct Gatekeeper<W: World> {
     pub(crate) world: W,
-    pub(crate) config: Arc<Config>,
-    pub(crate) limits: Arc<Limits>,
+    /// What this thread goes by now.
+    version: RefCell<Rc<Version>>,
+    pub(crate) origin: Arc<Origin>,
     pub(crate) tickets: W::Tickets,
     pub(crate) journal: W::Journal,
     pub(crate) reader: Reader,
@@ -123,8 +118,6 @@ pub(crate) struct Gatekeeper<W: World> {
     /// The settings of a connection that logged in with none.
     pub(crate) plain: Arc<Settings>,
     lanes: RefCell<HashMap<TenantId, Rc<Lanes<W::Dial>>>>,
-    principals: Arc<HashMap<String, Arc<Principal>>>,
-    pub(crate) people: Arc<People>,
     changes: Arc<DashMap<TenantId, Changes>>,
     decoy: [u8; 32],
     sessions: Arc<AtomicU64>,
@@ -133,11 +126,11 @@ pub(crate) struct Gatekeeper<W: World> {
 impl<W: World> Gatekeeper<W> {
     /// For one of the threads of `crew`.
     pub(crate) fn new(shared: Shared<W>, dial: W::Dial, worker: Worker, crew: Crew) -> Self {
-        let servers = Servers::new(dial, worker, shared.config.servers, shared.seed);
+        let servers = Servers::new(dial, worker, shared.version.config.servers, shared.seed);
         Self {
             world: shared.world,
-            limits: Arc::new(shared.config.limits.clone()),
-            config: shared.config,
+            version: RefCell::new(Rc::new(shared.version)),
+            origin: shared.origin,
             tickets: shared.tickets,
             journal: shared.journal,
             reader: shared.reader,
@@ -148,40 +141,86 @@ impl<W: World> Gatekeeper<W> {
             crew,
             plain: Arc::default(),
             lanes: RefCell::default(),
-            principals: shared.principals,
-            people: shared.people,
             changes: shared.changes,
             decoy: shared.decoy,
             sessions: shared.sessions,
         }
     }
 
-    /// What is known of a user name and where they want to go. An unknown name gets a decoy and
-    /// takes the same path (hazards R8).
-    pub(crate) fn account(&self, user: &str, database: &str) -> Account {
-        let known = self.config.user(user);
+    /// The configuration that this thread goes by. What takes its time and must be of one piece keeps it meanwhile.
+    pub(crate) fn version(&self) -> Rc<Version> {
+        Rc::clone(&self.version.borrow())
+    }
+
+    /// What is known of a user name and where they want to go, through a host that may name a tenant. An unknown name gets a
+    /// decoy and takes the same path (hazards R8).
+    pub(crate) fn account(&self, user: &str, database: &str, host: Option<&str>) -> Account {
+        let version = self.version();
         let destination = if database == CONSOLE {
             Some(Destination::Console)
+        } else if host.is_some_and(|it| !it.eq_ignore_ascii_case(database)) {
+            Some(Destination::AnotherHost)
         } else {
-            let routed = self.config.tenant(database).is_some() && self.may_name(user, database);
+            let known = version.config.tenants.find(database).is_some();
+            let routed = known && version.may_name(user, database);
             routed.then(|| Destination::Tenant(TenantId::from(database)))
         };
         Account {
-            verifier: known.map_or_else(
-                || Verifier::decoy(&self.decoy, user),
-                |user| user.verifier.clone(),
-            ),
-            principal: known.and_then(|_| self.principals.get(user).cloned()),
+            verifier: version
+                .verifier(user)
+                .map_or_else(|| Verifier::decoy(&self.decoy, user), Verifier::clone),
+            principal: version.principal(user).cloned(),
             destination,
         }
     }
 
-    /// Whether whoever logs in as `user` may name this tenant.
-    pub(crate) fn may_name(&self, user: &str, tenant: &str) -> bool {
-        self.config.user(user).is_some_and(|user| {
-            let fits = |pattern: &String| gate::policy::glob(pattern, tenant);
-            user.tenants.is_empty() || user.tenants.iter().any(fits)
-        })
+    /// Goes by another configuration from here on. A tenant that is otherwise gets other pools, whose connections are new: those
+    /// of before lend nothing any more, and what is lent there is closed when it comes back. All other tenants keep theirs.
+    pub(crate) fn adopt(&self, version: Version) {
+        let version = Rc::new(version);
+        *self.version.borrow_mut() = Rc::clone(&version);
+        let lanes = self.lanes.borrow();
+        let all: Vec<_> = lanes
+            .iter()
+            .map(|(id, it)| (id.clone(), Rc::clone(it)))
+            .collect();
+        drop(lanes);
+        for (id, before) in all {
+            match version.config.tenant(id.as_str()) {
+                Some(Ok(tenant)) if before.is(&tenant) => continue,
+                Some(Ok(tenant)) => {
+                    let after = self.open(&id, tenant);
+                    after.succeed(&before);
+                }
+                Some(Err(why)) => {
+                    tracing::error!(tenant = %id, "its connections stay as they are: {why}");
+                    continue;
+                }
+                None => {
+                    self.lanes.borrow_mut().remove(&id);
+                }
+            }
+            before.retire();
+        }
+    }
+
+    /// Looks through what lies unused: connections, and tenants that have none and that nobody is connected to.
+    pub(crate) fn sweep(&self) {
+        self.servers.sweep();
+        let now = self.world.now();
+        let mut gone = Vec::new();
+        self.lanes.borrow_mut().retain(|id, it| {
+            let stays = Rc::strong_count(it) > 1 || !it.is_empty_for(now, LINGER);
+            if !stays {
+                gone.push((id.clone(), Rc::clone(it)));
+            }
+            stays
+        });
+        for (id, lanes) in gone {
+            drop(lanes);
+            let unused = |_: &TenantId, it: &Changes| Arc::strong_count(it) == 1;
+            self.changes.remove_if(&id, unused);
+        }
     }
 
     /// The number of the next session.
@@ -191,16 +230,63 @@ impl<W: World> Gatekeeper<W> {
 
     /// A tenant's pools; made when they are first asked for.
     pub(crate) fn lanes(&self, tenant: &TenantId) -> Option<Rc<Lanes<W::Dial>>> {
-        if let Some(lanes) = self.lanes.borrow().get(tenant) {
-            return Some(Rc::clone(lanes));
+        if let Some(lanes) = self.known_lanes(tenant) {
+            return Some(lanes);
         }
-        let options = self.config.tenant(tenant.as_str())?;
-        let changes = Changes::clone(&self.changes.entry(tenant.clone()).or_default());
-        let lanes = Rc::new(Lanes::new(&self.servers, tenant, options, changes));
+        match self.version().config.tenant(tenant.as_str())? {
+            Ok(options) => Some(self.open(tenant, options)),
+            Err(why) => {
+                tracing::error!(%tenant, "it cannot be connected to: {why}");
+                None
+            }
+        }
+    }
+
+    /// Those that stand already.
+    pub(crate) fn known_lanes(&self, tenant: &TenantId) -> Option<Rc<Lanes<W::Dial>>> {
+        self.lanes.borrow().get(tenant).map(Rc::clone)
+    }
+
+    fn open(&self, id: &TenantId, tenant: Tenant) -> Rc<Lanes<W::Dial>> {
+        let changes = Changes::clone(&self.changes.entry(id.clone()).or_default());
+        let lanes = Rc::new(Lanes::new(&self.servers, id, tenant, changes));
         self.lanes
             .borrow_mut()
-            .insert(tenant.clone(), Rc::clone(&lanes));
-        Some(lanes)
+            .insert(id.clone(), Rc::clone(&lanes));
+        lanes
+    }
+
+    /// What a new session of a tenant is told, and the pools that serve it: those that stand when it is told.
+    pub(crate) async fn admit(
+        &self,
+        tenant: &TenantId,
+        who: &PrincipalId,
+        login: &Arc<Settings>,
+    ) -> Option<Result<(Rc<Lanes<W::Dial>>, Admission), CheckoutError>> {
+        loop {
+            let lanes = self.lanes(tenant)?;
+            let admitted = lanes.admit(who.clone(), Arc::clone(login)).await;
+            match admitted {
+                Err(CheckoutError::Closed) if self.has_newer(tenant, &lanes) => {}
+                admitted => return Some(admitted.map(|it| (lanes, it))),
+            }
+        }
+    }
+
+    fn has_newer(&self, tenant: &TenantId, lanes: &Rc<Lanes<W::Dial>>) -> bool {
+        self.newer(tenant, lanes).is_some()
+    }
+
+    /// The pools that have taken the place of these, if some have.
+    pub(crate) fn newer(
+        &self,
+        tenant: &TenantId,
+        lanes: &Rc<Lanes<W::Dial>>,
+    ) -> Option<Rc<Lanes<W::Dial>>> {
+        if !lanes.is_retired() {
+            return None;
+        }
+        self.lanes(tenant).filter(|it| !Rc::ptr_eq(it, lanes))
     }
 
     /// How the pools of this thread stand, of every tenant that was asked for.
@@ -224,7 +310,8 @@ impl<W: World> Gatekeeper<W> {
         if let Err(closed) = self.check_journal() {
             return Ok(Verdict::Unavailable(closed));
         }
-        match self.config.policy.judge(request, self.world.now_ms()) {
+        let version = self.version();
+        match version.config.policy.judge(request, self.world.now_ms()) {
             Judgement::Allow(pass) => Ok(match self.shut.by() {
                 Some(held) if !request.only_reads() => Verdict::Unavailable(Fault::held_all(&held)),
                 _ => self.pass(session, request, pass),

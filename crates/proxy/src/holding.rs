@@ -1,6 +1,8 @@
 //! What is held, from the opening of its ticket to its claim, and how those who wait hear of it. Who may decide is not asked
 //! here.
 
+use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,13 +11,14 @@ use gate::policy::Hold;
 use gate::ticket::{Decision, Facts, Say, Scope, State, Ticket};
 use gate::tickets::{NewTicket, Opened, StoreError, Whose};
 use gate::{
-    Clearance, Event, Journal, Law, NotClaimed, PrincipalId, Released, Request, TenantId, TicketId,
-    Tickets,
+    Clearance, Event, Group, Journal, Law, NotClaimed, People, Principal, PrincipalId, Released,
+    Request, TenantId, TicketId, Tickets,
 };
 use session::{Fault, News, Verdict};
 use sql::{Class, Statement};
 
 use crate::gatekeeper::{CONSOLE, Gatekeeper};
+use crate::lanes::Lanes;
 use crate::world::World;
 
 /// How often tickets are looked through for those whose time is over.
@@ -42,7 +45,8 @@ impl<W: World> Gatekeeper<W> {
                 Err(fault) => Verdict::Unavailable(fault),
             };
         }
-        let facts = self.config.policy.facts(&request);
+        let version = self.version();
+        let facts = version.config.policy.facts(&request);
         let mut new = self.new_ticket(hold, facts);
         // A script that was asked for may be sent as one string.
         new.must_exist = controls_in_the_middle(&request);
@@ -58,7 +62,7 @@ impl<W: World> Gatekeeper<W> {
         let ticket = match opened {
             Opened::Approved(ticket) => {
                 // Of a grant, those that it was signed with; of what is asked for, those of its class.
-                let time_outs = self.config.release.of(&request.classes());
+                let time_outs = version.config.release.of(&request.classes());
                 return Verdict::Clear(Clearance::Ticket {
                     ticket: ticket.id,
                     request,
@@ -127,12 +131,18 @@ impl<W: World> Gatekeeper<W> {
 
     /// Spends a clearance, if the rules and the groups of this moment still bear it. A ticket that they do not bear waits
     /// again, or is void.
-    pub(crate) async fn claim(&self, clearance: Clearance) -> Result<Released, NotClaimed> {
+    pub(crate) async fn claim(
+        &self,
+        clearance: Clearance,
+        lanes: Option<Rc<Lanes<W::Dial>>>,
+    ) -> Result<Released, NotClaimed> {
+        let version = self.version();
+        let clearance = of_now(clearance, &version.people);
         let law = Law {
-            policy: &self.config.policy,
-            people: &self.people,
+            policy: &version.config.policy,
+            people: &version.people,
             now_ms: self.world.now_ms(),
-            ledger: self.has_ledger(&clearance.request().context.tenant),
+            ledger: lanes.and_then(|it| it.place(&clearance.request().context)),
         };
         let id = clearance.ticket();
         if let Some(held) = self.shut.by().filter(|_| !clearance.request().only_reads()) {
@@ -156,8 +166,14 @@ impl<W: World> Gatekeeper<W> {
     }
 
     /// Whether what is signed for this tenant is written down in its own database.
-    fn has_ledger(&self, tenant: &TenantId) -> bool {
-        self.lanes(tenant).is_some_and(|it| it.ledger().is_some())
+    pub(crate) fn has_ledger(&self, tenant: &TenantId) -> bool {
+        self.known_lanes(tenant).map_or_else(
+            || {
+                let tenant = self.version().config.tenants.find(tenant.as_str());
+                tenant.is_some_and(|it| it.ledger.is_some())
+            },
+            |it| it.ledger().is_some(),
+        )
     }
 
     /// What a rule denies by now is void; a grant is not, which is good for other things.
@@ -222,7 +238,7 @@ impl<W: World> Gatekeeper<W> {
             in_transaction: request.context.in_transaction,
             client: request.client.to_string(),
             reason: request.reason().map(str::to_owned),
-            time_outs: self.config.release.of(&request.classes()),
+            time_outs: self.version().config.release.of(&request.classes()),
             facts,
             why: circumstances(request).fold(hold.why, |why, more| why + "; " + &more),
             needs: hold.needs,
@@ -278,6 +294,34 @@ impl<W: World> Gatekeeper<W> {
             }
             Err(error) => tracing::error!("tickets could not be expired: {error}"),
         }
+    }
+}
+
+/// What people signed for is claimed by its requester as they are now: the groups that they are in may have changed since.
+fn of_now(clearance: Clearance, people: &People) -> Clearance {
+    let Clearance::Ticket {
+        ticket,
+        request,
+        time_outs,
+    } = clearance
+    else {
+        return clearance;
+    };
+    let who = &request.principal;
+    let groups: BTreeSet<Group> = people.groups(&who.id).cloned().collect();
+    let request = if groups == who.groups {
+        request
+    } else {
+        let id = who.id.clone();
+        Arc::new(Request {
+            principal: Arc::new(Principal { id, groups }),
+            ..(*request).clone()
+        })
+    };
+    Clearance::Ticket {
+        ticket,
+        request,
+        time_outs,
     }
 }
 

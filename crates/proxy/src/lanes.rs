@@ -1,12 +1,14 @@
 //! The pools of one tenant on one thread: a lane for what only reads, and one for everything else (DESIGN ruling
 //! 10). Which lane something takes is for the session to say.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use gate::{Disposition, PrincipalId, Settings, TenantId};
+use gate::ledger::Place;
+use gate::{Context, Disposition, PrincipalId, Settings, TenantId};
 use lru::LruCache;
 use pool::{Borrower, CheckoutError, Dial, Figures, Pool, Servers};
 use session::{Admission, Lane, PoolMode};
@@ -29,6 +31,8 @@ pub(crate) struct Lanes<D: Dial> {
     ledger: Option<Rc<Pool<D>>>,
     /// What a login with certain settings is told.
     greetings: RefCell<LruCache<Settings, Arc<Settings>>>,
+    /// Since when nothing was in its pools, as far as somebody has looked.
+    empty_since: Cell<Option<Instant>>,
 }
 
 impl<D: Dial> Lanes<D> {
@@ -49,7 +53,58 @@ impl<D: Dial> Lanes<D> {
             write,
             ledger,
             greetings: RefCell::new(LruCache::new(GREETINGS_MAX)),
+            empty_since: Cell::new(None),
         }
+    }
+
+    /// Whether it is as the configuration has the tenant.
+    pub(crate) fn is(&self, tenant: &Tenant) -> bool {
+        let Tenant {
+            pool_mode,
+            write,
+            read,
+            ledger,
+            ..
+        } = tenant;
+        self.mode == *pool_mode
+            && self.write.options() == write
+            && self.read.options() == read
+            && self.ledger.as_ref().map(|it| it.options()) == ledger.as_ref()
+    }
+
+    /// Whether both lead to the same database as the same role.
+    pub(crate) fn leads_where(&self, other: &Self) -> bool {
+        self.write.options().leads_where(other.write.options())
+    }
+
+    /// Takes the place of `before`: whoever waits there waits here, and what is lent there is closed when it comes back.
+    pub(crate) fn succeed(&self, before: &Self) {
+        self.write.succeed(&before.write);
+        self.read.succeed(&before.read);
+        if let (Some(ledger), Some(before)) = (&self.ledger, &before.ledger) {
+            ledger.succeed(before);
+        }
+    }
+
+    /// Lends nothing any more.
+    pub(crate) fn retire(&self) {
+        self.all().for_each(|it| it.retire());
+    }
+
+    /// Whether it lends nothing any more.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.write.is_closed()
+    }
+
+    /// Whether nothing is in its pools, and nothing has been for so long.
+    pub(crate) fn is_empty_for(&self, now: Instant, time: Duration) -> bool {
+        if !self.all().all(|it| it.is_empty()) {
+            self.empty_since.set(None);
+            return false;
+        }
+        let since = self.empty_since.get().unwrap_or(now);
+        self.empty_since.set(Some(since));
+        now.saturating_duration_since(since) >= time
     }
 
     /// The pool of that lane.
@@ -60,9 +115,19 @@ impl<D: Dial> Lanes<D> {
         }
     }
 
+    /// Where its ledger is, for whoever asks in this context: the server may lead elsewhere by now, and what runs there may not.
+    pub(crate) fn place(&self, context: &Context) -> Option<Place> {
+        let ledger = self.ledger()?.options();
+        Some(Place::of(&context.system_identifier, &ledger.database))
+    }
+
     /// Whoever fences rows of the tenant's ledger; none where it has no ledger.
     pub(crate) fn ledger(&self) -> Option<&Rc<Pool<D>>> {
         self.ledger.as_ref()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Rc<Pool<D>>> {
+        [&self.write, &self.read].into_iter().chain(&self.ledger)
     }
 
     /// How its pools stand.

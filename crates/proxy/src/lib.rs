@@ -3,6 +3,7 @@
 //! It decides nothing about a statement and keeps no protocol state: `session` says what to do, and
 //! the driver here does it, through the traits of [`world`].
 
+mod changes;
 pub mod config;
 mod connection;
 mod console;
@@ -17,15 +18,19 @@ mod lanes;
 mod letterbox;
 mod listener;
 mod negotiate;
+mod origin;
 mod patient;
 mod purse;
 mod registry;
+mod reload;
 mod requests;
 mod settle;
 mod shut;
 pub mod simulate;
 mod socket;
 mod tls;
+mod version;
+mod watch;
 mod worker;
 pub mod world;
 

@@ -16,7 +16,7 @@ use crate::config::Edge;
 use crate::connection::Connection;
 use crate::crew::{Counted, Guest};
 use crate::gatekeeper::{CONSOLE, Gatekeeper};
-use crate::negotiate::{Encryption, Opening, negotiate, turn_away};
+use crate::negotiate::{Opening, negotiate, turn_away};
 use crate::patient::Patient;
 use crate::registry::{CONSOLES_MAX, View};
 use crate::socket::{Peek, Socket};
@@ -37,14 +37,11 @@ const KEEPALIVE: Duration = Duration::from_mins(1);
 const KERNEL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Accepts for ever; the daemon drops it to stop.
-pub(crate) async fn accept<W: World>(
-    listener: TcpListener,
-    keeper: Rc<Gatekeeper<W>>,
-    encryption: Encryption,
-) {
-    let permits = permits(&keeper.config.edge);
+pub(crate) async fn accept<W: World>(listener: TcpListener, keeper: Rc<Gatekeeper<W>>) {
+    let mut permits = Permits::default();
     loop {
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
+        let permits = permits.of(&keeper.registry.edge());
+        let Ok(permit) = Arc::clone(permits).acquire_owned().await else {
             return;
         };
         match listener.accept().await {
@@ -55,7 +52,7 @@ pub(crate) async fn accept<W: World>(
                 };
                 let guest = keeper.crew.hand_over((socket, address), (arrival, permit));
                 match guest {
-                    Ok(Some(guest)) => receive(guest, &keeper, &encryption),
+                    Ok(Some(guest)) => receive(guest, &keeper),
                     Ok(None) => {}
                     Err(error) => tracing::warn!("could not hand a connection over: {error}"),
                 }
@@ -69,37 +66,58 @@ pub(crate) async fn accept<W: World>(
 }
 
 /// One for each connection that may be there at the same time.
-pub(crate) fn permits(edge: &Edge) -> Arc<Semaphore> {
-    let connections_max = edge.sessions_max + CONSOLES_MAX + HANDSHAKES_MAX;
-    Arc::new(Semaphore::new(connections_max))
+#[derive(Debug)]
+pub(crate) struct Permits {
+    all: Arc<Semaphore>,
+    /// How many there are, in use or not.
+    count: usize,
+}
+
+impl Default for Permits {
+    fn default() -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(0)),
+            count: 0,
+        }
+    }
+}
+
+impl Permits {
+    /// As many as may be there by now; what is in use is not taken back before it is given back.
+    pub(crate) fn of(&mut self, edge: &Edge) -> &Arc<Semaphore> {
+        let wanted = edge.sessions_max + CONSOLES_MAX + HANDSHAKES_MAX;
+        if wanted >= self.count {
+            self.all.add_permits(wanted - self.count);
+            self.count = wanted;
+        } else {
+            self.count -= self.all.forget_permits(self.count - wanted);
+        }
+        &self.all
+    }
 }
 
 /// Serves a connection on this thread.
-pub(crate) fn receive<W: World>(
-    guest: Guest<TcpStream>,
-    keeper: &Rc<Gatekeeper<W>>,
-    encryption: &Encryption,
-) {
-    let slow_reader = keeper.config.edge.slow_reader;
+pub(crate) fn receive<W: World>(guest: Guest<TcpStream>, keeper: &Rc<Gatekeeper<W>>) {
+    let slow_reader = keeper.registry.edge().slow_reader;
     prepare(&guest.socket, slow_reader + KERNEL_PATIENCE);
-    welcome(guest, keeper, encryption);
+    welcome(guest, keeper);
 }
 
 /// The same for a socket of any kind, which needs nothing more.
 pub(crate) fn welcome<W: World, S: Socket + Peek + 'static>(
     guest: Guest<S>,
     keeper: &Rc<Gatekeeper<W>>,
-    encryption: &Encryption,
 ) {
-    let (keeper, encryption) = (Rc::clone(keeper), encryption.clone());
+    let keeper = Rc::clone(keeper);
     tokio::task::spawn_local(async move {
         let Guest {
             socket,
             address,
             counted,
         } = guest;
-        let socket = Patient::new(socket, address, keeper.config.edge.slow_reader);
-        serve(socket, (address, counted), keeper, encryption).await;
+        let slow_reader = keeper.registry.edge().slow_reader;
+        let socket = Patient::new(socket, address, slow_reader);
+        serve(socket, (address, counted), keeper).await;
     });
 }
 
@@ -120,11 +138,11 @@ async fn serve<W: World, S: Socket + Peek + 'static>(
     socket: S,
     (address, counted): (SocketAddr, Counted),
     keeper: Rc<Gatekeeper<W>>,
-    encryption: Encryption,
 ) {
-    let opening = negotiate(socket, &encryption);
+    let version = keeper.version();
+    let opening = negotiate(socket, &version.encryption);
     #[expect(clippy::disallowed_methods, reason = "a handshake is a slow state")]
-    let opening = tokio::time::timeout(keeper.limits.login, opening).await;
+    let opening = tokio::time::timeout(version.limits.login, opening).await;
     match opening {
         Ok(Ok(Opening::Session(client, startup, inbox))) => {
             session(*client, &startup, &inbox, (address, counted), keeper).await;
@@ -147,7 +165,7 @@ async fn session<W: World, S: Socket + 'static>(
     (address, mut counted): (SocketAddr, Counted),
     keeper: Rc<Gatekeeper<W>>,
 ) {
-    let console = startup.get("database") == Some(CONSOLE);
+    let console = startup.database() == Some(CONSOLE);
     if let Err(fault) = keeper.registry.admit(&mut counted.arrival, console) {
         // It is turned away in any case; whether it hears why is up to its socket.
         let _told = turn_away(client, &fault).await;
@@ -182,8 +200,11 @@ async fn session<W: World, S: Socket + 'static>(
         client: client_name,
     };
     let now = keeper.world.now();
-    let mut session = Session::start(startup, peer, nonce, Arc::clone(&keeper.limits), now);
+    let version = keeper.version();
+    let host = client.server_name();
+    let host = host.and_then(|it| version.config.hosts.tenant(it));
+    let mut session = Session::start(startup, peer, nonce, Arc::clone(&version.limits), now);
     session.inbox().extend_from_slice(inbox);
-    let connection = Connection::new(keeper, client, session, number, (place, counted));
+    let connection = Connection::new(keeper, client, session, number, (place, counted), host);
     tokio::task::spawn_local(connection);
 }

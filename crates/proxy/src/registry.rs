@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::Context;
 
 use bytes::Bytes;
@@ -38,6 +38,8 @@ pub(crate) enum Mail {
     Cancel(oneshot::Sender<()>),
     /// The person ends it from another session.
     Terminate,
+    /// The gate ends it, for this reason.
+    Dismiss(Box<Fault>),
     /// What became of a ticket.
     News(TicketId, News),
     /// The gate shuts down.
@@ -73,7 +75,7 @@ struct Entry {
 /// Every session and every waiter.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    edge: Edge,
+    edge: RwLock<Arc<Edge>>,
     doors: Arc<Doors>,
     purses: Arc<Purses>,
     sessions: DashMap<u32, Arc<Entry>>,
@@ -90,6 +92,8 @@ pub(crate) struct Target(Arc<Entry>);
 pub(crate) struct Place {
     registry: Arc<Registry>,
     entry: Arc<Entry>,
+    /// The limits of when it came.
+    edge: Arc<Edge>,
     share: Option<Share>,
 }
 
@@ -97,7 +101,7 @@ impl Registry {
     /// With nobody in it.
     pub(crate) fn new(edge: Edge) -> Self {
         Self {
-            edge,
+            edge: RwLock::new(Arc::new(edge)),
             doors: Arc::default(),
             purses: Arc::default(),
             sessions: DashMap::default(),
@@ -106,9 +110,20 @@ impl Registry {
         }
     }
 
+    /// The limits of whoever comes now.
+    pub(crate) fn edge(&self) -> Arc<Edge> {
+        let edge = self.edge.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&edge)
+    }
+
+    /// Other limits, for whoever comes from now on.
+    pub(crate) fn limit(&self, edge: Edge) {
+        *self.edge.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(edge);
+    }
+
     /// Somebody connects; nobody more from an address that has too many connections already.
     pub(crate) fn arrive(&self, address: IpAddr) -> Option<Arrival> {
-        let max = self.edge.sessions_per_address_max + ARRIVALS_MAX;
+        let max = self.edge().sessions_per_address_max + ARRIVALS_MAX;
         self.doors.arrive(address, max)
     }
 
@@ -118,7 +133,7 @@ impl Registry {
             sessions_max,
             sessions_per_address_max,
             ..
-        } = self.edge;
+        } = *self.edge();
         let entered = if console {
             arrival.enter_console(CONSOLES_MAX)
         } else {
@@ -149,6 +164,7 @@ impl Registry {
             return Some(Place {
                 registry: Arc::clone(self),
                 entry,
+                edge: self.edge(),
                 share: None,
             });
         }
@@ -231,12 +247,31 @@ impl Registry {
             .map(|it| it.value().clone())
             .unwrap_or_default();
         for pid in pids {
-            let entry = self.sessions.get(&pid).map(|it| Arc::clone(it.value()));
-            if let Some(entry) = entry {
-                // A box that is closed belongs to a session that has just gone.
-                let _delivered = entry.mail.put(Mail::News(ticket, news.clone()));
-            }
+            self.inform(pid, ticket, news.clone());
         }
+    }
+
+    /// Ends the session of this process id, and says why.
+    pub(crate) fn dismiss(&self, pid: u32, why: Fault) {
+        self.post(pid, Mail::Dismiss(Box::new(why)));
+    }
+
+    /// Tells the session of this process id what became of a ticket for it.
+    pub(crate) fn inform(&self, pid: u32, ticket: TicketId, news: News) {
+        self.post(pid, Mail::News(ticket, news));
+    }
+
+    fn post(&self, pid: u32, mail: Mail) {
+        let entry = self.sessions.get(&pid).map(|it| Arc::clone(it.value()));
+        if let Some(entry) = entry {
+            // A box that is closed belongs to a session that has just gone.
+            let _delivered = entry.mail.put(mail);
+        }
+    }
+
+    /// Whether one of these is still there.
+    pub(crate) fn has_any(&self, mut pids: impl Iterator<Item = u32>) -> bool {
+        pids.any(|it| self.sessions.contains_key(&it))
     }
 
     /// Tells everybody that the gate shuts down.
@@ -282,7 +317,7 @@ impl Place {
 
     /// Joins a tenant, if that takes one more.
     pub(crate) fn join(&mut self, tenant: &TenantId) -> Result<(), Fault> {
-        let edge = &self.registry.edge;
+        let edge = &self.edge;
         let sessions_max = edge.sessions_per_tenant_max;
         let most = (sessions_max, edge.tenant_buffer_bytes_max);
         self.share = self.registry.purses.join(tenant, most);
@@ -303,13 +338,13 @@ impl Place {
     /// all there is goes on even where the tenant keeps too much: others cannot starve it.
     pub(crate) fn may_relay(&self, waiting: usize) -> bool {
         let full = || self.share.as_ref().is_some_and(Share::is_full);
-        waiting == 0 || (waiting < self.registry.edge.buffer_bytes_max && !full())
+        waiting == 0 || (waiting < self.edge.buffer_bytes_max && !full())
     }
 
     /// Whether more may be read from the client: `waiting` bytes wait in either direction, and `gathered`
     /// are those of a request that is not whole.
     pub(crate) fn may_gather(&self, waiting: usize, gathered: usize, cx: &Context<'_>) -> bool {
-        let room = waiting <= self.registry.edge.buffer_bytes_max;
+        let room = waiting <= self.edge.buffer_bytes_max;
         let share = self.share.as_ref();
         share.is_none_or(|it| it.may_gather(gathered, cx)) && room
     }

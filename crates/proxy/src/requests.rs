@@ -51,22 +51,20 @@ impl<W: World> Gatekeeper<W> {
         sql: String,
     ) -> Result<Asking, Fault> {
         let request = Arc::new(self.read_for(who, &place, sql).await?);
-        let hold = match self
-            .config
-            .policy
-            .judge_whole(&request, self.world.now_ms())
-        {
+        let version = self.version();
+        let policy = &version.config.policy;
+        let hold = match policy.judge_whole(&request, self.world.now_ms()) {
             Judgement::Hold(hold) => hold,
             Judgement::Allow(pass) => return Ok(Asking::Passes(Arc::clone(pass.rule()))),
             Judgement::Deny(denial) => return Err(Fault::denied(&denial)),
             Judgement::Apart(_) => return Err(Fault::protocol("a text was taken apart")),
         };
-        let facts = self.config.policy.facts(&request);
+        let facts = policy.facts(&request);
         let mut new = self.new_ticket(hold, facts);
         if let ([reading], Work::Query(text)) = (request.readings.as_slice(), &request.work)
             && reading.statements.len() > 1
         {
-            let opinions = self.config.policy.explain(&request, self.world.now_ms());
+            let opinions = policy.explain(&request, self.world.now_ms());
             let signed_for = |at: usize| {
                 opinions
                     .get(at)
@@ -87,11 +85,9 @@ impl<W: World> Gatekeeper<W> {
         sql: String,
     ) -> Result<Request, Fault> {
         let tenant = &place.tenant;
-        let lanes = self
-            .lanes(tenant)
-            .ok_or_else(|| Fault::no_such_tenant(tenant.as_str()))?;
-        let admission = lanes.admit(who.id.clone(), Arc::clone(&self.plain)).await;
-        let admission = admission.map_err(|error| checkout_fault(tenant, &error))?;
+        let admitted = self.admit(tenant, &who.id, &self.plain).await;
+        let admitted = admitted.ok_or_else(|| Fault::no_such_tenant(tenant.as_str()))?;
+        let (lanes, admission) = admitted.map_err(|error| checkout_fault(tenant, &error))?;
         let now = self.world.now();
         let catalog = match lanes.knowledge.current(now) {
             Some(catalog) => catalog,
@@ -129,7 +125,9 @@ impl<W: World> Gatekeeper<W> {
         grant: Grant,
     ) -> Result<Asking, Fault> {
         let tenant = &place.tenant;
-        if self.config.tenant(tenant.as_str()).is_none() {
+        let version = self.version();
+        let config = &version.config;
+        if config.tenants.find(tenant.as_str()).is_none() {
             return Err(Fault::no_such_tenant(tenant.as_str()));
         }
         let classes: Vec<&str> = grant.classes.iter().map(|it| it.name()).collect();
@@ -142,7 +140,7 @@ impl<W: World> Gatekeeper<W> {
         let identity = format!("grant {tenant} {} {what} {}", who.id, grant.until_ms);
         let class = grant.classes.iter().max().copied().unwrap_or(Class::Opaque);
         let new = NewTicket {
-            needs: self.config.policy.grant_needs(who, tenant, &grant.classes),
+            needs: config.policy.grant_needs(who, tenant, &grant.classes),
             scope: Scope::Grant(grant),
             must_exist: false,
             classes: Vec::new(),
@@ -189,11 +187,13 @@ impl<W: World> Gatekeeper<W> {
     /// for its review is open.
     pub(crate) async fn break_glass(&self, session: u64, hold: Hold) -> Result<Ticket, Fault> {
         let request = Arc::clone(&hold.request);
-        let rule = self.config.policy.break_glass(&request);
+        let version = self.version();
+        let policy = &version.config.policy;
+        let rule = policy.break_glass(&request);
         let rule = rule.ok_or_else(Fault::no_break_glass)?;
         let reason = request.reason().map(str::to_owned);
         let reason = reason.ok_or_else(Fault::break_glass_needs_reason)?;
-        let facts = self.config.policy.facts(&request);
+        let facts = policy.facts(&request);
         let new = NewTicket {
             scope: Scope::BreakGlass,
             rule: rule.name.to_string(),

@@ -13,7 +13,6 @@ use tokio::task::{JoinSet, LocalSet};
 use crate::crew::{Crew, Errand, Errands};
 use crate::gatekeeper::{Gatekeeper, Shared};
 use crate::listener;
-use crate::negotiate::Encryption;
 use crate::world::{Real, World};
 
 /// How often connections that lie unused are looked through.
@@ -24,7 +23,6 @@ pub(crate) fn start(
     shared: Shared<Real>,
     (worker, crew): (Worker, Crew),
     errands: Errands,
-    encryption: Encryption,
 ) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -33,7 +31,7 @@ pub(crate) fn start(
         .name("worker".to_owned())
         .spawn(move || {
             let keeper = Rc::new(Gatekeeper::new(shared, TcpDial, worker, crew));
-            let work = work(errands, Rc::clone(&keeper), encryption);
+            let work = work(errands, Rc::clone(&keeper));
             let work = async move {
                 work.await;
                 keeper.servers.close().await;
@@ -43,11 +41,7 @@ pub(crate) fn start(
 }
 
 /// Does what comes for this thread, and looks after its servers, until it is to stop.
-pub(crate) async fn work<W: World>(
-    mut errands: Errands,
-    keeper: Rc<Gatekeeper<W>>,
-    encryption: Encryption,
-) {
+pub(crate) async fn work<W: World>(mut errands: Errands, keeper: Rc<Gatekeeper<W>>) {
     let mut upkeep = JoinSet::new();
     let (tended, swept) = (Rc::clone(&keeper), Rc::clone(&keeper));
     upkeep.spawn_local(async move {
@@ -58,17 +52,21 @@ pub(crate) async fn work<W: World>(
     upkeep.spawn_local(async move {
         loop {
             tokio::time::sleep(SWEEP_EVERY).await;
-            swept.servers.sweep();
+            swept.sweep();
         }
     });
     while let Some(errand) = errands.next().await {
         match errand {
             Errand::Serve(guest) => match guest.with(TcpStream::from_std) {
-                Ok(guest) => listener::receive(guest, &keeper, &encryption),
+                Ok(guest) => listener::receive(guest, &keeper),
                 Err(error) => tracing::warn!("could not take a connection over: {error}"),
             },
             Errand::Pools(answer) => {
                 let _told = answer.send(keeper.pools());
+            }
+            Errand::Adopt(version, adopted) => {
+                keeper.adopt(*version);
+                let _told = adopted.send(());
             }
             Errand::Stop => return,
         }

@@ -4,6 +4,7 @@
 mod ledger;
 mod limits;
 mod ours;
+mod reloaded;
 
 use gate::{TicketId, policy::Denial};
 use wire::fields::{Fields, Severity};
@@ -35,6 +36,8 @@ pub mod sqlstate {
     pub const NOT_NEXT: SqlState = SqlState::new(b"ZG010");
     /// The ledger of the database did not take the row of the ticket.
     pub const LEDGER: SqlState = SqlState::new(b"ZG011");
+    /// The tenant leads elsewhere by now, where what was asked is not good.
+    pub const MOVED: SqlState = SqlState::new(b"ZG012");
     /// It is held, and the session does not wait for people.
     pub const PENDING: SqlState = SqlState::new(b"ZG008");
 }

@@ -52,3 +52,44 @@ fn joined<T>(mut first: Vec<T>, later: Vec<T>) -> Vec<T> {
     first.extend(later);
     first
 }
+
+/// What a RowDescription says of a result: names, types and formats. Which column of which table each comes from does not
+/// count, as it does not for PostgreSQL: the table may be another that is made alike.
+pub(crate) fn shape_of(body: &[u8]) -> Bytes {
+    const COUNT: usize = 2;
+    const ORIGIN: usize = 6;
+    const BEHIND_NAME: usize = 18;
+    let mut shape = body.to_vec();
+    let mut at = COUNT;
+    while let Some(name) = shape
+        .get(at..)
+        .and_then(|it| it.iter().position(|it| *it == 0))
+    {
+        let from = at + name + 1;
+        if let Some(origin) = shape.get_mut(from..from + ORIGIN) {
+            origin.fill(0);
+        }
+        at = from + BEHIND_NAME;
+    }
+    shape.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_is_that_of_any_table_that_is_made_alike() {
+        let field = |name: &str, table: u8, kind: u8| {
+            let rest = [0, 0, 0, kind, 0, 4, 255, 255, 255, 255, 0, 0];
+            [name.as_bytes(), &[0, 0, 0, 0, table, 0, 1], &rest].concat()
+        };
+        let both = |table, kind| {
+            let fields = [field("id", table, 23), field("", table, kind)].concat();
+            shape_of(&[&[0, 2], fields.as_slice()].concat())
+        };
+        assert_eq!(both(1, 25), both(2, 25));
+        assert_ne!(both(1, 25), both(1, 23));
+        assert_eq!(shape_of(&[]), "");
+    }
+}

@@ -30,6 +30,13 @@ pub enum Input<'a> {
     Cancel,
     /// The person ends this session from another one.
     Terminate,
+    /// The gate ends this session, and says why.
+    Dismiss(Box<Fault>),
+    /// Who is at the other end, with the groups that count for them by now.
+    Regrouped(Arc<Principal>),
+    /// The tenant leads elsewhere by now: what a new session of it is told. It comes in answer to `Effect::Read` or
+    /// `Effect::Checkout`, before that is answered, and only while nothing is borrowed.
+    Moved(Admission),
     /// Time has passed.
     Tick,
     /// The gate is shutting down.
@@ -40,6 +47,8 @@ pub enum Input<'a> {
     Admitted(Result<Admission, Fault>),
     /// The answer to `Effect::Read`.
     Readings(Vec<Arc<Reading>>),
+    /// The answer to `Effect::Read` where nobody knows what texts would mean: they are refused.
+    Unread(Box<Fault>),
     /// The answer to `Effect::Ask`.
     Verdict(Verdict),
     /// The answer to `Effect::Signal`: whether it was sent.
@@ -80,6 +89,8 @@ pub enum Destination {
     Tenant(TenantId),
     /// To the console.
     Console,
+    /// Nowhere: the host that the client asked for is another tenant's.
+    AnotherHost,
 }
 
 /// What a new session of a tenant must be told and know.
@@ -134,6 +145,8 @@ pub enum News {
     Withdrawn,
     /// Its time was over.
     Expired,
+    /// Its tenant leads elsewhere by now, where it is not good.
+    Moved,
 }
 
 /// An upstream connection that was borrowed.

@@ -15,6 +15,7 @@ mod input;
 mod lent;
 mod limit;
 mod mode;
+mod moved;
 mod names;
 mod notices;
 mod ours;

@@ -13,7 +13,7 @@ use wire::backend::{Status, decode, encode, tag};
 use wire::fields::{Fields, Severity};
 
 use crate::fault::Fault;
-use crate::heard::Heard;
+use crate::heard::{Heard, shape_of};
 use crate::owed::{self, Owed, Whose};
 use crate::told::Told;
 
@@ -311,8 +311,7 @@ impl Replies {
         }
         if let (Owed::Shape(_), tag::ROW_DESCRIPTION | tag::NO_DATA) = (front, kind) {
             if let Some(Owed::Shape(name)) = self.owed.pop_front() {
-                let shape = Bytes::copy_from_slice(body);
-                self.heard.shapes.push((name, shape));
+                self.heard.shapes.push((name, shape_of(body)));
             }
             return Ok(Take::Hide);
         }

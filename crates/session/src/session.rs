@@ -1,5 +1,7 @@
 //! One session: the loop that feeds its state, and [`step`], the whole diagram on one screen.
 
+mod outside;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -94,7 +96,10 @@ impl Session {
         self.draining |= matches!(input, Input::Drain);
         match input {
             Input::ClientBytes => {}
-            Input::Terminate => self.terminate(now),
+            Input::Terminate => self.terminate(now, &Fault::shutdown(self.waits_for())),
+            Input::Dismiss(fault) => self.terminate(now, &fault),
+            Input::Regrouped(principal) => self.regroup(principal),
+            Input::Moved(admission) => self.moved(&admission),
             input => self.step(now, input),
         }
         while self.takes_frames() {
@@ -128,21 +133,6 @@ impl Session {
         if self.draining && waits {
             self.step(now, Input::Drain);
         }
-    }
-
-    /// Ends it from outside: what runs is cancelled, and the rest is as if the client had gone.
-    fn terminate(&mut self, now: Instant) {
-        if self.is_closed() || std::mem::replace(&mut self.terminated, true) {
-            return;
-        }
-        self.io.error(&Fault::shutdown(self.waits_for()));
-        let runs = matches!(self.phase, Phase::Talk(_, State::Running(_)));
-        let goes = if runs {
-            Input::Terminate
-        } else {
-            Input::ClientGone
-        };
-        self.step(now, goes);
     }
 
     /// The next thing to do.

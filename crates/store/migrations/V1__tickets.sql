@@ -54,6 +54,7 @@ CREATE TABLE claims (
     holder     TEXT,                  -- of a script: the connection that runs it
     steps      INTEGER NOT NULL,      -- ... and how many of its steps it has begun
     row        INTEGER,               -- which of them last took a row of the ledger with it, 0 where it is no script
+    place      TEXT,                  -- ... and where that ledger is
     claimed_ms INTEGER NOT NULL,
     ended      TEXT CHECK (ended IN ('undone', 'done', 'failed', 'rolled_back', 'in_doubt', 'fenced')),
     ended_ms   INTEGER

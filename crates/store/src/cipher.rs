@@ -15,149 +15,24 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
+use aws_lc_rs::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
+use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use gate::policy::glob;
-use secrecy::zeroize::Zeroizing;
-use secrecy::{ExposeSecret as _, SecretBox, SecretString};
+use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 
 use crate::chain::Hash;
-use crate::signing::{KeyError, short_id};
+use crate::signing::KeyError;
+use crate::tenant_keys::{KEY_BYTES, Length, TenantKey, TenantKeys};
 
 /// What comes in front of the member.
 const BEFORE: &str = ",\"encrypted\":{";
-const INFO: &[u8] = b"journal of portcullis";
 const BLIND: &[u8] = b"digest of portcullis";
-const KEY_BYTES: usize = 32;
 const SALT_BYTES: usize = 16;
 const COUNT_BYTES: usize = 8;
-
-/// The key of one tenant; clones are one key.
-#[derive(Clone)]
-pub struct TenantKey {
-    secret: Arc<SecretBox<[u8; KEY_BYTES]>>,
-    id: String,
-}
-
-/// Which tenant has which key.
-#[derive(Clone, Debug, Default)]
-pub struct TenantKeys {
-    exact: HashMap<String, Option<TenantKey>>,
-    /// Names with a `*`, in order.
-    patterns: Vec<(String, Option<TenantKey>)>,
-}
-
-impl TenantKey {
-    /// A new one.
-    pub fn generate() -> Result<Self, KeyError> {
-        let mut secret = Zeroizing::new([0; KEY_BYTES]);
-        getrandom::fill(&mut *secret).map_err(|_| KeyError::Random)?;
-        Ok(Self::of(&secret))
-    }
-
-    /// Reads one line of hexadecimal digits.
-    pub fn from_text(text: &str) -> Result<Self, KeyError> {
-        let line = text.strip_suffix('\n').unwrap_or(text);
-        let line = line.strip_suffix('\r').unwrap_or(line);
-        let (pairs, rest) = line.as_bytes().as_chunks::<2>();
-        let mut secret = Zeroizing::new([0; KEY_BYTES]);
-        if pairs.len() != KEY_BYTES || !rest.is_empty() {
-            return Err(KeyError::Tenant);
-        }
-        for (byte, [high, low]) in secret.iter_mut().zip(pairs) {
-            *byte = (nibble(*high)? << 4) | nibble(*low)?;
-        }
-        Ok(Self::of(&secret))
-    }
-
-    /// The line, as [`TenantKey::from_text`] reads it.
-    pub fn to_text(&self) -> SecretString {
-        let digits = b"0123456789abcdef";
-        let digit = |nibble: u8| digits.get(usize::from(nibble)).copied().map(char::from);
-        let bytes = self.secret.expose_secret().iter();
-        let mut text: String = bytes
-            .flat_map(|byte| [byte >> 4, byte & 15])
-            .filter_map(digit)
-            .collect();
-        text.push('\n');
-        SecretString::from(text)
-    }
-
-    /// What the journal names it by: the first 16 hexadecimal digits of a SHA-256.
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn of(secret: &[u8; KEY_BYTES]) -> Self {
-        let named = Zeroizing::new([b"tenant key of portcullis ".as_slice(), secret].concat());
-        Self {
-            id: short_id(&named),
-            secret: Arc::new(SecretBox::new(Box::new(*secret))),
-        }
-    }
-
-    /// The key of one run.
-    fn derive(&self, salt: &[u8]) -> Option<LessSafeKey> {
-        let salt = Salt::new(HKDF_SHA256, salt);
-        let extracted = salt.extract(self.secret.expose_secret());
-        let mut key = Zeroizing::new([0; KEY_BYTES]);
-        let expanded = extracted.expand(&[INFO], Length).ok()?;
-        expanded.fill(&mut *key).ok()?;
-        let key = UnboundKey::new(&AES_256_GCM, &*key).ok()?;
-        Some(LessSafeKey::new(key))
-    }
-}
-
-fn nibble(digit: u8) -> Result<u8, KeyError> {
-    let digit = char::from(digit).to_digit(16);
-    let digit = digit.and_then(|it| u8::try_from(it).ok());
-    digit.ok_or(KeyError::Tenant)
-}
-
-/// How long a derived key is.
-struct Length;
-
-impl KeyType for Length {
-    fn len(&self) -> usize {
-        KEY_BYTES
-    }
-}
-
-impl TenantKeys {
-    /// Of tenants in the order in which they are configured, `*` in a name standing for any characters.
-    pub fn new(tenants: impl IntoIterator<Item = (String, Option<TenantKey>)>) -> Self {
-        let mut keys = Self::default();
-        for (name, key) in tenants {
-            if name.contains('*') {
-                keys.patterns.push((name.clone(), key.clone()));
-            }
-            keys.exact.insert(name, key);
-        }
-        keys
-    }
-
-    /// Every key there is.
-    pub fn all(&self) -> impl Iterator<Item = &TenantKey> {
-        let keys = self.exact.values();
-        keys.flatten()
-    }
-
-    /// That of a tenant, found as the tenant itself is.
-    fn of(&self, tenant: &str) -> Option<&TenantKey> {
-        if let Some(key) = self.exact.get(tenant) {
-            return key.as_ref();
-        }
-        let fits = |it: &&(String, _)| glob(&it.0, tenant);
-        self.patterns.iter().find(fits)?.1.as_ref()
-    }
-}
 
 /// Encrypts for one run of the gate.
 pub(crate) struct Cipher {
@@ -181,7 +56,7 @@ impl Cipher {
         let mut derived = HashMap::new();
         for key in tenants.all() {
             let of_run = key.derive(&salt).ok_or(KeyError::Tenant)?;
-            derived.insert(key.id.clone(), of_run);
+            derived.insert(key.id().to_owned(), of_run);
         }
         Ok(Some(Self {
             tenants,
@@ -208,7 +83,7 @@ impl Cipher {
         let Some(key) = self.tenants.of(tenant) else {
             return false;
         };
-        let (name, id) = (serde_json::Value::from(tenant), &key.id);
+        let (name, id) = (serde_json::Value::from(tenant), key.id());
         into.pop();
         let more = format!("{BEFORE}\"tenant\":{name},\"key\":\"{id}\",\"data\":\"");
         into.extend_from_slice(more.as_bytes());
@@ -225,7 +100,7 @@ impl Cipher {
     pub(crate) fn text(&self, tenant: &str, place: &str, private: String) -> Option<String> {
         let key = self.tenants.of(tenant)?;
         let data = self.encrypt(key, place.as_bytes(), private.into_bytes())?;
-        Some(format!("{} {data}", key.id))
+        Some(format!("{} {data}", key.id()))
     }
 
     /// A digest by which nobody without the key can try a guess; the same for the same.
@@ -243,7 +118,7 @@ impl Cipher {
     }
 
     fn encrypt(&self, key: &TenantKey, place: &[u8], mut private: Vec<u8>) -> Option<String> {
-        let cipher = self.derived.get(&key.id)?;
+        let cipher = self.derived.get(key.id())?;
         let count = self.count.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         let done = cipher.seal_in_place_append_tag(nonce(count), Aad::from(place), &mut private);
         done.ok()?;
@@ -336,7 +211,7 @@ pub(crate) struct Keyring {
 
 impl Keyring {
     pub(crate) fn new<'a>(keys: impl IntoIterator<Item = &'a TenantKey>) -> Self {
-        let keys = keys.into_iter().map(|it| (it.id.clone(), it.clone()));
+        let keys = keys.into_iter().map(|it| (it.id().to_owned(), it.clone()));
         Self {
             keys: keys.collect(),
             derived: HashMap::new(),
@@ -375,12 +250,6 @@ impl Keyring {
     }
 }
 
-impl fmt::Debug for TenantKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TenantKey({})", self.id)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -391,6 +260,7 @@ mod tests {
         let tenants = [
             ("acme".to_owned(), Some(key.clone())),
             ("shop_open".to_owned(), None),
+            ("*_open".to_owned(), None),
             ("shop_*".to_owned(), Some(key.clone())),
         ];
         let cipher = Cipher::of_run(17, TenantKeys::new(tenants)).unwrap();
@@ -426,6 +296,8 @@ mod tests {
             ("acme", true),
             ("shop_eu", true),
             ("shop_open", false),
+            ("shop_eu_open", true),
+            ("eu_open", false),
             ("other", false),
         ] {
             assert_eq!(cipher.has(tenant), has, "{tenant}");

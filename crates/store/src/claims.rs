@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use gate::ledger::Row;
+use gate::ledger::{Place, Row};
 use gate::ticket::{ClaimId, Grant, Scope, missing, still, together};
 use gate::tickets::{Claimed, Standing, StoreError, Use};
 use gate::{Event, Need, Outcome, State, Ticket, TicketId};
@@ -68,7 +68,7 @@ pub(crate) fn claim(
         }
     };
     let claim = insert(db, id, (once, shared, step), now)?;
-    let row = once.in_ledger.then(|| Row {
+    let row = once.ledger.as_ref().map(|_| Row {
         ticket: id,
         claim: shared.then_some(claim),
         step: FIRST,
@@ -85,8 +85,8 @@ fn insert(
     now: i64,
 ) -> Result<ClaimId, Stop> {
     db.prepare_cached(
-        "INSERT INTO claims (ticket, shared, in_transaction, holder, steps, row, claimed_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO claims (ticket, shared, in_transaction, holder, steps, row, place, claimed_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?
     .execute(params![
         id.0,
@@ -94,7 +94,8 @@ fn insert(
         once.in_transaction,
         holder.map(|it| &**it),
         holder.is_some(),
-        once.in_ledger.then_some(FIRST),
+        once.ledger.as_ref().map(|_| FIRST),
+        once.ledger.as_ref().map(Place::as_str),
         now
     ])?;
     Ok(ClaimId(db.last_insert_rowid()))

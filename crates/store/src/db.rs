@@ -11,8 +11,9 @@ use std::ops::Deref;
 use gate::TicketId;
 use rusqlite::Connection;
 
-use crate::cipher::{Cipher, Keyring, Secret, TenantKeys};
+use crate::cipher::{Cipher, Keyring, Secret};
 use crate::signing::KeyError;
+use crate::tenant_keys::TenantKeys;
 
 const HIDDEN: char = '\u{1}';
 

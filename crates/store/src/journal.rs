@@ -29,7 +29,7 @@ use self::heads::Signer;
 use self::inbox::{Entries, Inbox, Outbox, Refused, Tray};
 pub use self::sink::Sink;
 use self::writer::{Anchor, Batch, Writer};
-use crate::cipher::{Cipher, Keyring, TenantKey};
+use crate::cipher::{Cipher, Keyring};
 use crate::clock::WallClock;
 use crate::layout::journal_file;
 use crate::options::{Custody, Keeping, Keys};
@@ -37,6 +37,7 @@ use crate::private;
 use crate::signatures::Signatures;
 use crate::sqlite::Sqlite;
 use crate::tampered::Tampered;
+use crate::tenant_keys::TenantKey;
 use crate::unsettled::Past;
 use crate::verify::{self, Walk};
 

@@ -1,7 +1,7 @@
 //! What the store knows of rows in the ledgers of tenants: by what they are named, which are in doubt, and how a doubt ends. It
 //! never asks a ledger.
 
-use gate::ledger::{Fate, Nonce, Row, Secret};
+use gate::ledger::{Fate, Nonce, Place, Row, Secret};
 use gate::ticket::{ClaimId, Scope};
 use gate::tickets::Doubt;
 use gate::{Event, Outcome, TenantId, Ticket, TicketId};
@@ -46,9 +46,9 @@ pub(crate) fn nonce(db: &Db<'_>, row: Row) -> Result<Nonce, Stop> {
 pub(crate) fn doubts(db: &Db<'_>) -> Result<Vec<Doubt>, Stop> {
     let secret = secret(db)?;
     let mut statement = db.prepare_cached(
-        "SELECT claims.ticket, claims.id, shared, row, tenant
+        "SELECT claims.ticket, claims.id, shared, row, tenant, place
          FROM claims JOIN tickets ON tickets.id = claims.ticket
-         WHERE ended = 'in_doubt' AND row IS NOT NULL ORDER BY claims.id",
+         WHERE ended = 'in_doubt' AND row IS NOT NULL AND place IS NOT NULL ORDER BY claims.id",
     )?;
     let found = statement.query_map([], |it| {
         let (ticket, claim) = (TicketId(it.get(0)?), ClaimId(it.get(1)?));
@@ -62,6 +62,7 @@ pub(crate) fn doubts(db: &Db<'_>) -> Result<Vec<Doubt>, Stop> {
             claim,
             tenant: TenantId::from(it.get::<_, String>(4)?),
             key: secret.nonce(row).key(),
+            place: Place::from(it.get::<_, String>(5)?),
         })
     })?;
     Ok(found.collect::<Result<_, _>>()?)

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::cipher::TenantKeys;
 use crate::signing::SigningKey;
+use crate::tenant_keys::TenantKeys;
 
 /// How long tickets live, and how many may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -57,6 +57,7 @@ impl Private {
             | Entry::Signalled { .. }
             | Entry::HeldAll { .. }
             | Entry::Terminated { .. }
+            | Entry::Reloaded { .. }
             | Entry::Recovered { .. } => {}
         }
     }

@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 
-use crate::cipher::{Keyring, TenantKey};
+use crate::cipher::Keyring;
 use crate::layout::{journal_dir, journal_file};
 use crate::private::{self, Readable};
 use crate::signatures::Signatures;
 use crate::tampered::Tampered;
+use crate::tenant_keys::TenantKey;
 use crate::verify;
 
 /// One entry of a record that follows from all before it.

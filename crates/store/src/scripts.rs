@@ -1,7 +1,7 @@
 //! How far a script has come: each statement that it is signed for is checked off in its turn, by the one connection that has
 //! begun it. It never says what a script holds.
 
-use gate::ledger::Row;
+use gate::ledger::{Place, Row};
 use gate::script::{ScriptStep, bare};
 use gate::ticket::{ClaimId, Scope};
 use gate::tickets::{Claimed, Step, StoreError, Use};
@@ -53,20 +53,21 @@ pub(crate) fn next(
         under.begun as usize,
         (step, once.in_transaction),
     )?;
-    let row = once.in_ledger.then(|| Row {
+    let row = once.ledger.as_ref().map(|_| Row {
         ticket: id,
         claim: None,
         step: FIRST + i64::from(under.begun),
     });
     // Within a transaction the last row stands for all that came before it and for what follows.
     db.prepare_cached(
-        "UPDATE claims SET steps = steps + 1, row = CASE WHEN ?2 THEN coalesce(?3, row) ELSE ?3 END
-         WHERE id = ?1",
+        "UPDATE claims SET steps = steps + 1, row = CASE WHEN ?2 THEN coalesce(?3, row) ELSE ?3 END,
+         place = coalesce(?4, place) WHERE id = ?1",
     )?
     .execute(params![
         under.claim.0,
         once.in_transaction,
-        row.map(|it| it.step)
+        row.map(|it| it.step),
+        once.ledger.as_ref().map(Place::as_str)
     ])?;
     let nonce = row.map(|row| ledger::nonce(db, row)).transpose()?;
     Ok(Claimed::Spent(under.claim, nonce))

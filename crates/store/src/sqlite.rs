@@ -19,7 +19,6 @@ use tokio::sync::{mpsc, oneshot};
 #[cfg(feature = "broken")]
 use crate::broken as claims;
 use crate::chain::Head;
-use crate::cipher::TenantKeys;
 #[cfg(not(feature = "broken"))]
 use crate::claims;
 use crate::clock::WallClock;
@@ -30,6 +29,7 @@ use crate::ledger;
 use crate::opening;
 use crate::options::Options;
 use crate::rows::{self, Stop};
+use crate::tenant_keys::TenantKeys;
 use crate::transitions::{self, transact};
 use crate::unsettled::Unsettled;
 use crate::words;

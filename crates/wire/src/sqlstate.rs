@@ -41,6 +41,7 @@ named! {
     QUERY_CANCELED = b"57014", "Cancelled, by request or by a deadline.";
     ADMIN_SHUTDOWN = b"57P01", "Going down by command.";
     CANNOT_CONNECT_NOW = b"57P03", "Not ready to serve.";
+    CONFIG_FILE_ERROR = b"F0000", "The configuration is wrong.";
     INTERNAL = b"XX000", "Our own fault.";
 }
 

@@ -178,6 +178,12 @@ impl Stage {
         self.become_quiet().await;
     }
 
+    /// Whether its tenant has transaction blocks.
+    fn blocks(&self) -> bool {
+        let tenant = self.config.tenants.find(TENANT).unwrap();
+        tenant.pool_mode != PoolMode::Statement
+    }
+
     fn requesters(self: &Rc<Self>) -> Vec<JoinHandle<()>> {
         let many = usize::try_from(self.dice.between(2, REQUESTERS.len() as u64)).unwrap();
         let mut people = REQUESTERS;
@@ -189,7 +195,7 @@ impl Stage {
                 dice: self.dice.own(),
                 door: Rc::clone(&self.door),
                 history: Rc::clone(&self.history),
-                blocks: self.config.tenants[0].pool_mode != PoolMode::Statement,
+                blocks: self.blocks(),
                 keys: Rc::clone(&self.keys),
             };
             tokio::task::spawn_local(requester.work(self.dice.between(1, 3)))

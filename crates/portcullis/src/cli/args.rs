@@ -227,6 +227,9 @@ pub struct CheckArgs {
     /// The configuration file
     #[arg(value_name = "FILE")]
     pub config: PathBuf,
+    /// Say where this tenant leads: what a client names as its database
+    #[arg(long, value_name = "NAME")]
+    pub tenant: Option<String>,
 }
 
 /// What to explain, and by which policy.

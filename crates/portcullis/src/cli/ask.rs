@@ -6,6 +6,7 @@ use std::path::Path;
 use super::ask_args::{AskCommand, HoldCommand, RequestArgs, ResolveArgs};
 use super::connect::Console;
 use super::console::{Printer, document, one, quoted, sentence};
+use super::grid::Record;
 use super::trouble::{Exit, Trouble};
 use super::visible;
 
@@ -29,6 +30,7 @@ pub async fn run(
             format!("HOLD ALL {reason}")
         }
         AskCommand::Hold(HoldCommand::Off) => "HOLD OFF".to_owned(),
+        AskCommand::Reload => "RELOAD".to_owned(),
     };
     let grid = console.ask(&command).await?;
     if grid.rows.is_empty() {
@@ -37,6 +39,8 @@ pub async fn run(
     let record = one(&grid)?;
     if printer.json {
         document(printer.out, &record)?;
+    } else if let Some(version) = record.said("version") {
+        writeln!(printer.out, "{}", reloaded(version, record))?;
     } else if record.said("id").is_some() {
         writeln!(printer.out, "{}", sentence(record))?;
     } else {
@@ -44,6 +48,25 @@ pub async fn run(
         writeln!(printer.out, "no ticket is needed: it {state}")?;
     }
     Ok(Exit::Done)
+}
+
+/// What a reload came to.
+fn reloaded(version: &str, record: Record<'_>) -> String {
+    let count = |column| record.value(column).unwrap_or_default();
+    let mut text = format!(
+        "the gate goes by version {version} of its configuration: tenants {} added, {} changed, {} removed; sessions {} \
+         ended; tickets {} void",
+        count("tenants_added"),
+        count("tenants_changed"),
+        count("tenants_removed"),
+        count("sessions_ended"),
+        count("tickets_void"),
+    );
+    if let Some(waits) = record.said("needs_restart") {
+        text.push_str("; a restart is needed for what changed in: ");
+        text.push_str(waits);
+    }
+    visible::one_line(&text)
 }
 
 fn request(args: &RequestArgs) -> Result<String, Trouble> {

@@ -1,5 +1,5 @@
-//! What can be typed after the commands that ask for something beforehand, or stop something: `request`, `terminate`, `resolve`,
-//! `hold`. It never connects or reads a file.
+//! What can be typed after the commands that ask for something beforehand, or stop or change something: `request`, `terminate`,
+//! `resolve`, `hold`, `reload`. It never connects or reads a file.
 
 use std::path::PathBuf;
 
@@ -25,6 +25,8 @@ pub enum AskCommand {
     /// Close the gate to all but reads, or open it again
     #[command(subcommand)]
     Hold(HoldCommand),
+    /// Have the gate read its configuration again, as SIGHUP does
+    Reload,
 }
 
 /// What to ask for.

@@ -159,7 +159,7 @@ impl Judge {
                 groups.clone_from(&known.groups);
             }
             if !tenant.is_empty() {
-                let known = config.tenant(tenant);
+                let known = config.tenants.find(tenant);
                 let known = known.ok_or_else(|| format!("there is no tenant \"{tenant}\""))?;
                 role = Arc::from(&*known.write.user);
             }

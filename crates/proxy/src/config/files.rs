@@ -14,7 +14,7 @@ use rustls::sign::{CertifiedKey, SigningKey};
 use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 
-use super::problem::Flaw;
+use super::problem::{Flaw, Place};
 
 /// Why the system said no, without the number of the error.
 pub(super) fn reason(error: &io::Error) -> String {
@@ -22,6 +22,20 @@ pub(super) fn reason(error: &io::Error) -> String {
     text.split_once(" (os error")
         .map_or(&*text, |(reason, _)| reason)
         .to_owned()
+}
+
+/// A file of text; what is wrong with it, and where, if not with all of it.
+pub(super) fn text(path: &Path) -> Result<String, (Option<Place>, Flaw)> {
+    let bytes = fs::read(path).map_err(|error| {
+        let flaw = unreadable("configuration file", path, &error);
+        (None, flaw)
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let before = String::from_utf8_lossy(error.as_bytes().get(..good).unwrap_or_default());
+        let place = Place::of(&before, before.len());
+        (Some(place), Flaw::found("invalid UTF-8"))
+    })
 }
 
 /// The server's certificate, and those that lead from it to the CA.

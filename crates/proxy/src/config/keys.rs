@@ -6,6 +6,8 @@ pub(super) const TOP: &[&str] = &[
     "state",
     "node",
     "workers",
+    "include",
+    "reload",
     "tls",
     "limits",
     "hold",
@@ -20,10 +22,20 @@ pub(super) const TOP: &[&str] = &[
     "break_glass",
     "release",
 ];
+/// What a file that is included may have of these.
+pub(super) const INCLUDED: &[&str] = &["tenant"];
 /// What a policy file may have of these.
 pub(super) const POLICY_FILE: &[&str] = &["policy", "rule", "break_glass", "group"];
 /// `[tls]`
-pub(super) const TLS: &[&str] = &["certificate", "key", "plaintext", "insecure_plaintext"];
+pub(super) const TLS: &[&str] = &[
+    "certificate",
+    "key",
+    "plaintext",
+    "insecure_plaintext",
+    "hosts",
+];
+/// `[reload]`
+pub(super) const RELOAD: &[&str] = &["watch"];
 /// `[limits]`
 pub(super) const LIMITS: &[&str] = &[
     "request_bytes_max",
@@ -121,9 +133,10 @@ pub(super) const RELEASE: &[&str] = &["class", "lock_timeout", "statement_timeou
 pub(super) const BREAK_GLASS: &[&str] = &["name", "tenant", "user", "group", "class", "review"];
 
 /// The tables with their keys, as messages name them.
-pub(super) const TABLES: [(&str, &[&str]); 15] = [
+pub(super) const TABLES: [(&str, &[&str]); 16] = [
     ("at the top level", TOP),
     ("in [tls]", TLS),
+    ("in [reload]", RELOAD),
     ("in [limits]", LIMITS),
     ("in [hold]", HOLD),
     ("in [tickets]", TICKETS),

@@ -3,10 +3,10 @@
 use gate::Group;
 use gate::policy::{Glob, Owners, glob};
 
+use super::names::Names;
 use super::people::Members;
 use super::problem::Flaw;
 use super::reader::{Fields, Text};
-use super::tenants::check_pattern;
 use super::words::nearest;
 
 /// The word in a rule for the owners of what a statement names; where there are any, no group has this name.
@@ -20,7 +20,7 @@ pub(super) struct Known<'a> {
     /// The groups and who is in them.
     pub(super) members: &'a Members,
     /// The tenants; none are known to a policy of its own.
-    pub(super) tenants: &'a [&'a str],
+    pub(super) tenants: &'a Names<'a>,
     /// The owners of relations, where a file says them.
     pub(super) owners: Option<&'a Owners>,
 }
@@ -60,7 +60,7 @@ impl Known<'_> {
     pub(super) fn tenants_of(&self, fields: &Fields<'_>) -> Vec<Glob> {
         let tenants = fields.texts("tenant", "a tenant").unwrap_or_default();
         for tenant in &tenants {
-            check_pattern(fields, tenant, self.tenants);
+            self.tenants.check(fields, tenant, None);
         }
         tenants.iter().map(|it| Glob::from(it.text)).collect()
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustls::sign::CertifiedKey;
 
 use super::files;
+use super::hosts::Hosts;
 use super::keys;
 use super::problem::{ConfigError, Flaw};
 use super::reader::{Fields, Text};
@@ -62,26 +63,33 @@ pub(super) fn addresses(top: &Fields<'_>) -> Vec<SocketAddr> {
     addresses
 }
 
-/// Reads `[tls]` and its files.
-pub(super) fn tls(top: &Fields<'_>, addresses: &[SocketAddr]) -> Option<ServerTls> {
+/// Reads `[tls]` and its files, and the hosts in it.
+pub(super) fn tls(top: &Fields<'_>, addresses: &[SocketAddr]) -> (Option<ServerTls>, Hosts) {
     top.require(
         "tls",
         "[tls] with \"certificate\" and \"key\", or with plaintext = true",
     );
-    let tls = top.table("tls", keys::TLS)?;
+    match top.table("tls", keys::TLS) {
+        Some(tls) => (encryption(&tls, addresses), Hosts::read(&tls)),
+        None => (None, Hosts::default()),
+    }
+}
+
+fn encryption(tls: &Fields<'_>, addresses: &[SocketAddr]) -> Option<ServerTls> {
     let plaintext = tls.boolean("plaintext")?;
-    clear_text(&tls, plaintext, addresses);
+    clear_text(tls, plaintext, addresses);
     let path = |key: &str, expected: &str| tls.text(key, expected).map(|it| tls.page.path(it.text));
     if !tls.has("certificate") && !tls.has("key") && plaintext {
+        tls.refuse("hosts", "without a certificate");
         return Some(ServerTls::Off);
     }
     tls.require("certificate", "a PEM file, or plaintext = true");
     tls.require("key", "a PEM file");
     let certificate = path("certificate", "a PEM file");
     let key = path("key", "a PEM file");
-    let chain = certificate.and_then(|path| sound(&tls, "certificate", files::chain(&path)));
-    let secret = key.and_then(|path| sound(&tls, "key", files::private_key(&path)));
-    let pair = sound(&tls, "key", files::pair(chain?, secret?))?;
+    let chain = certificate.and_then(|path| sound(tls, "certificate", files::chain(&path)));
+    let secret = key.and_then(|path| sound(tls, "key", files::private_key(&path)));
+    let pair = sound(tls, "key", files::pair(chain?, secret?))?;
     Some(ServerTls::On {
         pair: Arc::new(pair),
         plaintext,

@@ -32,6 +32,18 @@ pub struct Problem {
     pub suggestion: Option<String>,
 }
 
+impl Place {
+    /// Of a byte of a text.
+    pub(super) fn of(text: &str, at: usize) -> Self {
+        let before = text.get(..at).unwrap_or(text);
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        Self {
+            line: before.matches('\n').count() + 1,
+            column: line.chars().count() + 1,
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;
@@ -63,7 +75,12 @@ impl ConfigError {
 
     /// One problem of the file as a whole.
     pub(super) fn of_file(file: &Path, flaw: Flaw) -> Self {
-        Self::new(vec![flaw.at(file, None)])
+        Self::of(file, None, flaw)
+    }
+
+    /// One problem of a file.
+    pub(super) fn of(file: &Path, place: Option<Place>, flaw: Flaw) -> Self {
+        Self::new(vec![flaw.at(file, place)])
     }
 
     /// The problems, at least one.
@@ -112,6 +129,14 @@ impl Flaw {
     pub(super) fn meant(mut self, suggestion: Option<&str>) -> Self {
         self.suggestion = suggestion.map(str::to_owned);
         self
+    }
+
+    /// What is found, and what would be right, in one line.
+    pub(super) fn to_line(&self) -> String {
+        match &self.expected {
+            Some(expected) => format!("{}, expected {expected}", self.found),
+            None => self.found.clone(),
+        }
     }
 
     /// The same in its place.

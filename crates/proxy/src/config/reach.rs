@@ -3,12 +3,15 @@
 //! request; it asks which rules could decide one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
-use gate::policy::{DEFAULT_RULE, Ruling, Terms, Wanted, Whose};
+use gate::policy::{DEFAULT_RULE, Ruling, Terms, Wanted, Whose, glob};
 use gate::ticket::unmet;
 use gate::{Group, Need, PrincipalId, Rule};
 use sql::Class;
 
+use super::known::Known;
+use super::names::Names;
 use super::people::{Members, Person, groups_of};
 use super::problem::Flaw;
 use super::reader::Page;
@@ -16,59 +19,42 @@ use super::rules::Rules;
 use super::tenants::CONSOLE;
 use super::words::{all, count, covers, overlap};
 
-/// Somebody who may ask, and the tenants (or patterns of them) where they may.
+/// Somebody who may ask, and the tenants (or patterns of them) that they may name; none for all.
 #[derive(Debug)]
 pub(super) struct Asker {
     name: PrincipalId,
     groups: BTreeSet<Group>,
-    scopes: BTreeSet<String>,
+    tenants: Vec<String>,
 }
 
 impl Asker {
     /// Somebody who may name any tenant.
     pub(super) fn anywhere(name: &PrincipalId, members: &Members) -> Self {
-        let scopes = BTreeSet::from(["*".to_owned()]);
         Self {
             name: name.clone(),
             groups: groups_of(name, members),
-            scopes,
+            tenants: Vec::new(),
         }
     }
 
-    /// A user of a configuration with these tenants.
-    pub(super) fn of(person: &Person<'_>, tenants: &[&str], members: &Members) -> Self {
-        let mut scopes = BTreeSet::new();
-        for tenant in tenants {
-            if person.tenants.is_empty() {
-                scopes.insert((*tenant).to_owned());
-            }
-            for allowed in person.tenants.iter().map(|it| it.text) {
-                if overlap(tenant, allowed) {
-                    let narrow = if covers(tenant, allowed) {
-                        allowed
-                    } else {
-                        tenant
-                    };
-                    scopes.insert(narrow.to_owned());
-                }
-            }
-        }
-        scopes.remove(CONSOLE);
+    /// A user of a configuration.
+    pub(super) fn of(person: &Person<'_>, members: &Members) -> Self {
         let name = PrincipalId::from(person.is);
         Self {
             groups: groups_of(&name, members),
             name,
-            scopes,
+            tenants: person.tenants.iter().map(|it| it.text.to_owned()).collect(),
         }
     }
 }
 
 /// Notes every hold that one of `askers` could run into and nobody could approve.
-pub(super) fn check(page: &Page<'_>, rules: &Rules, members: &Members, askers: &[Asker]) {
+pub(super) fn check(page: &Page<'_>, rules: &Rules, known: Known<'_>, askers: &[Asker]) {
+    let members = known.members;
     let mut stuck: Vec<Vec<&PrincipalId>> = vec![Vec::new(); rules.spans.len()];
-    let mut scopes = BTreeMap::new();
+    let mut land = Land::new(&rules.ordered, known.tenants);
     for asker in askers {
-        for at in asker.holds(&rules.ordered, &mut scopes) {
+        for at in asker.holds(&mut land) {
             if let Some(stuck) = stuck.get_mut(at)
                 && lacking(rules, at, members, &asker.name).is_some()
             {
@@ -182,23 +168,82 @@ fn others<'a>(
     members.filter(move |member| *member != requester)
 }
 
-/// How the tenants of a rule relate to a scope: they may be asked for in it; it lies in them.
+/// How the tenants of each rule relate to a scope: they may be asked for in it; it lies in them.
 type Reach = Vec<(bool, bool)>;
+
+/// The tenants, as the rules tell them apart. There may be many thousands, of which most are alike to all rules, and many
+/// people who may name the same.
+struct Land<'a> {
+    rules: &'a [Rule],
+    /// Those that each rule names.
+    tenants: Vec<Vec<String>>,
+    names: &'a Names<'a>,
+    known: BTreeMap<String, Rc<BTreeSet<Reach>>>,
+}
+
+impl<'a> Land<'a> {
+    fn new(rules: &'a [Rule], names: &'a Names<'a>) -> Self {
+        let tenants = |rule: &Rule| rule.tenants.iter().map(ToString::to_string).collect();
+        Self {
+            rules,
+            tenants: rules.iter().map(tenants).collect(),
+            names,
+            known: BTreeMap::new(),
+        }
+    }
+
+    /// How the rules relate to what somebody can mean who may name this.
+    fn reaches(&mut self, wanted: &str) -> Rc<BTreeSet<Reach>> {
+        if let Some(known) = self.known.get(wanted) {
+            return Rc::clone(known);
+        }
+        let mut reaches = BTreeSet::new();
+        for name in self.names.within(wanted) {
+            reaches.insert(self.reach(|tenant| (glob(tenant, name), glob(tenant, name))));
+            if self.tenants.iter().all(Vec::is_empty) {
+                break;
+            }
+        }
+        let patterns = self.names.patterns().filter(|it| overlap(it, wanted));
+        let any = self.names.is_empty().then_some("*");
+        for pattern in patterns.chain(any) {
+            let scope = if covers(pattern, wanted) {
+                wanted
+            } else {
+                pattern
+            };
+            if scope != CONSOLE {
+                reaches
+                    .insert(self.reach(|tenant| (overlap(tenant, scope), covers(tenant, scope))));
+            }
+        }
+        let reaches = Rc::new(reaches);
+        self.known.insert(wanted.to_owned(), Rc::clone(&reaches));
+        reaches
+    }
+
+    fn reach(&self, is: impl Fn(&str) -> (bool, bool)) -> Reach {
+        let rule = |tenants: &Vec<String>| {
+            let all = tenants.iter().map(|it| is(it));
+            all.fold((tenants.is_empty(), tenants.is_empty()), |one, other| {
+                (one.0 || other.0, one.1 || other.1)
+            })
+        };
+        self.tenants.iter().map(rule).collect()
+    }
+}
 
 impl Asker {
     /// Numbers of the holds that this person can run into.
-    fn holds(&self, rules: &[Rule], scopes: &mut BTreeMap<String, Reach>) -> BTreeSet<usize> {
-        let mine: Vec<bool> = rules.iter().map(|rule| self.fits(rule)).collect();
-        let mut seen: BTreeSet<&Reach> = BTreeSet::new();
-        let mut holds = BTreeSet::new();
-        for scope in &self.scopes {
-            if !scopes.contains_key(scope) {
-                scopes.insert(scope.clone(), reach(rules, scope));
-            }
-        }
-        for reach in self.scopes.iter().filter_map(|scope| scopes.get(scope)) {
-            if seen.insert(reach) {
-                walk(rules, &mine, reach, &mut holds);
+    fn holds(&self, land: &mut Land<'_>) -> BTreeSet<usize> {
+        let mine: Vec<bool> = land.rules.iter().map(|rule| self.fits(rule)).collect();
+        let (mut seen, mut holds) = (BTreeSet::new(), BTreeSet::new());
+        let any = self.tenants.is_empty().then_some("*");
+        for wanted in self.tenants.iter().map(String::as_str).chain(any) {
+            for reach in &*land.reaches(wanted) {
+                if seen.insert(reach.clone()) {
+                    walk(land.rules, &mine, reach, &mut holds);
+                }
             }
         }
         holds
@@ -209,19 +254,6 @@ impl Asker {
         (rule.users.is_empty() || rule.users.iter().any(|user| user.fits(name)))
             && (rule.groups.is_empty() || rule.groups.iter().any(|it| self.groups.contains(it)))
     }
-}
-
-fn reach(rules: &[Rule], scope: &str) -> Reach {
-    rules
-        .iter()
-        .map(|rule| {
-            let tenants: Vec<String> = rule.tenants.iter().map(ToString::to_string).collect();
-            let any = |said: fn(&str, &str) -> bool| {
-                tenants.is_empty() || tenants.iter().any(|tenant| said(tenant, scope))
-            };
-            (any(overlap), any(covers))
-        })
-        .collect()
 }
 
 /// Adds the holds that a statement of some class can run into.

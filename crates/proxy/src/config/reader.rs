@@ -39,7 +39,7 @@ impl<'a> Page<'a> {
 
     /// Notes that something is wrong at `span`.
     pub(super) fn flaw(&self, span: &Span, flaw: Flaw) {
-        let place = place(self.text, span.start);
+        let place = Place::of(self.text, span.start);
         self.problems
             .borrow_mut()
             .push(flaw.at(self.origin, Some(place)));
@@ -68,6 +68,17 @@ impl<'a> Page<'a> {
         }
     }
 
+    /// The file.
+    pub(super) fn origin(&self) -> &'a Path {
+        self.origin
+    }
+
+    /// Takes the problems over of a file that this one includes.
+    pub(super) fn absorb(&self, other: &Page<'_>) {
+        let problems = std::mem::take(&mut *other.problems.borrow_mut());
+        self.problems.borrow_mut().extend(problems);
+    }
+
     /// How many problems there are.
     pub(super) fn problems(&self) -> usize {
         self.problems.borrow().len()
@@ -84,22 +95,12 @@ impl<'a> Page<'a> {
 
     /// The line of a place.
     pub(super) fn line(&self, span: &Span) -> usize {
-        place(self.text, span.start).line
+        Place::of(self.text, span.start).line
     }
 
     /// A path of the file: relative ones start at the file's own directory.
     pub(super) fn path(&self, path: &str) -> PathBuf {
         self.origin.parent().unwrap_or(Path::new("")).join(path)
-    }
-}
-
-/// Line and column of a byte.
-pub(super) fn place(text: &str, at: usize) -> Place {
-    let before = text.get(..at).unwrap_or(text);
-    let line = before.rsplit('\n').next().unwrap_or_default();
-    Place {
-        line: before.matches('\n').count() + 1,
-        column: line.chars().count() + 1,
     }
 }
 
@@ -208,8 +209,13 @@ impl<'a> Fields<'a> {
             if known.contains(&name) {
                 continue;
             }
-            let flaw = if known == keys::POLICY_FILE && keys::TOP.contains(&name) {
-                Flaw::found(format!("\"{name}\" does not belong in a policy file"))
+            let elsewhere = match known {
+                keys::POLICY_FILE => Some("in a policy file"),
+                keys::INCLUDED => Some("in a file that is included"),
+                _ => None,
+            };
+            let flaw = if let Some(place) = elsewhere.filter(|_| keys::TOP.contains(&name)) {
+                Flaw::found(format!("\"{name}\" does not belong {place}"))
                     .expected(either(known.iter().copied()))
             } else if let Some(home) = keys::home(name) {
                 Flaw::found(format!("\"{name}\" stands in the wrong place"))

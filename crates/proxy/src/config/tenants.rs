@@ -1,28 +1,31 @@
 //! Tenants and the way to their PostgreSQL. It never connects.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use pool::{ClientTls, Options, Password, Roots, TlsError};
-use secrecy::SecretString;
+use pool::Options;
 use session::PoolMode;
-use store::{TenantKey, TenantKeys};
+use store::TenantKeys;
 
 use super::files;
 use super::keys;
+use super::locks::Locks;
+use super::logins::{
+    Beside, Given, NAME_BYTES_MAX, PLACEHOLDER, check_length, ledger_login, password, read_login,
+    role,
+};
+use super::names::Names;
 use super::problem::Flaw;
-use super::reader::{Fields, Text};
-use super::words::{either, nearest, overlap};
+use super::reader::{Fields, Page, Span, Text};
+use super::trust::{KnownTls, tls};
+use super::words::{either, head, nearest, overlap};
 
 /// The virtual database of the gate itself.
 pub(super) const CONSOLE: &str = "portcullis";
-/// What stands for the tenant's name in `database`.
-const PLACEHOLDER: &str = "{tenant}";
-/// PostgreSQL cuts longer names of databases and roles off, so two of them could be one.
-const NAME_BYTES_MAX: usize = 63;
 
 /// What clients name as their database, and where that leads.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Tenant {
     /// Its name; `*` stands for any characters.
     pub name: String,
@@ -35,6 +38,16 @@ pub struct Tenant {
     pub read: Options,
     /// The same place for whoever fences rows of its ledger, if there is one.
     pub ledger: Option<Options>,
+    /// Files of passwords that each tenant of a pattern has for itself.
+    pub(super) secrets: Secrets,
+}
+
+/// Files of passwords that are read when a tenant is first asked for, one for each login.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Secrets {
+    write: Option<PathBuf>,
+    read: Option<PathBuf>,
+    ledger: Option<PathBuf>,
 }
 
 impl Tenant {
@@ -46,6 +59,7 @@ impl Tenant {
             read: write.clone().read_only(),
             write,
             ledger: None,
+            secrets: Secrets::default(),
         }
     }
 
@@ -54,86 +68,165 @@ impl Tenant {
         self.read.user == self.write.user
     }
 
-    /// What it is for `name`, which fits it; nothing if PostgreSQL would cut the name off.
+    /// Whether it stands for every tenant whose name fits.
+    pub fn is_pattern(&self) -> bool {
+        self.name.contains('*')
+    }
+
+    /// What it is for `name`, which fits it; nothing if that is no plain name, or PostgreSQL would cut what comes of it off.
     pub(super) fn named(&self, name: &str) -> Option<Self> {
         let mut tenant = self.clone();
         name.clone_into(&mut tenant.name);
-        let database = tenant.write.database.replace(PLACEHOLDER, name);
-        tenant.write.database.clone_from(&database);
-        tenant.read.database.clone_from(&database);
-        if let Some(ledger) = &mut tenant.ledger {
-            ledger.database.clone_from(&database);
+        let both = [&mut tenant.write, &mut tenant.read];
+        for options in both.into_iter().chain(&mut tenant.ledger) {
+            for part in [&mut options.database, &mut options.user] {
+                *part = part.replace(PLACEHOLDER, name);
+                if part.len() > NAME_BYTES_MAX {
+                    return None;
+                }
+            }
         }
-        (database.len() <= NAME_BYTES_MAX).then_some(tenant)
+        let Secrets {
+            write,
+            read,
+            ledger,
+        } = &mut tenant.secrets;
+        for path in [write, read, ledger].into_iter().flatten() {
+            *path = PathBuf::from(path.to_string_lossy().replace(PLACEHOLDER, name));
+        }
+        let apart = |it: &Options| it.user != tenant.write.user;
+        let sound = is_plain(name) && tenant.ledger.as_ref().is_none_or(apart);
+        sound.then_some(tenant)
+    }
+
+    /// The same with the passwords that it has for itself, which are read now.
+    pub(super) fn open(mut self) -> Result<Self, String> {
+        let Secrets {
+            write,
+            read,
+            ledger,
+        } = std::mem::take(&mut self.secrets);
+        let read = read.or_else(|| write.clone().filter(|_| self.has_one_login()));
+        let both = [(write, &mut self.write), (read, &mut self.read)];
+        let fencing = self.ledger.as_mut().map(|it| (ledger, it));
+        for (file, options) in both.into_iter().chain(fencing) {
+            if let Some(file) = file {
+                let password = files::password(&file);
+                options.password = Some(password.map_err(|flaw| flaw.to_line())?);
+            }
+        }
+        Ok(self)
     }
 }
 
-/// What there is to say of one tenant that fails to be one is said; the names of all come back.
-#[derive(Debug)]
-pub(super) struct Routes<'a> {
-    pub(super) names: Vec<&'a str>,
-    pub(super) tenants: Vec<Tenant>,
-    /// With what the journal encrypts what they ask.
-    pub(super) encryption_keys: TenantKeys,
+/// Whether a name that a client made up may stand in the name of a database, a role or a file: letters, digits, `_`, `-`, `.`
+/// and `$`, of which it begins with none of the last three.
+fn is_plain(name: &str) -> bool {
+    let begins = |it: char| it.is_alphanumeric() || it == '_';
+    name.starts_with(begins) && name.chars().all(|it| begins(it) || "-.$".contains(it))
 }
 
-/// Reads `[tenant.NAME]` and the files and variables that it names.
-pub(super) fn tenants<'a>(top: &Fields<'a>) -> Routes<'a> {
-    top.require(
-        "tenant",
-        "a table [tenant.NAME] for every database behind the gate",
-    );
-    let mut routes = Routes {
-        names: Vec::new(),
-        tenants: Vec::new(),
-        encryption_keys: TenantKeys::default(),
-    };
-    let (mut known, mut keys) = (Vec::new(), Vec::new());
+/// Beside `[tenant.NAME]` of the configuration and of the files that it includes, and the files and variables that these name. What
+/// there is to say of one that fails to be one is said; the names of all come back, and with what their journal is encrypted.
+/// Of a gate that runs, that must be as in `standing`.
+pub(super) fn tenants<'a>(
+    top: &Fields<'a>,
+    included: &[Fields<'a>],
+    standing: Option<&TenantKeys>,
+    mut keep: impl FnMut(Tenant),
+) -> (Names<'a>, TenantKeys) {
+    if !top.has("include") {
+        let expected = "a table [tenant.NAME] for every database behind the gate";
+        top.require("tenant", expected);
+    }
+    let mut names = Names::default();
+    let (mut known, mut seen) = (Vec::new(), Seen::default());
+    let mut locks = Locks::default();
     let pool = top.table("pool", keys::POOL);
     let usual = Pooling::read(pool.as_ref(), "mode", Pooling::default());
-    for (name, fields) in top.named("tenant", keys::TENANT) {
-        let pooling = Pooling::read(Some(&fields), "pool_mode", usual);
-        let write = upstream(&name, &fields, pooling, &mut known);
-        routes.names.push(name.text);
-        keys.push((name.text.to_owned(), encryption_key(&fields)));
-        let read = write.as_ref().and_then(|it| read_login(&fields, it));
-        let ledger = write.as_ref().and_then(|it| ledger_login(&fields, it));
-        if let (Some(write), Some((user, password))) = (write, read) {
-            let mut tenant = Tenant::of_one_login(name.text, pooling.mode, write);
-            tenant.ledger = ledger.map(|it| tenant.write.clone().fencing(it.0, it.1));
-            tenant.read.user = user;
-            tenant.read.password = password;
-            routes.tenants.push(tenant);
+    for page in std::iter::once(top).chain(included) {
+        for (name, fields) in page.named("tenant", keys::TENANT) {
+            check_twice(&name, &fields, &mut seen);
+            names.add(name.text);
+            locks.add(&name, &fields);
+            if let Some(tenant) = tenant(&name, &fields, usual, &mut known) {
+                keep(tenant);
+            }
         }
     }
-    routes.encryption_keys = TenantKeys::new(keys);
-    routes
+    let keys = locks.finish(standing);
+    (names, keys)
 }
 
-fn encryption_key(fields: &Fields<'_>) -> Option<TenantKey> {
-    let Text { text, span } = fields.text("encryption_key", "the path of a file")?;
-    let key = files::tenant_key(&fields.page.path(text));
-    key.map_err(|flaw| fields.page.flaw(&span, flaw)).ok()
+/// Where the names before this one stand. Which line that is takes a look at the whole file, and is asked for seldom.
+#[derive(Default)]
+struct Seen<'a> {
+    all: HashMap<&'a str, (&'a Page<'a>, Span)>,
+    patterns: Vec<&'a str>,
 }
 
-/// A tenant, or a pattern, that no configured tenant fits. Nothing is unknown where `known` is empty.
-pub(super) fn check_pattern(top: &Fields<'_>, pattern: &Text<'_>, known: &[&str]) {
-    let Text { text, span } = pattern;
-    if !known.is_empty() && !known.iter().any(|known| overlap(known, text)) {
-        let meant = nearest(text, known.iter().copied());
-        top.page.flaw(
-            span,
-            Flaw::found(format!("unknown tenant \"{text}\"")).meant(meant),
-        );
+/// Each name leads to one place: none may stand twice, and no two patterns may be as good for one name.
+fn check_twice<'a>(name: &Text<'a>, fields: &Fields<'a>, seen: &mut Seen<'a>) {
+    let (page, text) = (fields.page, name.text);
+    let place = |(first, span): &(&Page<'_>, Span)| {
+        let line = first.line(span);
+        if first.origin() == page.origin() {
+            format!("on line {line}")
+        } else {
+            format!("in {}:{line}", first.origin().display())
+        }
+    };
+    if let Some(first) = seen.all.get(text) {
+        let found = format!("tenant \"{text}\" is already {}", place(first));
+        let flaw = Flaw::found(found).expected("another name");
+        return page.flaw(&name.span, flaw);
     }
+    if text.contains('*') {
+        let rival = |it: &&&str| head(it) == head(text) && overlap(it, text);
+        let rival = seen.patterns.iter().find(rival);
+        if let Some((other, first)) = rival.and_then(|it| seen.all.get_key_value(it)) {
+            let first = place(first);
+            let found = format!("\"{text}\" and \"{other}\" {first} fit the same names");
+            let expected = "one that begins with more of the name";
+            page.flaw(&name.span, Flaw::found(found).expected(expected));
+        }
+        seen.patterns.push(text);
+    }
+    seen.all.insert(text, (page, name.span.clone()));
 }
 
-fn upstream<'a>(
-    name: &Text<'a>,
-    fields: &Fields<'a>,
+fn tenant(
+    name: &Text<'_>,
+    fields: &Fields<'_>,
+    usual: Pooling,
+    known: &mut KnownTls,
+) -> Option<Tenant> {
+    let pooling = Pooling::read(Some(fields), "pool_mode", usual);
+    let (write, secret) = upstream(name, fields, pooling, known)?;
+    let (reads, fences) = (
+        read_login(name, fields)?,
+        ledger_login(name, fields, &write)?,
+    );
+    let mut tenant = Tenant::of_one_login(name.text, pooling.mode, write);
+    tenant.secrets.write = secret;
+    if let Beside::By(user, password) = reads {
+        tenant.read.user = user;
+        tenant.read.password = password.now;
+        tenant.secrets.read = password.later;
+    }
+    if let Beside::By(user, password) = fences {
+        tenant.ledger = Some(tenant.write.clone().fencing(user, password.now));
+        tenant.secrets.ledger = password.later;
+    }
+    Some(tenant)
+}
+
+fn upstream(
+    name: &Text<'_>,
+    fields: &Fields<'_>,
     pooling: Pooling,
     known: &mut KnownTls,
-) -> Option<Options> {
+) -> Option<(Options, Option<PathBuf>)> {
     if name.text == CONSOLE {
         let found = format!("\"{CONSOLE}\" is the console of the gate and cannot be a tenant");
         fields
@@ -149,21 +242,23 @@ fn upstream<'a>(
     fields.require("host", "a host name or an address");
     fields.require("user", "the role that the gate logs in as");
     let host = host(fields);
-    let user = role(fields, "user");
+    let user = role(name, fields, "user");
     let database = database(name, fields);
-    let password = password(fields, ["password_file", "password_env", "password"]);
+    let sources = ["password_file", "password_env", "password"];
+    let password = password(name, fields, sources);
     let tls = tls(fields, known);
     let port = fields.number("port", 1..=u16::MAX);
     let size = fields.number("pool_size", 1..=10_000_u32);
     let second = Duration::from_secs(1);
     let wait = fields.duration("wait", Duration::from_millis(1)..=second * 3600);
     let connect = fields.duration("connect", Duration::from_millis(1)..=second * 3600);
-    Some(Options {
+    let Given { now, later } = password?;
+    let options = Options {
         host: host?,
         port: port.unwrap_or(5432),
         database: database?,
         user: user?,
-        password: password?,
+        password: now,
         tls: tls?,
         size: usize::try_from(size.unwrap_or(10)).ok()?,
         wait: wait.unwrap_or(second * 30),
@@ -171,7 +266,8 @@ fn upstream<'a>(
         idle_timeout: pooling.idle_timeout,
         lifetime: pooling.lifetime,
         parameters: Vec::new(),
-    })
+    };
+    Some((options, later))
 }
 
 /// What a tenant says of its pool, or `[pool]` for all that say nothing.
@@ -221,41 +317,6 @@ fn pool_mode(fields: &Fields<'_>, key: &str) -> Option<PoolMode> {
     mode
 }
 
-/// The login for reads; that for writes, if there is none of its own.
-fn read_login(fields: &Fields<'_>, write: &Options) -> Option<(String, Password)> {
-    let sources = ["read_password_file", "read_password_env", "read_password"];
-    if !fields.has("read_user") {
-        for key in sources {
-            fields.refuse(key, "without \"read_user\"");
-        }
-        return Some((write.user.clone(), write.password.clone()));
-    }
-    let (user, password) = (role(fields, "read_user"), password(fields, sources));
-    Some((user?, password?))
-}
-
-/// The login that fences rows of the ledger, if there is a ledger. What is signed must not be able to.
-fn ledger_login(fields: &Fields<'_>, write: &Options) -> Option<(String, Password)> {
-    let sources = [
-        "ledger_password_file",
-        "ledger_password_env",
-        "ledger_password",
-    ];
-    if !fields.has("ledger_user") {
-        for key in sources {
-            fields.refuse(key, "without \"ledger_user\"");
-        }
-        return None;
-    }
-    let user = role(fields, "ledger_user")?;
-    if user == write.user {
-        let flaw = Flaw::found("\"ledger_user\" is the login that signed statements run as");
-        let flaw = flaw.expected("a login of its own");
-        fields.page.flaw(&fields.span_of("ledger_user"), flaw);
-    }
-    Some((user, password(fields, sources)?))
-}
-
 fn host(fields: &Fields<'_>) -> Option<String> {
     let expected = "one host name or address";
     let Text { text, span } = fields.text("host", expected)?;
@@ -263,16 +324,6 @@ fn host(fields: &Fields<'_>) -> Option<String> {
         let flaw = Flaw::found(format!("\"host\" is the string {text:?}"));
         fields.page.flaw(&span, flaw.expected(expected));
     }
-    Some(text.to_owned())
-}
-
-fn role(fields: &Fields<'_>, key: &str) -> Option<String> {
-    let Text { text, span } = fields.text(key, "the role that the gate logs in as")?;
-    if text.contains(PLACEHOLDER) {
-        let found = format!("\"{PLACEHOLDER}\" stands for nothing in \"{key}\"");
-        fields.page.flaw(&span, Flaw::found(found));
-    }
-    check_length(fields, text, &span);
     Some(text.to_owned())
 }
 
@@ -304,140 +355,4 @@ fn database(name: &Text<'_>, fields: &Fields<'_>) -> Option<String> {
     }
     check_length(fields, text, &span);
     Some(text.to_owned())
-}
-
-fn check_length(fields: &Fields<'_>, name: &str, span: &super::reader::Span) {
-    if name.len() > NAME_BYTES_MAX {
-        let found = format!("\"{name}\" has {} bytes", name.len());
-        let expected = format!("at most {NAME_BYTES_MAX}, since PostgreSQL cuts the rest off");
-        fields
-            .page
-            .flaw(span, Flaw::found(found).expected(expected));
-    }
-}
-
-/// The password, from at most one of the sources file, variable and text; none where the server trusts.
-fn password(fields: &Fields<'_>, sources: [&'static str; 3]) -> Option<Password> {
-    let [file, variable, _] = sources;
-    let mut given = sources.into_iter().filter(|key| fields.has(key));
-    let Some(first) = given.next() else {
-        return Some(None);
-    };
-    if let Some(second) = given.next() {
-        let flaw = Flaw::found(format!("both \"{first}\" and \"{second}\" are given"));
-        fields
-            .page
-            .flaw(&fields.span_of(second), flaw.expected("one of them"));
-        return None;
-    }
-    let (read, span) = if first == file {
-        let Text { text, span } = fields.text(file, "the path of a file")?;
-        (files::password(&fields.page.path(text)), span)
-    } else if first == variable {
-        let expected = "the name of an environment variable";
-        let Text { text, span } = fields.text(variable, expected)?;
-        (files::variable(text), span)
-    } else {
-        let Text { text, span } = fields.secret(first)?;
-        (Ok(SecretString::from(text)), span)
-    };
-    match read {
-        Ok(password) => Some(Some(password)),
-        Err(flaw) => {
-            fields.page.flaw(&span, flaw);
-            None
-        }
-    }
-}
-
-/// TLS settings that were set up already: the system's roots are many.
-type KnownTls = Vec<(Mode, Roots, ClientTls)>;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
-    Disable,
-    Require,
-    VerifyCa,
-    VerifyFull,
-}
-
-const MODES: [(&str, Mode); 4] = [
-    ("disable", Mode::Disable),
-    ("require", Mode::Require),
-    ("verify-ca", Mode::VerifyCa),
-    ("verify-full", Mode::VerifyFull),
-];
-
-fn tls(fields: &Fields<'_>, known: &mut KnownTls) -> Option<ClientTls> {
-    let mode = mode(fields)?;
-    if matches!(mode, Mode::Disable | Mode::Require) {
-        fields.refuse("sslrootcert", "where the certificate is not verified");
-    }
-    let roots = match fields.text("sslrootcert", "\"system\" or a PEM file") {
-        Some(Text { text, .. }) if text != "system" => Roots::File(fields.page.path(text)),
-        _ => Roots::System,
-    };
-    let same = |known: &&(Mode, Roots, ClientTls)| known.0 == mode && known.1 == roots;
-    if let Some((_, _, tls)) = known.iter().find(same) {
-        return Some(tls.clone());
-    }
-    let tls = match mode {
-        Mode::Disable => Ok(ClientTls::disable()),
-        Mode::Require => ClientTls::require(),
-        Mode::VerifyCa => ClientTls::verify_ca(&roots),
-        Mode::VerifyFull => ClientTls::verify_full(&roots),
-    };
-    match tls {
-        Ok(tls) => {
-            known.push((mode, roots, tls.clone()));
-            Some(tls)
-        }
-        Err(error) => {
-            fields
-                .page
-                .flaw(&fields.span_of("sslrootcert"), untrusted(&error, &roots));
-            None
-        }
-    }
-}
-
-fn mode(fields: &Fields<'_>) -> Option<Mode> {
-    let expected = either(MODES.iter().map(|(name, _)| *name));
-    if !fields.has("sslmode") {
-        return Some(Mode::VerifyFull);
-    }
-    let Text { text, span } = fields.text("sslmode", &expected)?;
-    let mode = MODES.iter().find(|(name, _)| *name == text);
-    if mode.is_none() {
-        let flaw = if ["allow", "prefer"].contains(&text) {
-            let why = "it goes on in clear text where TLS fails";
-            Flaw::found(format!("sslmode \"{text}\" is refused: {why}")).expected(expected)
-        } else {
-            Flaw::found(format!("unknown sslmode \"{text}\""))
-                .expected(expected)
-                .meant(nearest(text, MODES.iter().map(|(name, _)| *name)))
-        };
-        fields.page.flaw(&span, flaw);
-    }
-    mode.map(|(_, mode)| *mode)
-}
-
-fn untrusted(error: &TlsError, roots: &Roots) -> Flaw {
-    let file = |path: &Path| format!("root certificate file \"{}\"", path.display());
-    match (error, roots) {
-        (TlsError::NoRoots, Roots::System) => Flaw::found("this system has no root certificates")
-            .expected("\"sslrootcert\" with a PEM file"),
-        (TlsError::NoRoots, Roots::File(path)) => {
-            Flaw::found(format!("{} holds no PEM certificate", file(path)))
-        }
-        (TlsError::Roots { path, why }, _) => match why.split_once(" (os error") {
-            Some((why, _)) => {
-                let why = why.rsplit(": ").next().unwrap_or(why);
-                Flaw::found(format!("could not read {}: {why}", file(path)))
-            }
-            None => Flaw::found(format!("{} cannot be used", file(path)))
-                .expected("certificates in PEM"),
-        },
-        (error, _) => Flaw::found(error.to_string()),
-    }
 }

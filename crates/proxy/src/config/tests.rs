@@ -5,6 +5,8 @@ mod bad;
 mod bad_policy;
 mod examples;
 mod good;
+mod included;
+mod locked;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

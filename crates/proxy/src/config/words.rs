@@ -60,6 +60,11 @@ pub(super) fn count(number: usize, noun: &str) -> String {
     }
 }
 
+/// A pattern up to its first star.
+pub(super) fn head(pattern: &str) -> &str {
+    pattern.split('*').next().unwrap_or_default()
+}
+
 /// Whether `wide` fits every name that `narrow` fits. A star of `narrow` is a character that only a
 /// star of `wide` can stand for.
 pub(super) fn covers(wide: &str, narrow: &str) -> bool {

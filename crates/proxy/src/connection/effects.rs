@@ -42,7 +42,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
             Effect::Read(texts) => self.read_texts(texts),
             Effect::Ask(request) => self.ask(&request),
             Effect::Signal { pid, terminates } => self.signal(pid, terminates),
-            Effect::Checkout(wanted) => self.checkout(&wanted),
+            Effect::Checkout(wanted) => self.checkout(wanted),
             Effect::Claim(clearance) => self.claim(clearance),
             Effect::Write(entry) => self.write(entry),
             Effect::Note(entry) => self.note(entry),
@@ -77,12 +77,13 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
         }
     }
 
-    fn later(&mut self, answer: impl Future<Output = Answer<W>> + 'static) {
+    pub(super) fn later(&mut self, answer: impl Future<Output = Answer<W>> + 'static) {
         self.pending = Some(Box::pin(answer));
     }
 
     fn lookup(&mut self, user: &str, database: &str) {
-        let account = self.keeper.account(user, database);
+        let host = self.host.take();
+        let account = self.keeper.account(user, database, host.as_deref());
         if let Some(Destination::Tenant(tenant)) = &account.destination {
             self.tenant = Some(tenant.clone());
         }
@@ -102,24 +103,30 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
         if let Err(fault) = joined {
             return self.tell(Input::Admitted(Err(fault)));
         }
-        self.lanes = tenant.as_ref().and_then(|it| self.keeper.lanes(it));
-        let (Some(lanes), Some(tenant)) = (self.lanes.clone(), tenant) else {
+        let Some(tenant) = tenant else {
             return self.tell(Input::Admitted(Err(Fault::no_tenant(""))));
         };
+        let keeper = Rc::clone(&self.keeper);
+        let version = keeper.version();
+        self.caught_up = version.number;
         let application = login.get("application_name").map_or("", String::as_str);
-        let waits = !self.keeper.config.no_wait.is_for(principal, application);
+        let waits = !version.config.no_wait.is_for(principal, application);
         let principal = principal.id.clone();
         self.later(async move {
-            let admitted = lanes.admit(principal, login).await;
-            let admitted = admitted
-                .map(|it| Admission { waits, ..it })
-                .map_err(|error| checkout_fault(&tenant, &error));
-            Answer::Input(Input::Admitted(admitted))
+            let admitted = match keeper.admit(&tenant, &principal, &login).await {
+                Some(Ok((lanes, it))) => Ok((lanes, Admission { waits, ..it })),
+                Some(Err(error)) => Err(checkout_fault(&tenant, &error)),
+                None => Err(Fault::no_tenant(tenant.as_str())),
+            };
+            Answer::Admitted(Box::new(admitted))
         });
     }
 
     /// Texts are read against what is known of the tenant's catalog, which is read first where it must be.
-    fn read_texts(&mut self, texts: Vec<ByteString>) {
+    pub(super) fn read_texts(&mut self, texts: Vec<ByteString>) {
+        let Some(texts) = self.catch_up(texts) else {
+            return;
+        };
         let Some(lanes) = self.lanes.clone() else {
             let why = "was not read: its tenant is gone";
             let unread = texts.iter().map(|it| Arc::new(sql::unread(it, why)));
@@ -179,8 +186,12 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
             return self.ask_alike(request);
         }
         let again = std::mem::take(&mut self.doubts.asked_again);
+        self.doubts.bound = true;
         match self.keeper.judge(self.number, request) {
-            Ok(verdict) => self.tell(Input::Verdict(verdict)),
+            Ok(verdict) => {
+                self.doubts.bound = matches!(verdict, Verdict::Clear(_));
+                self.tell(Input::Verdict(verdict));
+            }
             // Nobody is asked to sign for what a look at the catalog clears.
             Err(_) if !again && self.is_outdated() => self.ask_again(),
             Err(hold) => {
@@ -198,13 +209,15 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
     /// signed of the very texts, which are read first.
     fn ask_alike(&mut self, request: &Arc<Request>) {
         let keeper = Rc::clone(&self.keeper);
-        let verdict = match keeper.config.policy.judge(request, keeper.world.now_ms()) {
+        let version = keeper.version();
+        let verdict = match version.config.policy.judge(request, keeper.world.now_ms()) {
             Judgement::Allow(pass)
                 if pass.observed().is_none()
                     && keeper.journal.is_open()
                     && keeper.shut.by().is_none() =>
             {
                 self.doubts.asked_again = false;
+                self.doubts.bound = true;
                 Verdict::Clear(Clearance::Pass(pass))
             }
             _ => {
@@ -257,8 +270,11 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
         });
     }
 
-    fn checkout(&mut self, wanted: &Checkout) {
+    pub(super) fn checkout(&mut self, wanted: Checkout) {
         killpoint::reached(Step::Checkout);
+        let Some(wanted) = self.follow(wanted) else {
+            return;
+        };
         let principal = self.session.principal().map(|it| it.id.clone());
         let (Some(lanes), Some(principal)) = (&self.lanes, principal) else {
             return self.tell(Input::Leased(Err(Fault::no_upstream(""))));
@@ -271,13 +287,17 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
             return self.leased(Ok(lease));
         }
         self.queued = true;
-        self.later(async move { Answer::Lease(Box::new(pool.checkout(&owner).await)) });
+        self.later(async move {
+            let leased = pool.checkout(&owner).await;
+            Answer::Lease(Box::new((wanted, leased)))
+        });
     }
 
     pub(super) fn leased(&mut self, leased: Result<Lease<W::Dial>, CheckoutError>) {
         let input = match leased {
             Ok(mut lease) => {
                 killpoint::reached(Step::Lent);
+                self.doubts.bound = false;
                 let upstream = lease.upstream();
                 let (surface, pid) = (upstream.take_surface(), upstream.pid());
                 self.lease = Some(lease);
@@ -300,7 +320,10 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
         let keeper = Rc::clone(&self.keeper);
         let ticket = clearance.ticket();
         self.place.show(|view| view.runs.extend(ticket));
-        self.later(async move { Answer::Input(Input::Claimed(keeper.claim(clearance).await)) });
+        // It runs where the session is, wherever its tenant leads by now.
+        let lanes = self.lanes.clone();
+        let claim = async move { keeper.claim(clearance, lanes).await };
+        self.later(async move { Answer::Input(Input::Claimed(claim.await)) });
     }
 
     fn write(&mut self, entry: Entry) {
@@ -376,10 +399,12 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
     }
 
     fn console(&mut self, command: session::ConsoleCommand) {
-        let Some(principal) = self.session.principal().cloned() else {
+        let user = self.place.user();
+        // The groups that count are those of now, however long ago somebody came.
+        let known = self.keeper.version().principal(&user).cloned();
+        let Some(principal) = known.or_else(|| self.session.principal().cloned()) else {
             return;
         };
-        let user = self.place.user();
         let keeper = Rc::clone(&self.keeper);
         self.later(async move {
             Answer::Input(Input::Console(

@@ -130,6 +130,12 @@ impl Asking {
                 let known = with_insides(&readings, &names, &insides);
                 self.understood(work, known, talk, io)
             }
+            (Input::Unread(fault), Phase::Reading(_) | Phase::Inside(_)) => {
+                if self.stop.gone || self.stop.lost {
+                    return close(self.stop, talk, io);
+                }
+                Next::Refused(refuse(&fault, &self.shape, talk, io), self.shape)
+            }
             (Input::Signalled(sent), Phase::Signalling(it)) => {
                 self.phase = Phase::Reading(Work::Batch(Vec::new()));
                 self.signalled(sent, *it, talk, io)

@@ -127,6 +127,7 @@ impl Held {
             News::Rejected { by, reason } => Fault::rejected(id, &by, reason.as_deref()),
             News::Withdrawn => Fault::withdrawn(id),
             News::Expired => Fault::expired(id),
+            News::Moved => Fault::moved(talk.tenant.as_str(), Some(id)),
         };
         leave(id, false, io);
         Next::Refused(refuse(&fault, &self.shape, talk, io), self.shape)

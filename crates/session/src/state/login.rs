@@ -168,6 +168,7 @@ impl Login {
         encode::authentication_sasl_final(&last, &mut io.out);
         match destination {
             None => refuse(&Fault::no_tenant(&self.database), io),
+            Some(Destination::AnotherHost) => refuse(&Fault::another_host(&self.database), io),
             Some(Destination::Console) => {
                 let told = Told::new(Arc::new(console_parameters()), self.peer.key.pid);
                 greet(&told, &self.peer, io);

@@ -62,7 +62,7 @@ impl World {
             policy: &self.policy,
             people: &Arc::default(),
             now_ms: NOW_MS,
-            ledger: false,
+            ledger: None,
         };
         now(gate::claim(&self.store, law, clearance))
     }

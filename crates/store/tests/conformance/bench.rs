@@ -113,7 +113,7 @@ pub(crate) fn once(text: &str) -> Use {
         classes: vec![Class::Write],
         in_transaction: false,
         step: None,
-        in_ledger: false,
+        ledger: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a store knows of rows in ledgers: which doubts one can tell of, by which key, and what comes of that (hazards R83, R88).
 
-use gate::ledger::{Fate, Key, Nonce};
+use gate::ledger::{Fate, Key, Nonce, Place};
 use gate::ticket::{ClaimId, Grant, Scope};
 use gate::tickets::{Claimed, Doubt, NewTicket, StoreError, Use};
 use gate::{Class, Event, State, TicketId, Tickets};
@@ -8,9 +8,13 @@ use gate::{Class, Event, State, TicketId, Tickets};
 use super::bench::{Bench, asked_by, once, standing};
 use super::scopes::{script, sent};
 
+fn place() -> Place {
+    Place::of("7301", "acme")
+}
+
 fn with_row(once: Use) -> Use {
     Use {
-        in_ledger: true,
+        ledger: Some(place()),
         ..once
     }
 }
@@ -32,7 +36,11 @@ async fn settle<T: Tickets>(bench: &Bench<T>, id: TicketId, claim: ClaimId, even
 async fn doubts<T: Tickets>(bench: &Bench<T>) -> Vec<(TicketId, ClaimId, Key)> {
     let of = |it: Doubt| (it.ticket, it.claim, it.key);
     let found = bench.store.doubts().await.unwrap();
-    assert!(found.iter().all(|it| it.tenant.as_str() == "acme"));
+    assert!(
+        found
+            .iter()
+            .all(|it| it.tenant.as_str() == "acme" && it.place == place())
+    );
     found.into_iter().map(of).collect()
 }
 

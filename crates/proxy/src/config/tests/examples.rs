@@ -22,8 +22,11 @@ fn portcullis_toml_can_be_used_as_it_is() {
             .all(|address| address.ip().is_loopback())
     );
     assert_eq!(config.user("carol").unwrap().tenants, ["portcullis"]);
-    assert_eq!(config.tenant("acme").unwrap().write.database, "acme");
-    assert_eq!(config.tenant("shop_eu").unwrap().write.database, "shop_eu");
+    assert_eq!(config.tenants.find("acme").unwrap().write.database, "acme");
+    assert_eq!(
+        config.tenants.find("shop_eu").unwrap().write.database,
+        "shop_eu"
+    );
 }
 
 #[test]
@@ -36,7 +39,10 @@ fn portcullis_toml_has_the_defaults_and_every_key() {
     assert_eq!(bare.edge, full.edge);
     assert_eq!(bare.servers, full.servers);
     assert_eq!(bare.tickets, full.tickets);
-    let (bare, full) = (bare.tenant("acme").unwrap(), full.tenant("acme").unwrap());
+    let (bare, full) = (
+        bare.tenants.find("acme").unwrap(),
+        full.tenants.find("acme").unwrap(),
+    );
     assert_eq!(bare.pool_mode, full.pool_mode);
     let (bare, full) = (bare.write, full.write);
     assert_eq!(bare.idle_timeout, full.idle_timeout);

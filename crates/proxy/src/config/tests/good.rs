@@ -130,18 +130,31 @@ fn groups_come_from_both_places() {
 }
 
 #[test]
-fn a_tenant_is_an_exact_name_or_the_first_pattern() {
+fn a_tenant_is_an_exact_name_or_fits_a_pattern() {
     let (_, config) = larger();
     let place = |name: &str| {
-        let options = config.tenant(name)?;
+        let options = config.tenants.find(name)?;
         Some((options.write.user, options.write.database))
     };
     let some = |user: &str, database: &str| Some((user.to_owned(), database.to_owned()));
     assert_eq!(place("shop_one"), some("one", "shop_one"));
     assert_eq!(place("shop_two"), some("shop", "s_shop_two"));
-    assert_eq!(place("shop_eu"), some("eu", "shop_eu"));
+    let longest = "the longest beginning counts, not the order";
+    assert_eq!(place("shop_eu"), some("shop", "s_shop_eu"), "{longest}");
+    assert_eq!(place("x_eu"), some("eu", "x_eu"));
     assert_eq!(place("Shop_one"), None);
-    assert_eq!(place("shop_{tenant}"), some("shop", "s_shop_{tenant}"));
+    for name in [
+        "shop_{tenant}",
+        "shop_ ",
+        "shop_a/b",
+        "shop_\\",
+        "-x_eu",
+        "../x_eu",
+        "shop_'",
+    ] {
+        assert_eq!(place(name), None, "{name} is no plain name");
+    }
+    assert_eq!(place("shop_ä-1.$"), some("shop", "s_shop_ä-1.$"));
     assert_eq!(place("portcullis"), None);
     assert_eq!(place("acme"), None);
     assert!(place(&format!("shop_{}", "x".repeat(56))).is_some());
@@ -155,7 +168,7 @@ fn a_tenant_is_an_exact_name_or_the_first_pattern() {
 #[test]
 fn a_tenant_has_its_login_and_its_pool() {
     let (_, config) = larger();
-    let options = config.tenant("shop_two").unwrap().write;
+    let options = config.tenants.find("shop_two").unwrap().write;
     assert_eq!(
         (options.host.as_str(), options.port),
         ("db.example.com", 5433)
@@ -166,7 +179,15 @@ fn a_tenant_has_its_login_and_its_pool() {
         (options.wait, options.connect),
         (Duration::from_secs(1), Duration::from_secs(2))
     );
-    assert!(config.tenant("x_eu").unwrap().write.password.is_none());
+    assert!(
+        config
+            .tenants
+            .find("x_eu")
+            .unwrap()
+            .write
+            .password
+            .is_none()
+    );
     assert!(!format!("{config:?}").contains("secret of"));
 }
 
@@ -174,8 +195,8 @@ fn a_tenant_has_its_login_and_its_pool() {
 fn what_a_tenant_does_not_say_of_its_pool_is_said_for_all() {
     let (_, config) = larger();
     let (shop, one) = (
-        config.tenant("shop_two").unwrap(),
-        config.tenant("shop_one").unwrap(),
+        config.tenants.find("shop_two").unwrap(),
+        config.tenants.find("shop_one").unwrap(),
     );
     assert_eq!(
         (shop.pool_mode, one.pool_mode),
@@ -186,7 +207,7 @@ fn what_a_tenant_does_not_say_of_its_pool_is_said_for_all() {
     assert_eq!(one.write.idle_timeout, minutes(5));
     assert_eq!(shop.write.lifetime, minutes(120));
     let room = Room::new();
-    let bare = room.parse(SOUND).unwrap().tenant("acme").unwrap();
+    let bare = room.parse(SOUND).unwrap().tenants.find("acme").unwrap();
     assert_eq!(bare.pool_mode, PoolMode::Transaction);
     assert_eq!(
         (bare.write.idle_timeout, bare.write.lifetime),
@@ -199,13 +220,13 @@ fn what_a_tenant_does_not_say_of_its_pool_is_said_for_all() {
 fn reads_have_a_login_of_their_own_or_begin_read_only() {
     let (_, config) = larger();
     let read_only = [("default_transaction_read_only".to_owned(), "on".to_owned())];
-    let shop = config.tenant("shop_two").unwrap();
+    let shop = config.tenants.find("shop_two").unwrap();
     assert_eq!((&*shop.write.user, &*shop.read.user), ("shop", "shop_read"));
     let password = shop.read.password.as_ref().unwrap();
     assert_eq!(password.expose_secret(), "secret of reads");
     assert_eq!(shop.read.database, "s_shop_two");
     assert!(!shop.has_one_login());
-    let one = config.tenant("shop_one").unwrap();
+    let one = config.tenants.find("shop_one").unwrap();
     assert_eq!((&*one.write.user, &*one.read.user), ("one", "one"));
     assert_eq!(one.read.database, "shop_one");
     assert!(one.has_one_login());

@@ -1,0 +1,212 @@
+//! Where all tenants lead, kept small: most of thousands lie here and are not asked for. It never reads a file.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use gate::policy::glob;
+use pool::{Options, Password};
+use session::PoolMode;
+
+use super::tenants::{CONSOLE, Tenant};
+use super::words::head;
+
+/// Every tenant by its name, and patterns of names.
+#[derive(Clone, Debug, Default)]
+pub struct Tenants {
+    exact: HashMap<Box<str>, Packed>,
+    /// The longest beginning without a star first.
+    patterns: Vec<Tenant>,
+}
+
+/// A tenant but for its name, and for what many have alike.
+#[derive(Clone, Debug)]
+struct Packed {
+    common: Arc<Common>,
+    /// Where it is not called as the tenant is.
+    database: Option<Box<str>>,
+    write: Login,
+    /// Where reads have one of their own.
+    read: Option<Box<Login>>,
+    /// Where it has a ledger.
+    ledger: Option<Box<Login>>,
+}
+
+#[derive(Clone, Debug)]
+struct Login {
+    user: Box<str>,
+    password: Password,
+}
+
+/// What tenants of one server mostly have alike.
+#[derive(Debug, PartialEq)]
+struct Common {
+    mode: PoolMode,
+    /// Without database, user and password.
+    write: Options,
+}
+
+/// Puts tenants together.
+#[derive(Debug, Default)]
+pub(super) struct Packer {
+    tenants: Tenants,
+    /// By host and port.
+    common: HashMap<(String, u16), Vec<Arc<Common>>>,
+}
+
+impl Tenants {
+    /// These.
+    pub fn of(tenants: impl IntoIterator<Item = Tenant>) -> Self {
+        let mut packer = Packer::default();
+        for tenant in tenants {
+            packer.add(tenant);
+        }
+        packer.finish()
+    }
+
+    /// Where a tenant leads: the one of this name, else the pattern that fits it and has the longest beginning without a
+    /// star. What a pattern cannot be filled with fits none.
+    pub fn find(&self, name: &str) -> Option<Tenant> {
+        if name == CONSOLE {
+            return None;
+        }
+        if let Some(packed) = self.exact.get(name) {
+            return Some(packed.unpack(name));
+        }
+        self.pattern(name)?.named(name)
+    }
+
+    /// The pattern that `name` fits, where it is none of the exact ones.
+    pub fn pattern(&self, name: &str) -> Option<&Tenant> {
+        let mut patterns = self.patterns.iter();
+        let fits = |it: &&Tenant| glob(&it.name, name);
+        patterns
+            .find(fits)
+            .filter(|_| !self.exact.contains_key(name))
+    }
+
+    /// How many have a name of their own, and how many patterns there are.
+    pub fn len(&self) -> (usize, usize) {
+        (self.exact.len(), self.patterns.len())
+    }
+
+    /// Those that have a name of their own.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.exact.keys().map(|it| &**it)
+    }
+
+    /// The patterns.
+    pub fn patterns(&self) -> &[Tenant] {
+        &self.patterns
+    }
+
+    /// Those, and patterns, that have one login for everything, each with its role; in no order.
+    pub fn of_one_login(&self) -> impl Iterator<Item = (&str, &str)> {
+        let exact = self.exact.iter().filter(|(_, it)| it.read.is_none());
+        let exact = exact.map(|(name, it)| (&**name, &*it.write.user));
+        let patterns = self.patterns.iter().filter(|it| it.has_one_login());
+        exact.chain(patterns.map(|it| (it.name.as_str(), it.read.user.as_str())))
+    }
+
+    /// One with the smallest pool, and that pool's size.
+    pub fn smallest(&self) -> Option<(&str, usize)> {
+        let exact = self.exact.iter();
+        let exact = exact.map(|(name, it)| (&**name, it.common.write.size));
+        let patterns = self.patterns.iter();
+        let all = exact.chain(patterns.map(|it| (it.name.as_str(), it.write.size)));
+        all.min_by_key(|(name, size)| (*size, *name))
+    }
+
+    /// Whether a tenant, or a pattern, of this name is the same in both.
+    pub fn is_same(&self, other: &Self, name: &str) -> bool {
+        match (self.exact.get(name), other.exact.get(name)) {
+            (Some(one), Some(other)) => one.is_same(other),
+            _ => false,
+        }
+    }
+}
+
+impl Packer {
+    pub(super) fn add(&mut self, tenant: Tenant) {
+        if tenant.is_pattern() {
+            self.tenants.patterns.push(tenant);
+            return;
+        }
+        let one_login = tenant.has_one_login();
+        let Tenant {
+            name,
+            pool_mode,
+            write,
+            read,
+            ledger,
+            secrets: _,
+        } = tenant;
+        let bare = Options {
+            database: String::new(),
+            user: String::new(),
+            password: None,
+            ..write
+        };
+        let database = (write.database != name).then(|| write.database.into_boxed_str());
+        let login = |user: String, password| Login {
+            user: user.into_boxed_str(),
+            password,
+        };
+        let packed = Packed {
+            common: self.common(Common {
+                mode: pool_mode,
+                write: bare,
+            }),
+            database,
+            write: login(write.user, write.password),
+            read: (!one_login).then(|| Box::new(login(read.user, read.password))),
+            ledger: ledger.map(|it| Box::new(login(it.user, it.password))),
+        };
+        self.tenants.exact.insert(name.into_boxed_str(), packed);
+    }
+
+    fn common(&mut self, common: Common) -> Arc<Common> {
+        let place = (common.write.host.clone(), common.write.port);
+        let known = self.common.entry(place).or_default();
+        if let Some(known) = known.iter().find(|it| ***it == common) {
+            return Arc::clone(known);
+        }
+        let common = Arc::new(common);
+        known.push(Arc::clone(&common));
+        common
+    }
+
+    pub(super) fn finish(self) -> Tenants {
+        let mut tenants = self.tenants;
+        tenants.exact.shrink_to_fit();
+        let patterns = &mut tenants.patterns;
+        patterns.sort_by_key(|it| std::cmp::Reverse(head(&it.name).len()));
+        tenants
+    }
+}
+
+impl Packed {
+    fn unpack(&self, name: &str) -> Tenant {
+        let Common { mode, write } = &*self.common;
+        let write = Options {
+            database: self.database.as_deref().unwrap_or(name).to_owned(),
+            user: String::from(&*self.write.user),
+            password: self.write.password.clone(),
+            ..write.clone()
+        };
+        let mut tenant = Tenant::of_one_login(name, *mode, write);
+        if let Some(read) = &self.read {
+            tenant.read.user = String::from(&*read.user);
+            tenant.read.password.clone_from(&read.password);
+        }
+        if let Some(Login { user, password }) = self.ledger.as_deref() {
+            let fencing = tenant.write.clone();
+            tenant.ledger = Some(fencing.fencing(String::from(&**user), password.clone()));
+        }
+        tenant
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        let name = "";
+        self.unpack(name) == other.unpack(name)
+    }
+}
