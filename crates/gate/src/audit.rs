@@ -315,14 +315,14 @@ pub trait Journal {
     fn write(&self, entry: Entry) -> impl Future<Output = Result<(), JournalDown>>;
 
     /// As [`Journal::note`]: an entry that is of this tenant, which it need not say itself.
-    fn note_at(&self, _tenant: &TenantId, entry: &Entry) -> Result<(), JournalDown> {
+    fn note_at(&self, _tenant: Option<&TenantId>, entry: &Entry) -> Result<(), JournalDown> {
         self.note(entry)
     }
 
     /// As [`Journal::write`]: an entry that is of this tenant, which it need not say itself.
     fn write_at(
         &self,
-        _tenant: &TenantId,
+        _tenant: Option<&TenantId>,
         entry: Entry,
     ) -> impl Future<Output = Result<(), JournalDown>> {
         self.write(entry)

@@ -9,8 +9,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use crate::digest::Digest;
-use crate::ticket::{ClaimId, TicketId};
+use crate::digest::{Digest, Hex};
+use crate::ticket::{ClaimId, Event, TicketId};
 
 /// What sets the rows of this store apart from any that somebody could make up. Who knows it can say that a ticket ran.
 #[derive(Clone, PartialEq, Eq)]
@@ -89,13 +89,7 @@ impl Nonce {
 
     /// As PostgreSQL reads a `bytea`.
     pub(crate) fn literal(&self) -> String {
-        use fmt::Write as _;
-        let hex = String::with_capacity(2 + 2 * self.0.len()) + "\\x";
-        self.0.iter().fold(hex, |mut hex, byte| {
-            // Writing to a string never fails.
-            let _written = write!(hex, "{byte:02x}");
-            hex
-        })
+        format!("\\x{}", Hex(&self.0))
     }
 }
 
@@ -127,6 +121,22 @@ pub enum Fate {
 }
 
 impl Fate {
+    /// What becomes of a doubt by it.
+    pub fn event(self) -> Event {
+        match self {
+            Self::Ran => Event::Confirm,
+            Self::Fenced => Event::Fence,
+        }
+    }
+
+    /// The same in the journal.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ran => "confirm",
+            Self::Fenced => "fence",
+        }
+    }
+
     /// What the database calls it.
     pub fn of(word: &str) -> Option<Self> {
         match word {

@@ -109,14 +109,17 @@ async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
     upstream.load(&[Cargo::Own(own)])?;
     poll_fn(|cx| upstream.poll_flush(cx)).await?;
     let (mut rows, mut bytes) = (Vec::new(), 0);
-    let mut refused = None;
+    let (mut refused, mut left_open) = (None, false);
     while turns > 0 {
         let frame = next(upstream).await?;
         bytes += frame.body.len();
         match frame.tag {
             tag::DATA_ROW if bytes > BYTES_MAX => return Err(AskError::TooLarge),
             tag::DATA_ROW => rows.push(decode::data_row_values(&frame.body)?),
-            tag::READY => turns -= 1,
+            tag::READY => {
+                turns -= 1;
+                left_open = decode::ready_status(&frame.body)? != Status::Idle;
+            }
             tag::ERROR => refused = Some(decode::fields(&frame.body)?.message),
             tag::ROW_DESCRIPTION
             | tag::COMMAND_COMPLETE
@@ -126,12 +129,12 @@ async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
             | tag::PARAMETER_STATUS => {}
             other => return Err(AskError::Unexpected(other)),
         }
-        let left_open = || Ok::<_, AskError>(decode::ready_status(&frame.body)? != Status::Idle);
-        if turns == 0 && refused.is_none() && left_open()? {
-            return Err(AskError::Unexpected(frame.tag));
-        }
     }
-    refused.map_or(Ok(rows), |said| Err(AskError::Refused(said)))
+    match refused {
+        Some(said) => Err(AskError::Refused(said)),
+        None if left_open => Err(AskError::Unexpected(tag::READY)),
+        None => Ok(rows),
+    }
 }
 
 async fn next<S: AsyncRead + AsyncWrite + Unpin>(

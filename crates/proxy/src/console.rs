@@ -10,9 +10,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use gate::audit::Entry;
+use gate::ledger::Fate;
 use gate::ticket::{Grant, Say, State, Ticket};
 use gate::tickets::{Filter, HeldAll, StoreError, Word};
-use gate::{Action, Event, Journal, Outcome, Principal, TenantId, TicketId, Tickets, authorize};
+use gate::{Action, Journal, Outcome, Principal, TenantId, TicketId, Tickets, authorize};
 use session::{ConsoleCommand, Fault, Show, TableReply};
 
 use crate::gatekeeper::Gatekeeper;
@@ -343,19 +344,20 @@ async fn resolve<W: World>(
 ) -> Result<TableReply, Fault> {
     let ticket = seen(keeper, who, id).await?;
     authorize(who, Action::Resolve(&ticket)).map_err(|it| Fault::forbidden(&it))?;
-    let (event, word) = if ran {
-        (Event::Confirm, "confirm")
-    } else {
-        (Event::Fence, "fence")
-    };
+    let fate = if ran { Fate::Ran } else { Fate::Fenced };
     let outcome = Outcome {
         tags: Vec::new(),
         error: Some(format!("resolved by {}: {why}", who.id)),
     };
     keeper.check_journal()?;
-    let ticket = keeper.tickets.conclude(id, event, Some(outcome)).await;
+    let ticket = keeper
+        .tickets
+        .conclude(id, fate.event(), Some(outcome))
+        .await;
     let ticket = ticket.map_err(refused)?;
-    keeper.tell(&ticket, who.id.clone(), word, Some(why)).await;
+    keeper
+        .tell(&ticket, who.id.clone(), fate.word(), Some(why))
+        .await;
     Ok(decided(&[ticket], "RESOLVE"))
 }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use gate::ledger::{Fate, Place};
+use gate::ledger::Place;
 use gate::tickets::{Doubt, StoreError};
 use gate::{PrincipalId, Tickets};
 use pool::{AskError, CheckoutError};
@@ -13,12 +13,11 @@ use session::Lane;
 use store::killpoint::{self, Step};
 
 use crate::gatekeeper::{CONSOLE, Gatekeeper};
+use crate::pause::Pause;
 use crate::world::World;
 
 /// How long a connection to a ledger is waited for.
 const CHECKOUT: Duration = Duration::from_secs(10);
-/// After how long what could not be found out is asked again: at first, and at the most.
-const AGAIN: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(30)];
 /// So many are asked for at once.
 const AT_ONCE: usize = 16;
 
@@ -47,20 +46,18 @@ enum Unresolved {
 
 /// Resolves doubts as they come up, and those that were left, for as long as it is polled.
 pub(crate) async fn resolve<W: World>(keeper: Rc<Gatekeeper<W>>) {
-    let [first, longest] = AGAIN;
-    let mut pause = first;
+    let mut pause = Pause::default();
     loop {
         let left = round(&keeper).await;
         let news = keeper.doubt.notified();
         if !left {
             news.await;
-            pause = first;
+            pause = Pause::default();
             continue;
         }
-        let again = tokio::time::sleep(pause);
         tokio::select! {
-            () = news => pause = first,
-            () = again => pause = (pause * 2).min(longest),
+            () = news => pause = Pause::default(),
+            () = tokio::time::sleep(pause.next()) => {}
         }
     }
 }
@@ -120,13 +117,9 @@ async fn one<W: World>(keeper: &Rc<Gatekeeper<W>>, doubt: &Doubt) -> Result<(), 
     };
     killpoint::reached(Step::Resolved);
     tracing::info!(ticket = %doubt.ticket, ?fate, "resolved by the ledger");
-    let word = match fate {
-        Fate::Ran => "confirm",
-        Fate::Fenced => "fence",
-    };
     let why = ticket.outcome.as_ref().and_then(|it| it.error.clone());
     keeper
-        .tell(&ticket, PrincipalId::from(CONSOLE), word, why)
+        .tell(&ticket, PrincipalId::from(CONSOLE), fate.word(), why)
         .await;
     Ok(())
 }

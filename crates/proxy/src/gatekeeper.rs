@@ -356,11 +356,7 @@ impl<W: World> Gatekeeper<W> {
     /// whether it was written at all. What comes after it must wait as well.
     pub(crate) async fn note_late(&self, tenant: Option<TenantId>, entry: Entry) -> bool {
         while self.journal.is_open() {
-            let noted = match &tenant {
-                Some(tenant) => self.journal.note_at(tenant, &entry),
-                None => self.journal.note(&entry),
-            };
-            if noted.is_ok() {
+            if self.journal.note_at(tenant.as_ref(), &entry).is_ok() {
                 return true;
             }
             tokio::time::sleep(JOURNAL_PAUSE).await;

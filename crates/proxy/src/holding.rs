@@ -263,7 +263,12 @@ impl<W: World> Gatekeeper<W> {
             comment,
             state: ticket.state,
         };
-        if self.journal.write_at(&ticket.tenant, entry).await.is_err() {
+        if self
+            .journal
+            .write_at(Some(&ticket.tenant), entry)
+            .await
+            .is_err()
+        {
             tracing::error!(ticket = %ticket.id, "the journal cannot be written");
         }
         if let Some(news) = news(ticket) {

@@ -20,6 +20,7 @@ mod listener;
 mod negotiate;
 mod origin;
 mod patient;
+mod pause;
 mod purse;
 mod registry;
 mod reload;

@@ -2,17 +2,14 @@
 //! came of one.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use gate::tickets::StoreError;
 use gate::{Event, Tickets};
 use session::Settlement;
 
 use crate::gatekeeper::Gatekeeper;
+use crate::pause::Pause;
 use crate::world::World;
-
-/// After how long a store that did not answer is told again: at first, and at the most.
-const AGAIN: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(30)];
 
 /// Tells it once. Where the store does not answer, somebody else goes on telling it: a session need not wait for that.
 pub(crate) async fn settle<W: World>(
@@ -30,10 +27,9 @@ pub(crate) async fn settle<W: World>(
 }
 
 async fn insist<W: World>(keeper: &Gatekeeper<W>, it: &Settlement) {
-    let [mut pause, longest] = AGAIN;
+    let mut pause = Pause::default();
     loop {
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(longest);
+        tokio::time::sleep(pause.next()).await;
         match tell(keeper, it).await {
             Err(StoreError::Unavailable(_)) => {}
             Ok(()) => return,

@@ -192,12 +192,12 @@ impl Journal for JournalFile {
         self.written(None, &entry).await
     }
 
-    fn note_at(&self, tenant: &TenantId, entry: &Entry) -> Result<(), JournalDown> {
-        self.queue(Some(tenant), entry, None)
+    fn note_at(&self, tenant: Option<&TenantId>, entry: &Entry) -> Result<(), JournalDown> {
+        self.queue(tenant, entry, None)
     }
 
-    async fn write_at(&self, tenant: &TenantId, entry: Entry) -> Result<(), JournalDown> {
-        self.written(Some(tenant), &entry).await
+    async fn write_at(&self, tenant: Option<&TenantId>, entry: Entry) -> Result<(), JournalDown> {
+        self.written(tenant, &entry).await
     }
 }
 

@@ -4,7 +4,7 @@
 use gate::ledger::{Fate, Nonce, Place, Row, Secret};
 use gate::ticket::{ClaimId, Scope};
 use gate::tickets::Doubt;
-use gate::{Event, Outcome, TenantId, Ticket, TicketId};
+use gate::{Outcome, TenantId, Ticket, TicketId};
 use rusqlite::{Connection, params};
 
 use crate::db::Db;
@@ -75,10 +75,7 @@ pub(crate) fn resolve(
     fate: Fate,
     now: i64,
 ) -> Result<Ticket, Stop> {
-    let event = match fate {
-        Fate::Ran => Event::Confirm,
-        Fate::Fenced => Event::Fence,
-    };
+    let event = fate.event();
     let ended = event.transition().1.as_str();
     let closed = db
         .prepare_cached(

@@ -331,11 +331,8 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
         self.outdate(&entry);
         let (journal, tenant) = (self.keeper.journal.clone(), self.tenant.clone());
         self.later(async move {
-            let written = match tenant {
-                Some(tenant) => journal.write_at(&tenant, entry).await,
-                None => journal.write(entry).await,
-            };
-            Answer::Input(Input::Written(written))
+            let written = journal.write_at(tenant.as_ref(), entry);
+            Answer::Input(Input::Written(written.await))
         });
     }
 
@@ -354,11 +351,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
     fn note(&mut self, entry: Entry) {
         self.outdate(&entry);
         let journal = &self.keeper.journal;
-        let noted = match &self.tenant {
-            Some(tenant) => journal.note_at(tenant, &entry),
-            None => journal.note(&entry),
-        };
-        if noted.is_err() {
+        if journal.note_at(self.tenant.as_ref(), &entry).is_err() {
             let (keeper, tenant) = (Rc::clone(&self.keeper), self.tenant.clone());
             self.later(async move { Answer::Noted(keeper.note_late(tenant, entry).await) });
         }

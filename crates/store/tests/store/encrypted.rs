@@ -152,8 +152,8 @@ fn of_tickets(tenant: &str) -> Vec<Entry> {
 
 async fn write(journal: &JournalFile, tenant: &str) {
     for entry in entries(tenant) {
-        journal.note_at(&tenant.into(), &entry).unwrap();
-        journal.write_at(&tenant.into(), entry).await.unwrap();
+        journal.note_at(Some(&tenant.into()), &entry).unwrap();
+        journal.write_at(Some(&tenant.into()), entry).await.unwrap();
     }
 }
 
@@ -270,7 +270,10 @@ async fn recovery_reads_what_is_encrypted() {
         tags: Vec::new(),
         error: Some(CANARY.to_owned()),
     };
-    journal.write_at(&"acme".into(), outcome).await.unwrap();
+    journal
+        .write_at(Some(&"acme".into()), outcome)
+        .await
+        .unwrap();
     drop(journal);
     assert!(!String::from_utf8(state.bytes()).unwrap().contains("canary"));
     let journal = state.journal_encrypted(&store, &[("acme", &acme)]).await;
