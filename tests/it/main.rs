@@ -19,6 +19,7 @@ mod clients;
 mod commands;
 mod console;
 mod conversations;
+mod credentials;
 mod cves;
 mod drivers;
 mod edge;

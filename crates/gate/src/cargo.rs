@@ -152,6 +152,10 @@ pub enum Own {
     /// Query: one row of counts of what the session holds all the same; each is 0 where nothing is
     /// left. Qualified down to operators, so that no search_path decides what it asks (hazards R16).
     Verify,
+    /// Query: takes on the role again that the session logged in with.
+    Role,
+    /// The same as [`Own::Verify`] where the session logged in with a role to take on: it must be that one.
+    VerifyRole,
 }
 
 const SET_CONFIG: &str = "SELECT pg_catalog.set_config($1, $2, false)";
@@ -235,10 +239,20 @@ const LEFT_OVER: &str = "SELECT \
        WHERE refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass::pg_catalog.oid \
          AND refobjid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()) AS temporary, \
      (SELECT pg_catalog.count(*) FROM pg_catalog.pg_settings \
-       WHERE source OPERATOR(pg_catalog.=) 'session'::pg_catalog.text) AS settings, \
+       WHERE source OPERATOR(pg_catalog.=) 'session'::pg_catalog.text) AS settings, ";
+
+/// Who the session is, where that is who logged in.
+const ROLES: &str = "\
      (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) \
        WHERE CURRENT_USER OPERATOR(pg_catalog.<>) SESSION_USER \
           OR SESSION_USER OPERATOR(pg_catalog.<>) pg_catalog.pg_get_userbyid(usesysid)) AS roles";
+
+/// The same where it logged in with a role to take on.
+const TAKEN_ROLES: &str = "\
+     (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()), \
+       pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'role'::pg_catalog.text \
+         AND (CURRENT_USER OPERATOR(pg_catalog.<>) reset_val::pg_catalog.name \
+          OR SESSION_USER OPERATOR(pg_catalog.<>) pg_catalog.pg_get_userbyid(usesysid))) AS roles";
 
 impl Own {
     /// The SQL, statement by statement. The last of [`Own::Settings`] and [`Own::Restore`] is run for
@@ -287,7 +301,9 @@ impl Own {
                 CATALOG,
                 "ROLLBACK",
             ]),
-            Self::Verify => of(&[LEFT_OVER]),
+            Self::Verify => vec![format!("{LEFT_OVER}{ROLES}")],
+            Self::VerifyRole => vec![format!("{LEFT_OVER}{TAKEN_ROLES}")],
+            Self::Role => of(&["RESET ROLE"]),
         }
     }
 
@@ -339,6 +355,8 @@ impl Own {
                 | Self::Tidy
                 | Self::Catalog
                 | Self::Verify
+                | Self::VerifyRole
+                | Self::Role
         )
     }
 }

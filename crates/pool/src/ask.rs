@@ -80,7 +80,7 @@ pub async fn install<D: Dial>(
     options: &Options,
     logins: Logins,
 ) -> Result<Result<(), AskError>, ConnectError> {
-    let (mut upstream, _) = connect(dial, options, &gate::Settings::default()).await?;
+    let (mut upstream, _) = connect(dial, options, None, &gate::Settings::default()).await?;
     let answer = in_time(&mut upstream, Own::Install(logins)).await;
     Ok(answer.map(drop))
 }

@@ -9,13 +9,15 @@ use gate::Settings;
 use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 use rustls::pki_types::ServerName;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 use wire::backend::{Authentication, decode, tag};
 use wire::frame::{self, Frame};
 use wire::{CancelKey, frontend, startup};
 
+use crate::binding;
+use crate::credential::{CredentialError, Issue};
 use crate::dial::Dial;
 use crate::options::Options;
 use crate::stream::Stream;
@@ -25,6 +27,8 @@ use crate::upstream::Upstream;
 const LOGIN_MESSAGE_MAX: usize = 64 * 1024;
 
 const SCRAM: &str = "SCRAM-SHA-256";
+/// The same, bound to the connection under it (hazards R14).
+const SCRAM_PLUS: &str = "SCRAM-SHA-256-PLUS";
 
 /// Why an upstream could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +57,9 @@ pub enum ConnectError {
     /// The server refused; its words are for the log.
     #[error("server refused the login: {0}")]
     Refused(String),
+    /// There is nothing to log in with.
+    #[error(transparent)]
+    Credential(Arc<CredentialError>),
     /// The server refused a setting that the login came with.
     #[error("server refused a setting: {0}")]
     Settings(String),
@@ -89,8 +96,15 @@ impl ConnectError {
             Self::Timeout => true,
             // It starts up, or shuts down; or it has no connection left for us.
             Self::Refused(said) => said.starts_with("57P03") || said.starts_with("53300"),
+            Self::Credential(error) => error.may_pass(),
             _ => false,
         }
+    }
+
+    /// Whether the server knows nobody by this name and password.
+    pub(crate) fn is_refused_login(&self) -> bool {
+        let refused = |said: &String| said.starts_with("28P01") || said.starts_with("28000");
+        matches!(self, Self::Refused(said) if refused(said))
     }
 }
 
@@ -107,10 +121,37 @@ pub(crate) struct Greeting {
     pub(crate) system_identifier: Option<Arc<str>>,
 }
 
-/// Opens a connection and logs in. Dropping the future closes it.
+/// Whom to log in.
+#[derive(Clone, Copy)]
+struct Who<'a> {
+    user: &'a str,
+    password: Option<&'a SecretString>,
+    /// The role that the session takes on, where that is another one.
+    role: Option<&'a str>,
+}
+
+impl<'a> Who<'a> {
+    fn of(options: &'a Options, issue: Option<&'a Issue>) -> Self {
+        match issue {
+            None => Self {
+                user: &options.user,
+                password: options.password.as_ref(),
+                role: None,
+            },
+            Some(issue) => Self {
+                user: issue.user().unwrap_or(&options.user),
+                password: Some(issue.password()),
+                role: issue.takes_on(&options.user),
+            },
+        }
+    }
+}
+
+/// Opens a connection and logs in, by what was given out for it if something was. Dropping the future closes it.
 pub(crate) async fn connect<D: Dial>(
     dial: &D,
     options: &Options,
+    issue: Option<&Issue>,
     settings: &Settings,
 ) -> Result<(Upstream<D::Socket>, Greeting), ConnectError> {
     let stream = open(dial, options).await?;
@@ -119,18 +160,20 @@ pub(crate) async fn connect<D: Dial>(
         inbox: BytesMut::new(),
     };
     let mut out = BytesMut::new();
+    let who = Who::of(options, issue);
     let mut parameters = vec![
-        ("user", options.user.as_str()),
+        ("user", who.user),
         ("database", options.database.as_str()),
         ("client_encoding", "UTF8"),
     ];
+    parameters.extend(who.role.map(|role| ("role", role)));
     let more = options.parameters.iter();
     parameters.extend(more.map(|(name, value)| (name.as_str(), value.as_str())));
     let own = settings.iter();
     parameters.extend(own.map(|(name, value)| (name.as_str(), value.as_str())));
     startup::encode_startup(&parameters, &mut out)?;
     login.send(&mut out).await?;
-    let greeted = match login.authenticate(options).await {
+    let greeted = match login.authenticate(who).await {
         Ok(()) => login.greeting().await,
         Err(error) => Err(error),
     };
@@ -206,28 +249,24 @@ impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> Wire<S> {
         Ok(decode::authentication(&frame.body)?)
     }
 
-    async fn authenticate(&mut self, options: &Options) -> Result<(), ConnectError> {
+    async fn authenticate(&mut self, who: Who<'_>) -> Result<(), ConnectError> {
         let password = || {
-            options
-                .password
-                .as_ref()
-                .map(ExposeSecret::expose_secret)
-                .ok_or(ConnectError::NoPassword)
+            let password = who.password.map(ExposeSecret::expose_secret);
+            password.ok_or(ConnectError::NoPassword)
         };
         let mut out = BytesMut::new();
         match self.authentication().await? {
             Authentication::Ok => return Ok(()),
-            Authentication::Sasl(mechanisms) if mechanisms.iter().any(|it| &**it == SCRAM) => {
-                return self.scram(password()?).await;
-            }
-            Authentication::Sasl(_) => {
-                return Err(ConnectError::Method("SASL without SCRAM-SHA-256"));
+            Authentication::Sasl(mechanisms) => {
+                let offers = |name| mechanisms.iter().any(|it| &**it == name);
+                let offers = (offers(SCRAM_PLUS), offers(SCRAM));
+                return self.scram(password()?, offers).await;
             }
             Authentication::Md5(salt) => {
-                let hash = md5_hash(options.user.as_bytes(), password()?.as_bytes(), salt);
+                let hash = md5_hash(who.user.as_bytes(), password()?.as_bytes(), salt);
                 frontend::cleartext_password(&hash, &mut out)?;
             }
-            Authentication::Cleartext if options.tls.0.is_some() => {
+            Authentication::Cleartext if self.stream.is_tls() => {
                 frontend::cleartext_password(password()?, &mut out)?;
             }
             Authentication::Cleartext => return Err(ConnectError::Method("password without SSL")),
@@ -240,10 +279,22 @@ impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    async fn scram(&mut self, password: &str) -> Result<(), ConnectError> {
-        let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
+    /// Bound to the connection where both sides can: a server that could, and is not heard to say so, notices.
+    async fn scram(
+        &mut self,
+        password: &str,
+        (plus, plain): (bool, bool),
+    ) -> Result<(), ConnectError> {
+        let binding = self.stream.server_certificate().and_then(binding::of);
+        let (mechanism, binding) = match binding {
+            Some(hash) if plus => (SCRAM_PLUS, ChannelBinding::tls_server_end_point(hash)),
+            Some(_) if plain => (SCRAM, ChannelBinding::unrequested()),
+            None if plain => (SCRAM, ChannelBinding::unsupported()),
+            _ => return Err(ConnectError::Method("SASL without SCRAM-SHA-256")),
+        };
+        let mut scram = ScramSha256::new(password.as_bytes(), binding);
         let mut out = BytesMut::new();
-        frontend::sasl_initial(SCRAM, scram.message(), &mut out)?;
+        frontend::sasl_initial(mechanism, scram.message(), &mut out)?;
         self.send(&mut out).await?;
         let Authentication::SaslContinue(data) = self.authentication().await? else {
             return Err(ConnectError::Protocol);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use gate::{Disposition, PrincipalId, Settings};
 
 use crate::cancel::CancelTarget;
+use crate::credential::Issue;
 use crate::dial::Dial;
 use crate::idle::Borrower;
 use crate::options::Options;
@@ -102,10 +103,14 @@ impl<D: Dial> Lease<D> {
             Disposition::Clean if quiet && !spoiled => home.put_back(connection),
             Disposition::Tidy | Disposition::Reset if quiet && !spoiled => {
                 let resetting = Count::of(&home.tally().resetting);
+                let options = home.shared_options();
+                let issue = connection.issue.clone();
+                let takes_on = move |it: &Arc<Issue>| it.takes_on(&options.user).is_some();
+                let role = issue.as_ref().is_some_and(takes_on);
                 tokio::task::spawn_local(async move {
                     let upstream = &mut connection.upstream;
                     let done = if disposition == Disposition::Reset {
-                        reset(upstream).await
+                        reset(upstream, role).await
                     } else {
                         tidy(upstream).await
                     };

@@ -5,8 +5,10 @@
 //! back is handed up unread, but for the login.
 
 mod ask;
+mod binding;
 mod cancel;
 mod connect;
+mod credential;
 mod dial;
 mod encode;
 mod figures;
@@ -27,6 +29,10 @@ mod upstream;
 pub use ask::{AskError, CatalogRow, install};
 pub use cancel::CancelTarget;
 pub use connect::ConnectError;
+pub use credential::{
+    Address, Aws, AwsError, AwsKeys, CommandError, CredentialError, HttpError, KeysError,
+    LoginSource, Vault, VaultAuth, VaultError, VaultSettings,
+};
 pub use dial::{Dial, TcpDial};
 pub use figures::Figures;
 pub use gate::Disposition;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::credential::LoginSource;
 use crate::tls::ClientTls;
 
 /// A password, or none where the server trusts.
@@ -18,10 +19,12 @@ pub struct Options {
     pub port: u16,
     /// Database.
     pub database: String,
-    /// The role that the pool logs in as.
+    /// The role that the pool logs in as; what a source gives out as another role takes this one on.
     pub user: String,
-    /// Its password.
+    /// Its password, where that is configured.
     pub password: Password,
+    /// Who gives out its login, where somebody does.
+    pub source: Option<LoginSource>,
     /// TLS to the upstream.
     pub tls: ClientTls,
     /// Connections at the most.
@@ -47,6 +50,7 @@ impl PartialEq for Options {
             database,
             user,
             password,
+            source,
             tls,
             size,
             wait,
@@ -59,7 +63,7 @@ impl PartialEq for Options {
         (host, port, database, user) == (&other.host, &other.port, &other.database, &other.user)
             && (size, wait, connect) == (&other.size, &other.wait, &other.connect)
             && (idle_timeout, lifetime) == (&other.idle_timeout, &other.lifetime)
-            && (tls, parameters) == (&other.tls, &other.parameters)
+            && (tls, parameters, source) == (&other.tls, &other.parameters, &other.source)
             && secret(password) == secret(&other.password)
     }
 }
@@ -96,6 +100,7 @@ impl Options {
         self.parameters = owned.into();
         self.user = user;
         self.password = password;
+        self.source = None;
         self.size = 1;
         self
     }

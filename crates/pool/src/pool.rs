@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::connect::{ConnectError, Greeting, connect};
+use crate::credential::{Credential, Issue};
 use crate::dial::Dial;
 use crate::figures::{Figures, Waits};
 use crate::idle::{Borrower, Idle};
@@ -55,6 +56,7 @@ pub struct Facts {
 pub struct Pool<D: Dial> {
     dial: Rc<D>,
     options: Rc<Options>,
+    credential: Credential,
     lane: (TenantId, u64),
     server: Rc<Server<D>>,
     /// Connections that are open or about to be.
@@ -72,14 +74,15 @@ pub struct Pool<D: Dial> {
 impl<D: Dial> Pool<D> {
     pub(crate) fn new(
         dial: &Rc<D>,
-        options: Options,
+        (options, credential): (Rc<Options>, Credential),
         lane: (TenantId, u64),
         (seed, part): (u64, Part),
         server: &Rc<Server<D>>,
     ) -> Self {
         Self {
             dial: Rc::clone(dial),
-            options: Rc::new(options),
+            options,
+            credential,
             lane,
             server: Rc::clone(server),
             part: Rc::new(part),
@@ -137,7 +140,7 @@ impl<D: Dial> Pool<D> {
         // Whosever lies unused will do: the gate leaves it as it was, and it goes back to them.
         let one = self.change_idle(Idle::take_oldest);
         if let Some(mut connection) = one
-            && connection.is_quiet()
+            && connection.is_good()
         {
             return Ok(self.lend(connection, None));
         }
@@ -204,6 +207,11 @@ impl<D: Dial> Pool<D> {
         futures_util::future::join_all(all.into_iter().map(Connection::dismiss)).await;
     }
 
+    /// Gives back what was lent to log in with, if nobody is connected by it.
+    pub(crate) async fn give_back(&self) {
+        self.credential.close().await;
+    }
+
     fn lend(self: &Rc<Self>, connection: Box<Connection<D>>, owner: Option<&Borrower>) -> Lease<D> {
         let home = Rc::clone(self);
         Lease::new(home, connection, owner)
@@ -267,6 +275,8 @@ impl<D: Dial> Pool<D> {
             ..patience
         };
         loop {
+            let issue = self.credential.login(patience).await;
+            let issue = issue.map_err(CheckoutError::Connect)?;
             let ours = self
                 .refusals
                 .turn(once)
@@ -274,10 +284,11 @@ impl<D: Dial> Pool<D> {
                 .map_err(CheckoutError::Connect)?;
             let theirs = self.server.logins.turn(patience).await;
             let (theirs, _slot) = theirs.map_err(CheckoutError::Connect)?;
-            if ours.is_stale() {
+            let is_over = |it: &Arc<Issue>| !it.is_usable(Instant::now());
+            if ours.is_stale() || issue.as_ref().is_some_and(is_over) {
                 continue;
             }
-            match self.connect(login).await {
+            match self.connect(issue.as_deref(), login).await {
                 Ok((upstream, greeting)) => {
                     ours.succeeded();
                     theirs.succeeded();
@@ -289,6 +300,7 @@ impl<D: Dial> Pool<D> {
                         login: Arc::clone(login),
                         parameters,
                         expires: self.expiry(),
+                        issue,
                         place,
                     });
                     connection.renew();
@@ -299,6 +311,10 @@ impl<D: Dial> Pool<D> {
                     ours.succeeded();
                     theirs.succeeded();
                     return Err(CheckoutError::Settings(said));
+                }
+                Err(error) if self.credential.is_stale(issue.as_ref(), &error) => {
+                    ours.succeeded();
+                    theirs.succeeded();
                 }
                 Err(error) if error.may_pass() => theirs.failed(Arc::new(error)),
                 Err(error) => {
@@ -317,10 +333,11 @@ impl<D: Dial> Pool<D> {
 
     async fn connect(
         &self,
+        issue: Option<&Issue>,
         login: &Settings,
     ) -> Result<(Upstream<D::Socket>, Greeting), ConnectError> {
         let _logs_in = Count::of(&self.tally.logging_in);
-        let login = connect(&*self.dial, &self.options, login);
+        let login = connect(&*self.dial, &self.options, issue, login);
         #[expect(clippy::disallowed_methods, reason = "a login is a slow state")]
         let connected = tokio::time::timeout(self.options.connect, login).await;
         let connected = connected.unwrap_or(Err(ConnectError::Timeout));
@@ -385,11 +402,13 @@ impl<D: Dial> Pool<D> {
     /// Closes what is too old, unused for too long, or was closed by the server.
     pub(crate) fn sweep(&self) {
         let (now, limit) = (Instant::now(), self.options.idle_timeout);
+        if self.tally.in_use() + self.idle_count() > 0 {
+            self.credential.keep_up();
+        }
         let dead = self.change_idle(|idle| idle.extract(|it, _| !it.is_quiet()));
         drop(dead);
-        let over = self.change_idle(|idle| {
-            idle.extract(|it, since| now >= it.expires || now >= since + limit)
-        });
+        let over = self
+            .change_idle(|idle| idle.extract(|it, since| it.is_over(now) || now >= since + limit));
         for connection in over {
             connection.dismiss_later();
         }
@@ -410,7 +429,7 @@ impl<D: Dial> Home<D> for Pool<D> {
         let now = Instant::now();
         let (tenant, number) = &self.lane;
         let gives_up = || self.server.yields(&self.part, tenant, *number);
-        if self.closed.get() || now >= connection.expires || gives_up() {
+        if self.closed.get() || connection.is_over(now) || gives_up() {
             return connection.dismiss_later();
         }
         let (owner, login) = (connection.owner.clone(), Arc::clone(&connection.login));
@@ -435,7 +454,7 @@ impl<D: Dial> Lane<D> for Pool<D> {
     fn take_idle(&self, who: Option<&Borrower>) -> Option<Grant<D>> {
         let mut dead = Vec::new();
         while let Some(mut connection) = self.change_idle(|idle| idle.take(who)) {
-            if connection.is_quiet() {
+            if connection.is_good() {
                 return Some(Grant::Ready(connection));
             }
             dead.push(connection);

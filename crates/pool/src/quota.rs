@@ -12,12 +12,17 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use gate::TenantId;
 use tokio::sync::Notify;
 
+use crate::credential::{Issuer, Issuers, Place};
+use crate::options::Options;
+
 /// The threads that share servers. Each has pools of its own.
 #[derive(Debug)]
 struct Workers {
     /// Rung to have a thread look at who waits: one for each.
     bells: Vec<Notify>,
     quotas: Mutex<HashMap<What, Weak<Quota>>>,
+    /// What gives out logins, which is no thread's own either.
+    issuers: Issuers,
 }
 
 /// What is counted.
@@ -93,6 +98,7 @@ impl Worker {
         let workers = Arc::new(Workers {
             bells: (0..threads).map(|_| Notify::new()).collect(),
             quotas: Mutex::default(),
+            issuers: Issuers::default(),
         });
         let worker = |number| Self {
             workers: Arc::clone(&workers),
@@ -121,6 +127,17 @@ impl Worker {
             wants: Cell::new(0),
             is_poor: Cell::new(false),
         }
+    }
+
+    /// What gives out the login of a pool, if it is not configured; all threads have one.
+    pub(crate) fn issuer(&self, options: &Options) -> Option<Arc<Issuer>> {
+        let source = options.source.as_ref()?;
+        let place = Place {
+            host: options.host.clone(),
+            port: options.port,
+            user: options.user.clone(),
+        };
+        Some(self.workers.issuers.of(source, place))
     }
 
     fn call_others(&self) {

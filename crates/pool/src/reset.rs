@@ -38,13 +38,13 @@ pub(crate) enum Unclean {
     Left(Vec<Option<String>>),
 }
 
-/// Throws away what the session holds, and verifies that nothing is left.
-pub(crate) async fn reset<S>(upstream: &mut Upstream<S>) -> Result<(), Unclean>
+/// Throws away what the session holds, and verifies that nothing is left, and that one that logged in to take a role on has it.
+pub(crate) async fn reset<S>(upstream: &mut Upstream<S>, role: bool) -> Result<(), Unclean>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     #[expect(clippy::disallowed_methods, reason = "a reset is a slow state")]
-    let done = tokio::time::timeout(RESET, discard_and_verify(upstream)).await;
+    let done = tokio::time::timeout(RESET, discard_and_verify(upstream, role)).await;
     done.unwrap_or(Err(Unclean::Timeout))
 }
 
@@ -69,14 +69,23 @@ where
     done.unwrap_or(Err(Unclean::Timeout))
 }
 
-async fn discard_and_verify<S>(upstream: &mut Upstream<S>) -> Result<(), Unclean>
+async fn discard_and_verify<S>(upstream: &mut Upstream<S>, role: bool) -> Result<(), Unclean>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    upstream.load(&[Cargo::Own(Own::Discard), Cargo::Own(Own::Verify)])?;
+    let cargo: &[_] = if role {
+        &[Own::Discard, Own::Role, Own::VerifyRole].map(Cargo::Own)
+    } else {
+        &[Own::Discard, Own::Verify].map(Cargo::Own)
+    };
+    upstream.load(cargo)?;
     poll_fn(|cx| upstream.poll_flush(cx)).await?;
     completed(&next(upstream).await?, "DISCARD ALL")?;
     ready(&next(upstream).await?)?;
+    if role {
+        completed(&next(upstream).await?, "RESET")?;
+        ready(&next(upstream).await?)?;
+    }
     expect(&next(upstream).await?, tag::ROW_DESCRIPTION)?;
     let row = next(upstream).await?;
     expect(&row, tag::DATA_ROW)?;

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::connect::ConnectError;
+use crate::credential::Issue;
 use crate::dial::Dial;
 use crate::idle::Borrower;
 use crate::quota::Part;
@@ -329,15 +330,28 @@ pub(crate) struct Connection<D: Dial> {
     pub(crate) parameters: Arc<Settings>,
     /// When it is too old.
     pub(crate) expires: Instant,
+    /// What it logged in by, if that was given out.
+    pub(crate) issue: Option<Arc<Issue>>,
     pub(crate) place: Place<D>,
 }
 
 impl<D: Dial> Connection<D> {
+    /// Whether it is to be lent no more: it is too old, or its login ends.
+    pub(crate) fn is_over(&self, now: Instant) -> bool {
+        now >= self.expires || self.issue.as_ref().is_some_and(|it| it.is_over(now))
+    }
+
     /// Whether nothing came that nobody asked for: bytes, or its end (hazards R30).
     pub(crate) fn is_quiet(&mut self) -> bool {
         let upstream = &mut self.upstream;
         let unasked = upstream.stream.read_buf(&mut upstream.inbox).now_or_never();
         unasked.is_none() && upstream.inbox.is_empty()
+    }
+
+    /// Whether it can be lent: nothing came, and its login goes on.
+    pub(crate) fn is_good(&mut self) -> bool {
+        let lasts = |it: &Arc<Issue>| !it.is_over(Instant::now());
+        self.issue.as_ref().is_none_or(lasts) && self.is_quiet()
     }
 
     /// Nothing is on it but what it logged in with.
@@ -351,10 +365,13 @@ impl<D: Dial> Connection<D> {
     /// Closes it as the server likes it. The place is free when the server has let go.
     pub(crate) async fn dismiss(self: Box<Self>) {
         let Self {
-            upstream, place, ..
+            upstream,
+            place,
+            issue,
+            ..
         } = *self;
         farewell(upstream).await;
-        drop(place);
+        drop((issue, place));
     }
 
     /// The same, behind the caller's back.

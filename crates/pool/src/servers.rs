@@ -7,6 +7,7 @@ use std::rc::{Rc, Weak};
 
 use gate::TenantId;
 
+use crate::credential::Credential;
 use crate::dial::Dial;
 use crate::options::Options;
 use crate::pool::Pool;
@@ -51,7 +52,17 @@ impl<D: Dial> Servers<D> {
         let place = (options.host.clone(), options.port);
         let what = What::Pool(tenant.clone(), name, place);
         let part = self.worker.part(what, options.size.max(1));
-        let pool = Pool::new(&self.dial, options, lane, (self.next_seed(), part), &server);
+        let issuer = self.worker.issuer(&options);
+        let options = Rc::new(options);
+        let credential = Credential::new(&options, issuer, self.next_seed());
+        let seed = self.next_seed();
+        let pool = Pool::new(
+            &self.dial,
+            (options, credential),
+            lane,
+            (seed, part),
+            &server,
+        );
         let pool = Rc::new(pool);
         let mut pools = self.pools.borrow_mut();
         pools.retain(|it| it.strong_count() > 0);
@@ -81,10 +92,12 @@ impl<D: Dial> Servers<D> {
         }
     }
 
-    /// Closes every pool, as [`Pool::close`] does.
+    /// Closes every pool, as [`Pool::close`] does, and gives back what was lent to log in with.
     pub async fn close(&self) {
         let pools = self.pools();
         futures_util::future::join_all(pools.iter().map(|it| it.close())).await;
+        // Pools share what they log in by.
+        futures_util::future::join_all(pools.iter().map(|it| it.give_back())).await;
     }
 
     fn pools(&self) -> Vec<Rc<Pool<D>>> {

@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
@@ -28,6 +29,17 @@ impl<S> Stream<S> {
             Self::Tls(tls) => match &**tls {
                 TlsStream::Server(tls) => tls.get_ref().1.server_name(),
                 TlsStream::Client(_) => None,
+            },
+            Self::Plain(_) => None,
+        }
+    }
+
+    /// The certificate that a server showed.
+    pub(crate) fn server_certificate(&self) -> Option<&CertificateDer<'static>> {
+        match self {
+            Self::Tls(tls) => match &**tls {
+                TlsStream::Client(tls) => tls.get_ref().1.peer_certificates()?.first(),
+                TlsStream::Server(_) => None,
             },
             Self::Plain(_) => None,
         }

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use gate::Digest;
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 /// Whom to trust.
@@ -22,7 +23,12 @@ pub enum Roots {
 
 /// How an upstream connection is protected; libpq's `sslmode`.
 #[derive(Clone, Debug)]
-pub struct ClientTls(pub(crate) Option<Arc<ClientConfig>>, Trust);
+pub struct ClientTls(
+    pub(crate) Option<Arc<ClientConfig>>,
+    Trust,
+    /// The certificate that the gate shows, if it shows one.
+    Option<Digest>,
+);
 
 /// Whose certificate is taken. Two that say the same do the same, whenever they were set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +65,7 @@ pub enum TlsError {
 impl ClientTls {
     /// No TLS; libpq's `disable`.
     pub fn disable() -> Self {
-        Self(None, Trust::Off)
+        Self(None, Trust::Off, None)
     }
 
     /// TLS, but the certificate is not verified; libpq's `require`.
@@ -85,6 +91,11 @@ impl ClientTls {
         Self::with(|_| verifier, Trust::FromFor(digest))
     }
 
+    /// Whether the gate shows a certificate of its own.
+    pub fn shows_certificate(&self) -> bool {
+        self.2.is_some()
+    }
+
     /// libpq's word for it.
     pub fn mode(&self) -> &'static str {
         match self.1 {
@@ -106,13 +117,29 @@ impl ClientTls {
             .dangerous()
             .with_custom_certificate_verifier(verifier(provider))
             .with_no_client_auth();
-        Ok(Self(Some(Arc::new(config)), trust))
+        Ok(Self(Some(Arc::new(config)), trust, None))
+    }
+
+    /// The same with a certificate that the gate shows; libpq's `sslcert` and `sslkey`. Without TLS there is nobody to show it.
+    #[must_use]
+    pub fn showing(self, pair: CertifiedKey) -> Self {
+        let Some(config) = self.0 else { return self };
+        let all: Vec<_> = pair.cert.iter().map(|it| it.to_vec()).collect();
+        let mut config = ClientConfig::clone(&config);
+        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(pair));
+        // What others agreed on with a server is not gone on with.
+        config.resumption = Resumption::default();
+        Self(
+            Some(Arc::new(config)),
+            self.1,
+            Some(Digest::of(&all.concat())),
+        )
     }
 }
 
 impl PartialEq for ClientTls {
     fn eq(&self, other: &Self) -> bool {
-        self.1 == other.1
+        (self.1, self.2) == (other.1, other.2)
     }
 }
 

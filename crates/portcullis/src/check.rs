@@ -81,11 +81,16 @@ fn route(config: &Config, name: &str) -> Result<String, String> {
         pool_mode,
         ..
     } = &tenant;
-    let secret = |given: bool| if given { "a password" } else { "no password" };
+    let secret = |login: &pool::Options| match &login.source {
+        Some(source) => format!("what comes from {source}"),
+        None if login.password.is_some() => "a password".to_owned(),
+        None if login.tls.shows_certificate() => "a certificate".to_owned(),
+        None => "no password".to_owned(),
+    };
     let reads = if tenant.has_one_login() {
         "the same, on sessions with default_transaction_read_only = on".to_owned()
     } else {
-        let secret = secret(read.password.is_some());
+        let secret = secret(read);
         format!("\"{}\" with {secret}", read.user)
     };
     Ok(format!(
@@ -99,7 +104,7 @@ fn route(config: &Config, name: &str) -> Result<String, String> {
         write.host,
         write.port,
         write.user,
-        secret(write.password.is_some()),
+        secret(write),
         write.tls.mode(),
         write.size,
         pool_mode.as_str(),

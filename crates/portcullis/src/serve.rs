@@ -76,7 +76,11 @@ pub fn serve(config: Config, ready: &mut dyn FnMut(std::net::SocketAddr)) -> Exi
 /// Starts logging to standard error.
 pub fn start_log(default: &str) {
     let default = format!("{default},refinery_core=warn");
-    let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new(default));
+    let mut filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new(default));
+    // Whoever wants to hear everything hears no secret: this one tells what it signs.
+    if let Ok(silence) = "aws_sigv4=off".parse() {
+        filter = filter.add_directive(silence);
+    }
     // A second start, as in a test, keeps the first.
     let _first = tracing_subscriber::fmt()
         .with_env_filter(filter)

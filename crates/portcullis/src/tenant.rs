@@ -58,6 +58,7 @@ fn install(args: &InstallArgs, may_ask: bool) -> Result<(), Trouble> {
 fn apply(tenant: &Tenant, role: &str, logins: &Logins, may_ask: bool) -> Result<(), Trouble> {
     let mut options = tenant.write.clone();
     role.clone_into(&mut options.user);
+    options.source = None;
     let literal = |value: &str| format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"));
     let place = format!(
         "host={} port={} dbname={} user={}",

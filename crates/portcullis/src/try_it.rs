@@ -138,6 +138,7 @@ fn upstream(target: &Target, tls_named: bool) -> Result<pool::Options, String> {
         database: "{tenant}".to_owned(),
         user: target.user.clone(),
         password: password(target, &host, place.port)?,
+        source: None,
         tls: tls.map_err(|error| error.to_string())?,
         size: POOL_SIZE,
         wait: Duration::from_secs(30),

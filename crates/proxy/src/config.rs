@@ -25,6 +25,7 @@ mod reader;
 mod release;
 mod routes;
 mod rules;
+mod sources;
 mod tenants;
 #[cfg(test)]
 mod tests;

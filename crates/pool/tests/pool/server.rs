@@ -129,6 +129,7 @@ pub(crate) fn options(size: usize) -> Options {
         database: "acme".to_owned(),
         user: "app".to_owned(),
         password: None,
+        source: None,
         tls: ClientTls::disable(),
         size,
         wait: Duration::from_secs(30),

@@ -21,6 +21,7 @@ pub(super) const TOP: &[&str] = &[
     "rule",
     "break_glass",
     "release",
+    "vault",
 ];
 /// What a file that is included may have of these.
 pub(super) const INCLUDED: &[&str] = &["tenant"];
@@ -100,6 +101,33 @@ pub(super) const TENANT: &[&str] = &[
     "idle_timeout",
     "lifetime",
     "encryption_key",
+    "password_command",
+    "vault",
+    "aws_iam",
+    "sslcert",
+    "sslkey",
+    "read_password_command",
+    "read_vault",
+    "read_aws_iam",
+    "read_sslcert",
+    "read_sslkey",
+    "ledger_password_command",
+    "ledger_vault",
+    "ledger_aws_iam",
+    "ledger_sslcert",
+    "ledger_sslkey",
+];
+/// `[vault]`
+pub(super) const VAULT: &[&str] = &[
+    "address",
+    "ca",
+    "namespace",
+    "token_file",
+    "role_id",
+    "secret_id_file",
+    "kubernetes_role",
+    "jwt_file",
+    "mount",
 ];
 /// `[policy]`
 pub(super) const POLICY: &[&str] = &["default", "mode", "owners"];
@@ -133,7 +161,7 @@ pub(super) const RELEASE: &[&str] = &["class", "lock_timeout", "statement_timeou
 pub(super) const BREAK_GLASS: &[&str] = &["name", "tenant", "user", "group", "class", "review"];
 
 /// The tables with their keys, as messages name them.
-pub(super) const TABLES: [(&str, &[&str]); 16] = [
+pub(super) const TABLES: [(&str, &[&str]); 17] = [
     ("at the top level", TOP),
     ("in [tls]", TLS),
     ("in [reload]", RELOAD),
@@ -145,6 +173,7 @@ pub(super) const TABLES: [(&str, &[&str]); 16] = [
     ("in [group.NAME]", GROUP),
     ("in [pool]", POOL),
     ("in [tenant.NAME]", TENANT),
+    ("in [vault]", VAULT),
     ("in [policy]", POLICY),
     ("in \"default\" of [policy]", NEED),
     ("in [[rule]]", RULE),

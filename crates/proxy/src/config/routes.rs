@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use gate::policy::glob;
-use pool::{Options, Password};
+use pool::{ClientTls, LoginSource, Options, Password};
 use session::PoolMode;
 
 use super::tenants::{CONSOLE, Tenant};
@@ -32,9 +32,23 @@ struct Packed {
 }
 
 #[derive(Clone, Debug)]
-struct Login {
+enum Login {
+    /// With a password that is configured, or none.
+    Fixed {
+        user: Box<str>,
+        password: Password,
+    },
+    Other(Box<Other>),
+}
+
+/// A login that somebody gives out, or that shows a certificate of its own.
+#[derive(Clone, Debug)]
+struct Other {
     user: Box<str>,
     password: Password,
+    source: Option<LoginSource>,
+    /// Where it is not the one that all logins of the tenant have.
+    tls: Option<ClientTls>,
 }
 
 /// What tenants of one server mostly have alike.
@@ -102,7 +116,7 @@ impl Tenants {
     /// Those, and patterns, that have one login for everything, each with its role; in no order.
     pub fn of_one_login(&self) -> impl Iterator<Item = (&str, &str)> {
         let exact = self.exact.iter().filter(|(_, it)| it.read.is_none());
-        let exact = exact.map(|(name, it)| (&**name, &*it.write.user));
+        let exact = exact.map(|(name, it)| (&**name, it.write.user()));
         let patterns = self.patterns.iter().filter(|it| it.has_one_login());
         exact.chain(patterns.map(|it| (it.name.as_str(), it.read.user.as_str())))
     }
@@ -144,22 +158,25 @@ impl Packer {
             database: String::new(),
             user: String::new(),
             password: None,
+            source: None,
             ..write
         };
         let database = (write.database != name).then(|| write.database.into_boxed_str());
-        let login = |user: String, password| Login {
-            user: user.into_boxed_str(),
-            password,
-        };
+        let login = |it: Options| Login::of(it, &bare.tls);
+        let (write, read, ledger) = (
+            Login::of_parts(write.user, write.password, write.source, None),
+            (!one_login).then(|| Box::new(login(read))),
+            ledger.map(|it| Box::new(login(it))),
+        );
         let packed = Packed {
             common: self.common(Common {
                 mode: pool_mode,
                 write: bare,
             }),
             database,
-            write: login(write.user, write.password),
-            read: (!one_login).then(|| Box::new(login(read.user, read.password))),
-            ledger: ledger.map(|it| Box::new(login(it.user, it.password))),
+            write,
+            read,
+            ledger,
         };
         self.tenants.exact.insert(name.into_boxed_str(), packed);
     }
@@ -184,23 +201,72 @@ impl Packer {
     }
 }
 
+impl Login {
+    /// Of these; `usual` is what the tenant's first login has.
+    fn of(options: Options, usual: &ClientTls) -> Self {
+        let tls = (options.tls != *usual).then_some(options.tls);
+        Self::of_parts(options.user, options.password, options.source, tls)
+    }
+
+    fn of_parts(
+        user: String,
+        password: Password,
+        source: Option<LoginSource>,
+        tls: Option<ClientTls>,
+    ) -> Self {
+        let user = user.into_boxed_str();
+        if source.is_none() && tls.is_none() {
+            return Self::Fixed { user, password };
+        }
+        Self::Other(Box::new(Other {
+            user,
+            password,
+            source,
+            tls,
+        }))
+    }
+
+    fn user(&self) -> &str {
+        match self {
+            Self::Fixed { user, .. } => user,
+            Self::Other(other) => &other.user,
+        }
+    }
+
+    fn put_into(&self, options: &mut Options) {
+        self.user().clone_into(&mut options.user);
+        match self {
+            Self::Fixed { password, .. } => {
+                options.password.clone_from(password);
+                options.source = None;
+            }
+            Self::Other(other) => {
+                options.password.clone_from(&other.password);
+                options.source.clone_from(&other.source);
+                if let Some(tls) = &other.tls {
+                    options.tls.clone_from(tls);
+                }
+            }
+        }
+    }
+}
+
 impl Packed {
     fn unpack(&self, name: &str) -> Tenant {
         let Common { mode, write } = &*self.common;
-        let write = Options {
+        let mut write = Options {
             database: self.database.as_deref().unwrap_or(name).to_owned(),
-            user: String::from(&*self.write.user),
-            password: self.write.password.clone(),
             ..write.clone()
         };
+        self.write.put_into(&mut write);
         let mut tenant = Tenant::of_one_login(name, *mode, write);
         if let Some(read) = &self.read {
-            tenant.read.user = String::from(&*read.user);
-            tenant.read.password.clone_from(&read.password);
+            read.put_into(&mut tenant.read);
         }
-        if let Some(Login { user, password }) = self.ledger.as_deref() {
-            let fencing = tenant.write.clone();
-            tenant.ledger = Some(fencing.fencing(String::from(&**user), password.clone()));
+        if let Some(ledger) = &self.ledger {
+            let mut fencing = tenant.write.clone().fencing(String::new(), None);
+            ledger.put_into(&mut fencing);
+            tenant.ledger = Some(fencing);
         }
         tenant
     }

@@ -12,13 +12,14 @@ use super::files;
 use super::keys;
 use super::locks::Locks;
 use super::logins::{
-    Beside, Given, NAME_BYTES_MAX, PLACEHOLDER, check_length, ledger_login, password, read_login,
-    role,
+    Around, Beside, Given, NAME_BYTES_MAX, PLACEHOLDER, WRITE, check_length, given, ledger_login,
+    read_login, role,
 };
 use super::names::Names;
 use super::problem::Flaw;
 use super::reader::{Fields, Page, Span, Text};
-use super::trust::{KnownTls, tls};
+use super::sources::Givers;
+use super::trust::shown;
 use super::words::{either, head, nearest, overlap};
 
 /// The virtual database of the gate itself.
@@ -65,7 +66,7 @@ impl Tenant {
 
     /// Whether reads have no login of their own.
     pub fn has_one_login(&self) -> bool {
-        self.read.user == self.write.user
+        (&self.read.user, &self.read.source) == (&self.write.user, &self.write.source)
     }
 
     /// Whether it stands for every tenant whose name fits.
@@ -85,6 +86,8 @@ impl Tenant {
                     return None;
                 }
             }
+            let source = options.source.as_ref();
+            options.source = source.map(|it| it.replaced(PLACEHOLDER, name));
         }
         let Secrets {
             write,
@@ -140,7 +143,11 @@ pub(super) fn tenants<'a>(
         top.require("tenant", expected);
     }
     let mut names = Names::default();
-    let (mut known, mut seen) = (Vec::new(), Seen::default());
+    let mut around = Around {
+        givers: Givers::read(top),
+        ..Around::default()
+    };
+    let mut seen = Seen::default();
     let mut locks = Locks::default();
     let pool = top.table("pool", keys::POOL);
     let usual = Pooling::read(pool.as_ref(), "mode", Pooling::default());
@@ -149,7 +156,7 @@ pub(super) fn tenants<'a>(
             check_twice(&name, &fields, &mut seen);
             names.add(name.text);
             locks.add(&name, &fields);
-            if let Some(tenant) = tenant(&name, &fields, usual, &mut known) {
+            if let Some(tenant) = tenant(&name, &fields, usual, &mut around) {
                 keep(tenant);
             }
         }
@@ -199,24 +206,26 @@ fn tenant(
     name: &Text<'_>,
     fields: &Fields<'_>,
     usual: Pooling,
-    known: &mut KnownTls,
+    around: &mut Around,
 ) -> Option<Tenant> {
     let pooling = Pooling::read(Some(fields), "pool_mode", usual);
-    let (write, secret) = upstream(name, fields, pooling, known)?;
-    let (reads, fences) = (
-        read_login(name, fields)?,
-        ledger_login(name, fields, &write)?,
-    );
+    let (write, secret) = upstream(name, fields, pooling, around)?;
+    let reads = read_login(name, fields, around)?;
+    let fences = ledger_login(name, fields, &write, around)?;
     let mut tenant = Tenant::of_one_login(name.text, pooling.mode, write);
     tenant.secrets.write = secret;
-    if let Beside::By(user, password) = reads {
-        tenant.read.user = user;
-        tenant.read.password = password.now;
-        tenant.secrets.read = password.later;
+    if let Beside::By(user, given) = reads {
+        let read = &mut tenant.read;
+        (read.user, read.password, read.source) = (user, given.now, given.source);
+        read.tls = given.tls.unwrap_or_else(|| read.tls.clone());
+        tenant.secrets.read = given.later;
     }
-    if let Beside::By(user, password) = fences {
-        tenant.ledger = Some(tenant.write.clone().fencing(user, password.now));
-        tenant.secrets.ledger = password.later;
+    if let Beside::By(user, given) = fences {
+        let mut ledger = tenant.write.clone().fencing(user, given.now);
+        ledger.source = given.source;
+        ledger.tls = given.tls.unwrap_or(ledger.tls);
+        tenant.ledger = Some(ledger);
+        tenant.secrets.ledger = given.later;
     }
     Some(tenant)
 }
@@ -225,7 +234,7 @@ fn upstream(
     name: &Text<'_>,
     fields: &Fields<'_>,
     pooling: Pooling,
-    known: &mut KnownTls,
+    around: &mut Around,
 ) -> Option<(Options, Option<PathBuf>)> {
     if name.text == CONSOLE {
         let found = format!("\"{CONSOLE}\" is the console of the gate and cannot be a tenant");
@@ -244,21 +253,23 @@ fn upstream(
     let host = host(fields);
     let user = role(name, fields, "user");
     let database = database(name, fields);
-    let sources = ["password_file", "password_env", "password"];
-    let password = password(name, fields, sources);
-    let tls = tls(fields, known);
+    let given = given(name, fields, &WRITE, &around.givers);
+    let tls = shown(fields, WRITE.certificate, &mut around.tls);
     let port = fields.number("port", 1..=u16::MAX);
     let size = fields.number("pool_size", 1..=10_000_u32);
     let second = Duration::from_secs(1);
     let wait = fields.duration("wait", Duration::from_millis(1)..=second * 3600);
     let connect = fields.duration("connect", Duration::from_millis(1)..=second * 3600);
-    let Given { now, later } = password?;
+    let Given {
+        now, later, source, ..
+    } = given?;
     let options = Options {
         host: host?,
         port: port.unwrap_or(5432),
         database: database?,
         user: user?,
         password: now,
+        source,
         tls: tls?,
         size: usize::try_from(size.unwrap_or(10)).ok()?,
         wait: wait.unwrap_or(second * 30),

@@ -4,6 +4,7 @@
 mod bad;
 mod bad_policy;
 mod examples;
+mod given;
 mod good;
 mod included;
 mod locked;

@@ -1,15 +1,22 @@
-//! TLS to the servers behind the gate, as a tenant's `sslmode` and `sslrootcert` say it. It never connects.
+//! TLS to the servers behind the gate, as a tenant's `sslmode`, `sslrootcert`, `sslcert` and `sslkey` say it. It never connects.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use pool::{ClientTls, Roots, TlsError};
 
+use super::files;
 use super::problem::Flaw;
 use super::reader::{Fields, Text};
 use super::words::{either, nearest};
 
 /// TLS settings that were set up already: the system's roots are many.
-pub(super) type KnownTls = Vec<(Mode, Roots, ClientTls)>;
+#[derive(Default)]
+pub(super) struct KnownTls {
+    plain: Vec<(Mode, Roots, ClientTls)>,
+    /// Those of `plain`, by number, with the files of a certificate and its key.
+    showing: HashMap<(usize, PathBuf, PathBuf), ClientTls>,
+}
 
 /// A `sslmode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +34,55 @@ const MODES: [(&str, Mode); 4] = [
     ("verify-full", Mode::VerifyFull),
 ];
 
-/// What `sslmode` and `sslrootcert` of a tenant come to.
-pub(super) fn tls(fields: &Fields<'_>, known: &mut KnownTls) -> Option<ClientTls> {
+/// What `sslmode` and `sslrootcert` of a tenant come to, with the certificate that the gate shows under these two keys, if it
+/// shows one.
+pub(super) fn shown(
+    fields: &Fields<'_>,
+    [certificate, key]: [&'static str; 2],
+    known: &mut KnownTls,
+) -> Option<ClientTls> {
+    let (number, tls) = plain(fields, &mut known.plain)?;
+    if !fields.has(certificate) && !fields.has(key) {
+        return Some(tls);
+    }
+    if tls == ClientTls::disable() {
+        fields.refuse(certificate, "without TLS");
+        fields.refuse(key, "without TLS");
+    }
+    fields.require(
+        certificate,
+        &format!("a PEM file with the certificate of \"{key}\""),
+    );
+    fields.require(
+        key,
+        &format!("a PEM file with the private key of \"{certificate}\""),
+    );
+    let file = |key| fields.text(key, "the path of a PEM file");
+    let (chain, private) = (file(certificate), file(key));
+    let (chain, private) = (chain?, private?);
+    let paths = [&chain, &private].map(|it| fields.page.path(it.text));
+    let [chain_path, private_path] = paths.clone();
+    if let Some(tls) = known.showing.get(&(number, chain_path, private_path)) {
+        return Some(tls.clone());
+    }
+    let [chain_path, private_path] = paths;
+    let flawed = |span, flaw| fields.page.flaw(span, flaw);
+    let read = files::chain(&chain_path).map_err(|flaw| flawed(&chain.span, flaw));
+    let private_read = files::private_key(&private_path);
+    let private_read = private_read.map_err(|flaw| flawed(&private.span, flaw));
+    let pair = files::pair(read.ok()?, private_read.ok()?);
+    let pair = pair.map_err(|flaw| flawed(&private.span, flaw)).ok()?;
+    let tls = tls.showing(pair);
+    let key = (number, chain_path, private_path);
+    known.showing.insert(key, tls.clone());
+    Some(tls)
+}
+
+/// What the rest comes to, and its number among what is known.
+fn plain(
+    fields: &Fields<'_>,
+    known: &mut Vec<(Mode, Roots, ClientTls)>,
+) -> Option<(usize, ClientTls)> {
     let mode = mode(fields)?;
     if matches!(mode, Mode::Disable | Mode::Require) {
         fields.refuse("sslrootcert", "where the certificate is not verified");
@@ -38,8 +92,8 @@ pub(super) fn tls(fields: &Fields<'_>, known: &mut KnownTls) -> Option<ClientTls
         _ => Roots::System,
     };
     let same = |known: &&(Mode, Roots, ClientTls)| known.0 == mode && known.1 == roots;
-    if let Some((_, _, tls)) = known.iter().find(same) {
-        return Some(tls.clone());
+    if let Some(number) = known.iter().position(|it| same(&it)) {
+        return known.get(number).map(|it| (number, it.2.clone()));
     }
     let tls = match mode {
         Mode::Disable => Ok(ClientTls::disable()),
@@ -50,7 +104,7 @@ pub(super) fn tls(fields: &Fields<'_>, known: &mut KnownTls) -> Option<ClientTls
     match tls {
         Ok(tls) => {
             known.push((mode, roots, tls.clone()));
-            Some(tls)
+            Some((known.len() - 1, tls))
         }
         Err(error) => {
             fields
@@ -61,7 +115,7 @@ pub(super) fn tls(fields: &Fields<'_>, known: &mut KnownTls) -> Option<ClientTls
     }
 }
 
-fn mode(fields: &Fields<'_>) -> Option<Mode> {
+pub(super) fn mode(fields: &Fields<'_>) -> Option<Mode> {
     let expected = either(MODES.iter().map(|(name, _)| *name));
     if !fields.has("sslmode") {
         return Some(Mode::VerifyFull);
@@ -82,7 +136,7 @@ fn mode(fields: &Fields<'_>) -> Option<Mode> {
     mode.map(|(_, mode)| *mode)
 }
 
-fn untrusted(error: &TlsError, roots: &Roots) -> Flaw {
+pub(super) fn untrusted(error: &TlsError, roots: &Roots) -> Flaw {
     let file = |path: &Path| format!("root certificate file \"{}\"", path.display());
     match (error, roots) {
         (TlsError::NoRoots, Roots::System) => Flaw::found("this system has no root certificates")
