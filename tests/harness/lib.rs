@@ -41,6 +41,7 @@ pub mod regress;
 mod server;
 pub mod sim;
 pub mod stage;
+pub mod switch;
 pub mod vault;
 
 pub use cli::{cli, killpoints_binary, portcullis_binary, psql, sim_binary};

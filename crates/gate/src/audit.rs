@@ -228,6 +228,16 @@ pub enum Entry {
         /// SHA-256 of its files.
         digest: String,
     },
+    /// Somebody had a tenant wait, or all, or go on again.
+    Paused {
+        /// Who.
+        by: PrincipalId,
+        /// Which; all where none is named.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        tenant: Option<TenantId>,
+        /// Whether it waits now.
+        paused: bool,
+    },
     /// Somebody ended what ran as a ticket.
     Terminated {
         /// The ticket.

@@ -11,6 +11,7 @@ use sql::Isolation;
 use crate::claim::{Released, Right};
 use crate::context::Settings;
 use crate::ledger::{self, Key, Logins, Nonce};
+use crate::progress;
 use crate::surface::Slot;
 use crate::ticket::{TicketId, TimeOuts};
 use crate::work::Prepared;
@@ -149,6 +150,13 @@ pub enum Own {
     /// not bring, as `sql::Catalog` wants to be told. With no search_path but pg_catalog, so that nobody else's
     /// names decide what it asks (hazards R16), and the texts of views are qualified.
     Catalog,
+    /// Query, on the primary: how far its log is written, and which server it is.
+    Written,
+    /// Query, on a replica: how far it has replayed that, and which server it is.
+    Replayed,
+    /// Queries in a READ ONLY transaction of their own: the names of what is otherwise on a replica, or not at all: unlogged
+    /// tables, sequences, and what has these behind it.
+    Local,
     /// Query: one row of counts of what the session holds all the same; each is 0 where nothing is
     /// left. Qualified down to operators, so that no search_path decides what it asks (hazards R16).
     Verify,
@@ -301,6 +309,15 @@ impl Own {
                 CATALOG,
                 "ROLLBACK",
             ]),
+            Self::Written => of(&[progress::WRITTEN]),
+            Self::Replayed => of(&[progress::REPLAYED]),
+            Self::Local => of(&[
+                "BEGIN READ ONLY",
+                "SET LOCAL search_path = ''",
+                "SET LOCAL lock_timeout = '2s'",
+                progress::LOCAL,
+                "ROLLBACK",
+            ]),
             Self::Verify => vec![format!("{LEFT_OVER}{ROLES}")],
             Self::VerifyRole => vec![format!("{LEFT_OVER}{TAKEN_ROLES}")],
             Self::Role => of(&["RESET ROLE"]),
@@ -354,6 +371,9 @@ impl Own {
                 | Self::Discard
                 | Self::Tidy
                 | Self::Catalog
+                | Self::Written
+                | Self::Replayed
+                | Self::Local
                 | Self::Verify
                 | Self::VerifyRole
                 | Self::Role

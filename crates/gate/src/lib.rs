@@ -14,6 +14,7 @@ pub mod disposition;
 pub mod ledger;
 pub mod policy;
 pub mod principal;
+mod progress;
 pub mod request;
 pub mod rights;
 pub mod script;

@@ -23,7 +23,7 @@ pub enum Action<'a> {
     Terminate(&'a Ticket),
     /// Say what became of a ticket that is in doubt.
     Resolve(&'a Ticket),
-    /// Look at pools and sessions, close the gate and open it.
+    /// Look at pools and sessions, close the gate and open it, have tenants wait.
     Operate,
 }
 

@@ -28,7 +28,7 @@ const BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Kind, schema, name, and two facts: see `sql::Catalog::of_rows`.
 pub type CatalogRow = [String; 5];
 
-type Row = Vec<Option<Bytes>>;
+pub(crate) type Row = Vec<Option<Bytes>>;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +85,7 @@ pub async fn install<D: Dial>(
     Ok(answer.map(drop))
 }
 
-async fn in_time<S: AsyncRead + AsyncWrite + Unpin>(
+pub(crate) async fn in_time<S: AsyncRead + AsyncWrite + Unpin>(
     upstream: &mut Upstream<S>,
     own: Own,
 ) -> Result<Vec<Row>, AskError> {

@@ -63,6 +63,22 @@ pub enum ConnectError {
     /// The server refused a setting that the login came with.
     #[error("server refused a setting: {0}")]
     Settings(String),
+    /// It follows another server, or is not promoted yet, and what is wanted is the primary.
+    #[error("server is in recovery, it takes no writes")]
+    InRecovery,
+    /// It was the primary before a failover.
+    #[error(
+        "server is on timeline {found}, and timeline {known} has been met: it was the primary before a failover"
+    )]
+    OldTimeline {
+        /// Its own.
+        found: u32,
+        /// The newest that was met.
+        known: u32,
+    },
+    /// It follows nobody, and what is wanted is a replica.
+    #[error("server is not in recovery, it is no replica")]
+    NoReplica,
 }
 
 impl ConnectError {
@@ -77,6 +93,11 @@ impl ConnectError {
             }
             other => other,
         }
+    }
+
+    /// Whether there is a server, and it is not the primary, or not any more.
+    pub fn takes_no_writes(&self) -> bool {
+        matches!(self, Self::InRecovery | Self::OldTimeline { .. })
     }
 
     /// Whether it may be gone in a moment, as while a server restarts. Nobody's mistake, that is.
@@ -119,7 +140,20 @@ impl From<wire::WireError> for ConnectError {
 pub(crate) struct Greeting {
     pub(crate) parameters: Settings,
     pub(crate) system_identifier: Option<Arc<str>>,
+    /// Whether it follows another server, where it says.
+    pub(crate) in_recovery: Option<bool>,
+    /// The timeline that it writes, where it writes and says so.
+    pub(crate) timeline: Option<u32>,
 }
+
+/// What a server is asked at each login, in the order of [`Greeting`]: another cluster at the same address is another place, and so
+/// is one that was the primary once (hazards R64, R92). Each by itself: what a role may not know takes nothing from the others.
+const ABOUT: [&str; 3] = [
+    "SELECT system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system()",
+    "SELECT pg_catalog.pg_is_in_recovery()::pg_catalog.text",
+    "SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN \
+     pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 1, 8) END",
+];
 
 /// Whom to log in.
 #[derive(Clone, Copy)]
@@ -178,7 +212,10 @@ pub(crate) async fn connect<D: Dial>(
         Err(error) => Err(error),
     };
     let (mut greeting, key) = greeted.map_err(|error| error.about(settings))?;
-    greeting.system_identifier = login.system_identifier().await?;
+    let [identifier, in_recovery, timeline] = login.about().await?;
+    greeting.system_identifier = identifier.map(Arc::from);
+    greeting.in_recovery = in_recovery.and_then(|it| it.parse().ok());
+    greeting.timeline = timeline.and_then(|it| timeline_of(&it));
     Ok((Upstream::new(login.stream, login.inbox, key), greeting))
 }
 
@@ -331,14 +368,23 @@ impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// Which cluster this is; `None` where the role may not know. Asked at each login: another
-    /// cluster at the same address is another place (hazards R64, R92).
-    async fn system_identifier(&mut self) -> Result<Option<Arc<str>>, ConnectError> {
+    /// The answers to [`ABOUT`]; none where the role may not know.
+    async fn about(&mut self) -> Result<[Option<String>; 3], ConnectError> {
         let mut out = BytesMut::new();
-        let sql = "SELECT system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system()";
-        frontend::query(sql, &mut out)?;
+        for sql in ABOUT {
+            frontend::query(sql, &mut out)?;
+        }
         self.send(&mut out).await?;
-        let mut identifier = None;
+        let mut answers = [const { None }; 3];
+        for answer in &mut answers {
+            *answer = self.answer().await?;
+        }
+        Ok(answers)
+    }
+
+    /// The one value of one answer, if there is one.
+    async fn answer(&mut self) -> Result<Option<String>, ConnectError> {
+        let mut value = None;
         loop {
             let frame = match self.next().await {
                 Ok(frame) => frame,
@@ -349,12 +395,16 @@ impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> Wire<S> {
                 tag::DATA_ROW => {
                     let values = decode::data_row_values(&frame.body)?;
                     let first = values.into_iter().next().flatten();
-                    identifier =
-                        first.and_then(|it| Some(Arc::from(std::str::from_utf8(&it).ok()?)));
+                    value = first.and_then(|it| String::from_utf8(it.to_vec()).ok());
                 }
-                tag::READY => return Ok(identifier),
+                tag::READY => return Ok(value),
                 _ => {}
             }
         }
     }
+}
+
+/// As the name of a WAL file begins.
+pub(crate) fn timeline_of(digits: &str) -> Option<u32> {
+    u32::from_str_radix(digits, 16).ok()
 }

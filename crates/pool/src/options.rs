@@ -10,6 +10,18 @@ use crate::tls::ClientTls;
 /// A password, or none where the server trusts.
 pub type Password = Option<SecretString>;
 
+/// What a server must be for a login to be of use there (hazards R64).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Station {
+    /// The primary: it takes writes.
+    Primary,
+    /// One that follows a primary.
+    Replica,
+    /// Either.
+    #[default]
+    Any,
+}
+
 /// One tenant's upstream.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -39,6 +51,8 @@ pub struct Options {
     pub lifetime: Duration,
     /// Settings that each connection begins with, on top of what the server has.
     pub parameters: Vec<(String, String)>,
+    /// What the server must be.
+    pub station: Station,
 }
 
 /// Passwords are compared by what they are, and never shown.
@@ -58,12 +72,14 @@ impl PartialEq for Options {
             idle_timeout,
             lifetime,
             parameters,
+            station,
         } = self;
         let secret = |it: &Password| it.as_ref().map(|it| it.expose_secret().to_owned());
         (host, port, database, user) == (&other.host, &other.port, &other.database, &other.user)
             && (size, wait, connect) == (&other.size, &other.wait, &other.connect)
             && (idle_timeout, lifetime) == (&other.idle_timeout, &other.lifetime)
             && (tls, parameters, source) == (&other.tls, &other.parameters, &other.source)
+            && station == &other.station
             && secret(password) == secret(&other.password)
     }
 }
@@ -85,6 +101,7 @@ impl Options {
     pub fn read_only(mut self) -> Self {
         let name = "default_transaction_read_only";
         self.parameters.push((name.to_owned(), "on".to_owned()));
+        self.station = Station::Any;
         self
     }
 

@@ -1,12 +1,16 @@
 //! One login of one tenant: so many connections and no more, the same for nobody else, and for
 //! nobody but the same principal once one of theirs was reset.
 
+mod facts;
+mod pausing;
+mod place;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gate::{Disposition, Settings, TenantId};
+use gate::{Settings, TenantId};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
@@ -16,7 +20,8 @@ use crate::dial::Dial;
 use crate::figures::{Figures, Waits};
 use crate::idle::{Borrower, Idle};
 use crate::lease::{Count, Home, Lease, Tally};
-use crate::options::Options;
+use crate::lineage::Lineage;
+use crate::options::{Options, Station};
 use crate::quota::Part;
 use crate::reset::farewell;
 use crate::server::{Connection, Grant, Lane, Place, Queued, Server, Waiter};
@@ -38,6 +43,9 @@ pub enum CheckoutError {
     /// The server refused the settings that the borrower wants to log in with.
     #[error("the server refused a setting: {0}")]
     Settings(String),
+    /// An operator has paused the tenant.
+    #[error("the pool is paused")]
+    Paused,
     /// The pool takes no part any more.
     #[error("the pool is closed")]
     Closed,
@@ -65,9 +73,13 @@ pub struct Pool<D: Dial> {
     tally: Tally,
     /// Logins that the server refused.
     refusals: Backoff,
+    /// Logins to a server that is not what it must be.
+    misplaced: Backoff,
+    lineage: Arc<Lineage>,
     facts: RefCell<Option<Facts>>,
     waits: Waits,
     opened: Cell<u32>,
+    paused: Cell<bool>,
     closed: Cell<bool>,
 }
 
@@ -77,7 +89,7 @@ impl<D: Dial> Pool<D> {
         (options, credential): (Rc<Options>, Credential),
         lane: (TenantId, u64),
         (seed, part): (u64, Part),
-        server: &Rc<Server<D>>,
+        (server, lineage): (&Rc<Server<D>>, Arc<Lineage>),
     ) -> Self {
         Self {
             dial: Rc::clone(dial),
@@ -89,9 +101,12 @@ impl<D: Dial> Pool<D> {
             idle: RefCell::default(),
             tally: Tally::default(),
             refusals: Backoff::new(seed),
+            misplaced: Backoff::new(seed),
+            lineage,
             facts: RefCell::default(),
             waits: Waits::default(),
             opened: Cell::new(0),
+            paused: Cell::new(false),
             closed: Cell::new(false),
         }
     }
@@ -124,14 +139,14 @@ impl<D: Dial> Pool<D> {
     }
 
     /// A connection for `owner`, after a wait of at most `Options::wait` for a place or a server that
-    /// is down, and `Options::connect` for a login. Dropping the future gives the place up.
+    /// is down, and `Options::connect` for a login. Of a replica one failure is enough. Dropping the future gives the place up.
     pub async fn checkout(self: &Rc<Self>, owner: &Borrower) -> Result<Lease<D>, CheckoutError> {
         let _waits = self.waits.begin();
         let until = Instant::now() + self.options.wait;
-        let grant = self.turn(Some(owner), until).await?;
-        let known = None;
+        let soon = self.options.station == Station::Replica;
+        let known = soon.then(|| self.server.logins.backoff().known());
         let patience = Patience { until, known };
-        let connection = self.take_up(grant, patience, &owner.login).await?;
+        let connection = self.fetch(Some(owner), patience, &owner.login).await?;
         Ok(self.lend(connection, Some(owner)))
     }
 
@@ -146,30 +161,9 @@ impl<D: Dial> Pool<D> {
         }
         let until = Instant::now() + wait;
         let known = Some(self.server.logins.backoff().known());
-        let grant = self.turn(None, until).await?;
         let patience = Patience { until, known };
-        let connection = self.take_up(grant, patience, &Arc::default()).await?;
+        let connection = self.fetch(None, patience, &Arc::default()).await?;
         Ok(self.lend(connection, None))
-    }
-
-    /// What is known of the server; the first caller logs in to find out. A login does not wait for
-    /// a server that is down: the next failure is enough.
-    pub async fn facts(self: &Rc<Self>) -> Result<Facts, CheckoutError> {
-        if let Some(facts) = self.known_facts() {
-            return Ok(facts);
-        }
-        let _waits = self.waits.begin();
-        let until = Instant::now() + self.options.wait;
-        let known = Some(self.server.logins.backoff().known());
-        let grant = self.turn(None, until).await?;
-        if self.known_facts().is_none() {
-            let patience = Patience { until, known };
-            let connection = self.take_up(grant, patience, &Arc::default()).await?;
-            self.lend(connection, None).checkin(Disposition::Clean);
-        } else if let Grant::Ready(connection) = grant {
-            self.put_back(connection);
-        }
-        self.known_facts().ok_or(CheckoutError::Closed)
     }
 
     /// Whether nobody has, wants or left anything here.
@@ -180,13 +174,6 @@ impl<D: Dial> Pool<D> {
     /// Whether it takes no part any more.
     pub fn is_closed(&self) -> bool {
         self.closed.get()
-    }
-
-    /// Takes the place of `before`, which leads to the same database by the same login: the same cluster must answer.
-    pub fn succeed(&self, before: &Self) {
-        if self.options.leads_where(&before.options) {
-            *self.facts.borrow_mut() = before.known_facts();
-        }
     }
 
     /// As [`Pool::close`], behind the caller's back.
@@ -239,10 +226,27 @@ impl<D: Dial> Pool<D> {
                 .map_err(|_| CheckoutError::Closed)?
                 .map_err(CheckoutError::Connect),
             // All places may be taken by those that wait for the server: then that is the news.
-            Err(_) => Err(match self.server.logins.backoff().trouble() {
+            Err(_) => Err(match self.trouble() {
+                _ if self.paused.get() => CheckoutError::Paused,
                 Some(error) => CheckoutError::Connect(error),
                 None => CheckoutError::Exhausted,
             }),
+        }
+    }
+
+    /// A connection, in turn. Whoever has a place and no connection when the pool is paused gives it up, and takes another turn.
+    async fn fetch(
+        self: &Rc<Self>,
+        owner: Option<&Borrower>,
+        patience: Patience,
+        login: &Arc<Settings>,
+    ) -> Result<Box<Connection<D>>, CheckoutError> {
+        loop {
+            let grant = self.turn(owner, patience.until).await?;
+            match self.take_up(grant, patience, login).await {
+                Err(CheckoutError::Paused) => {}
+                fetched => return fetched,
+            }
         }
     }
 
@@ -270,35 +274,41 @@ impl<D: Dial> Pool<D> {
         patience: Patience,
         login: &Arc<Settings>,
     ) -> Result<Box<Connection<D>>, CheckoutError> {
-        let once = Patience {
-            known: Some(self.refusals.known()),
-            ..patience
-        };
+        let (once, here) = (self.patience_once(patience), self.patience_here(patience));
         loop {
             let issue = self.credential.login(patience).await;
             let issue = issue.map_err(CheckoutError::Connect)?;
-            let ours = self
-                .refusals
-                .turn(once)
-                .await
-                .map_err(CheckoutError::Connect)?;
+            let ours = self.refusals.turn(once).await;
+            let ours = ours.map_err(CheckoutError::Connect)?;
+            let placed = self.misplaced.turn(here).await;
+            let placed = placed.map_err(CheckoutError::Connect)?;
             let theirs = self.server.logins.turn(patience).await;
             let (theirs, _slot) = theirs.map_err(CheckoutError::Connect)?;
+            if self.paused.get() {
+                return Err(CheckoutError::Paused);
+            }
             let is_over = |it: &Arc<Issue>| !it.is_usable(Instant::now());
-            if ours.is_stale() || issue.as_ref().is_some_and(is_over) {
+            if ours.is_stale() || placed.is_stale() || issue.as_ref().is_some_and(is_over) {
                 continue;
             }
             match self.connect(issue.as_deref(), login).await {
-                Ok((upstream, greeting)) => {
+                Ok((upstream, mut greeting)) => {
                     ours.succeeded();
                     theirs.succeeded();
-                    let parameters = Arc::new(greeting.parameters);
-                    self.learn(greeting.system_identifier, login.is_empty(), &parameters)?;
+                    let parameters = Arc::new(std::mem::take(&mut greeting.parameters));
+                    let cluster = greeting.system_identifier.clone();
+                    self.learn(cluster, login.is_empty(), &parameters)?;
+                    if let Err(error) = self.weigh(&greeting) {
+                        self.misplace(placed, upstream, error);
+                        continue;
+                    }
+                    placed.succeeded();
                     let mut connection = Box::new(Connection {
                         upstream,
                         owner: None,
                         login: Arc::clone(login),
                         parameters,
+                        timeline: greeting.timeline.unwrap_or(0),
                         expires: self.expiry(),
                         issue,
                         place,
@@ -321,14 +331,24 @@ impl<D: Dial> Pool<D> {
                     let error = Arc::new(error);
                     theirs.succeeded();
                     ours.failed(Arc::clone(&error));
-                    // Who is behind in the queue would hear the same, unless something comes back.
-                    if self.tally.in_use() + self.idle_count() == 0 {
-                        self.server.refuse(self.lane.1, &error);
-                    }
-                    return Err(CheckoutError::Connect(error));
+                    return Err(self.refused(error));
                 }
             }
         }
+    }
+
+    /// What the server refuses is not waited for.
+    fn patience_once(&self, patience: Patience) -> Patience {
+        let known = Some(self.refusals.known());
+        Patience { known, ..patience }
+    }
+
+    /// Who is behind in the queue would hear the same, unless something comes back.
+    fn refused(&self, error: Arc<ConnectError>) -> CheckoutError {
+        if self.tally.in_use() + self.idle_count() == 0 {
+            self.server.refuse(self.lane.1, &error);
+        }
+        CheckoutError::Connect(error)
     }
 
     async fn connect(
@@ -354,39 +374,6 @@ impl<D: Dial> Pool<D> {
         connected
     }
 
-    /// What a login says of the server; of one with settings of its own only which cluster it is.
-    fn learn(
-        &self,
-        system_identifier: Option<Arc<str>>,
-        plain: bool,
-        parameters: &Arc<Settings>,
-    ) -> Result<(), CheckoutError> {
-        let system_identifier = system_identifier.unwrap_or_else(|| Arc::from("unknown"));
-        let mut facts = self.facts.borrow_mut();
-        if facts
-            .as_ref()
-            .is_some_and(|known| known.system_identifier != system_identifier)
-        {
-            tracing::error!(
-                host = %self.options.host,
-                port = self.options.port,
-                "another cluster answers at this address; nothing is sent to it"
-            );
-            return Err(CheckoutError::AnotherCluster);
-        }
-        if plain || facts.is_none() {
-            *facts = Some(Facts {
-                parameters: Arc::clone(parameters),
-                system_identifier,
-            });
-        }
-        Ok(())
-    }
-
-    fn known_facts(&self) -> Option<Facts> {
-        self.facts.borrow().clone()
-    }
-
     /// When a connection that is made now will be too old: between three quarters of the lifetime and
     /// all of it, so that those of one moment do not end in one moment (the golden ratio spreads).
     fn expiry(&self) -> Instant {
@@ -405,7 +392,8 @@ impl<D: Dial> Pool<D> {
         if self.tally.in_use() + self.idle_count() > 0 {
             self.credential.keep_up();
         }
-        let dead = self.change_idle(|idle| idle.extract(|it, _| !it.is_quiet()));
+        let dead = |it: &mut Box<Connection<D>>| !it.is_quiet() || self.is_of_before(it);
+        let dead = self.change_idle(|idle| idle.extract(|it, _| dead(it)));
         drop(dead);
         let over = self
             .change_idle(|idle| idle.extract(|it, since| it.is_over(now) || now >= since + limit));
@@ -429,7 +417,8 @@ impl<D: Dial> Home<D> for Pool<D> {
         let now = Instant::now();
         let (tenant, number) = &self.lane;
         let gives_up = || self.server.yields(&self.part, tenant, *number);
-        if self.closed.get() || connection.is_over(now) || gives_up() {
+        let over = self.closed.get() || self.paused.get() || self.is_of_before(&connection);
+        if over || connection.is_over(now) || gives_up() {
             return connection.dismiss_later();
         }
         let (owner, login) = (connection.owner.clone(), Arc::clone(&connection.login));
@@ -454,7 +443,7 @@ impl<D: Dial> Lane<D> for Pool<D> {
     fn take_idle(&self, who: Option<&Borrower>) -> Option<Grant<D>> {
         let mut dead = Vec::new();
         while let Some(mut connection) = self.change_idle(|idle| idle.take(who)) {
-            if connection.is_good() {
+            if connection.is_good() && !self.is_of_before(&connection) {
                 return Some(Grant::Ready(connection));
             }
             dead.push(connection);
@@ -477,6 +466,10 @@ impl<D: Dial> Lane<D> for Pool<D> {
 
     fn part(&self) -> &Rc<Part> {
         &self.part
+    }
+
+    fn is_paused(&self) -> bool {
+        self.paused.get()
     }
 }
 

@@ -13,6 +13,7 @@ use gate::TenantId;
 use tokio::sync::Notify;
 
 use crate::credential::{Issuer, Issuers, Place};
+use crate::lineage::Lineage;
 use crate::options::Options;
 
 /// The threads that share servers. Each has pools of its own.
@@ -23,6 +24,7 @@ struct Workers {
     quotas: Mutex<HashMap<What, Weak<Quota>>>,
     /// What gives out logins, which is no thread's own either.
     issuers: Issuers,
+    lineages: Mutex<HashMap<TenantId, Arc<Lineage>>>,
 }
 
 /// What is counted.
@@ -99,6 +101,7 @@ impl Worker {
             bells: (0..threads).map(|_| Notify::new()).collect(),
             quotas: Mutex::default(),
             issuers: Issuers::default(),
+            lineages: Mutex::default(),
         });
         let worker = |number| Self {
             workers: Arc::clone(&workers),
@@ -140,6 +143,16 @@ impl Worker {
         Some(self.workers.issuers.of(source, place))
     }
 
+    /// What is known of a tenant's failovers; it stays known when its pools are gone.
+    pub(crate) fn lineage(&self, tenant: &TenantId) -> Arc<Lineage> {
+        let lineages = self.workers.lineages.lock();
+        let mut lineages = lineages.unwrap_or_else(PoisonError::into_inner);
+        if lineages.len() == lineages.capacity() {
+            lineages.retain(|_, it| Arc::strong_count(it) > 1 || it.newest() > 0);
+        }
+        Arc::clone(lineages.entry(tenant.clone()).or_default())
+    }
+
     fn call_others(&self) {
         let bells = self.workers.bells.iter().enumerate();
         for (_, bell) in bells.filter(|(number, _)| *number != self.number) {
@@ -152,6 +165,11 @@ impl Part {
     /// What a thread keeps while others want it.
     fn size(&self) -> usize {
         (self.quota.max() / self.worker.size()).max(1)
+    }
+
+    /// How many this thread has.
+    pub(crate) fn here(&self) -> usize {
+        self.here.get()
     }
 
     /// Takes one more, if there may be one and it is not for a thread that has less than its part.

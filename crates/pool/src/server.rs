@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use gate::{PrincipalId, Settings, Surface, TenantId};
 use tokio::io::AsyncReadExt;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use crate::connect::ConnectError;
@@ -53,6 +53,8 @@ pub(crate) struct Server<D: Dial> {
     wanting: RefCell<Vec<Rc<dyn Lane<D>>>>,
     lanes: RefCell<Vec<Weak<dyn Lane<D>>>>,
     pub(crate) logins: Logins,
+    /// A connection was closed, or a pause ended.
+    pub(crate) left: Notify,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -80,6 +82,9 @@ pub(crate) trait Lane<D: Dial> {
 
     /// The count of connections that are open or about to be.
     fn part(&self) -> &Rc<Part>;
+
+    /// Whether nobody gets anything for now.
+    fn is_paused(&self) -> bool;
 }
 
 /// Somebody who waits for a connection.
@@ -112,6 +117,7 @@ impl<D: Dial> Server<D> {
             wanting: RefCell::default(),
             lanes: RefCell::default(),
             logins: Logins::new(logins_max, seed),
+            left: Notify::new(),
         }
     }
 
@@ -151,7 +157,8 @@ impl<D: Dial> Server<D> {
         let mut before = self.wanting.borrow_mut();
         let room = self.part.has_room();
         let (mut again, mut all) = (false, 0);
-        let now = turns.lanes().map(|(first, waiting)| {
+        let lanes = turns.lanes().filter(|(first, _)| !first.lane.is_paused());
+        let now = lanes.map(|(first, waiting)| {
             let lane = Rc::clone(&first.lane);
             let lane_room = lane.part().has_room();
             again |= lane.part().want(if lane_room { 0 } else { waiting });
@@ -196,6 +203,9 @@ impl<D: Dial> Server<D> {
     /// The owner's own, else anybody's, else a new one, else a new one in the place of what nobody
     /// uses: of the same pool first.
     fn grant(self: &Rc<Self>, lane: &dyn Lane<D>, owner: Option<&Borrower>) -> Option<Grant<D>> {
+        if lane.is_paused() {
+            return None;
+        }
         if let Some(grant) = lane.take_idle(owner) {
             return Some(grant);
         }
@@ -293,6 +303,7 @@ impl<D: Dial> Drop for Place<D> {
     fn drop(&mut self) {
         self.room.leave();
         self.server.part.give();
+        self.server.left.notify_waiters();
         self.server.serve();
     }
 }
@@ -328,6 +339,8 @@ pub(crate) struct Connection<D: Dial> {
     pub(crate) login: Arc<Settings>,
     /// What the server said its parameters are at that login.
     pub(crate) parameters: Arc<Settings>,
+    /// The timeline that the server wrote at that login; 0 where it did not say.
+    pub(crate) timeline: u32,
     /// When it is too old.
     pub(crate) expires: Instant,
     /// What it logged in by, if that was given out.

@@ -55,13 +55,14 @@ impl<D: Dial> Servers<D> {
         let issuer = self.worker.issuer(&options);
         let options = Rc::new(options);
         let credential = Credential::new(&options, issuer, self.next_seed());
+        let lineage = self.worker.lineage(tenant);
         let seed = self.next_seed();
         let pool = Pool::new(
             &self.dial,
             (options, credential),
             lane,
             (seed, part),
-            &server,
+            (&server, lineage),
         );
         let pool = Rc::new(pool);
         let mut pools = self.pools.borrow_mut();
@@ -90,6 +91,27 @@ impl<D: Dial> Servers<D> {
         for server in known {
             server.tend();
         }
+    }
+
+    /// Pauses the pools of all tenants that `is` says, and no others. What runs there runs on; what lies unused is closed.
+    pub fn pause(&self, is: impl Fn(&TenantId) -> bool) {
+        for pool in self.pools() {
+            if is(pool.tenant()) {
+                pool.pause();
+            } else {
+                pool.resume();
+            }
+        }
+    }
+
+    /// Waits until no connection is open in the paused pools of a tenant, or of any. `false` where one of them is not paused, or
+    /// not any more. Cancel safe.
+    pub async fn drained(&self, tenant: Option<&TenantId>) -> bool {
+        let pools = self.pools().into_iter();
+        let pools = pools.filter(|it| tenant.is_none_or(|tenant| it.tenant() == tenant));
+        let drained = pools.map(|it| async move { it.drained().await });
+        let all = futures_util::future::join_all(drained).await;
+        all.into_iter().all(|it| it)
     }
 
     /// Closes every pool, as [`Pool::close`] does, and gives back what was lent to log in with.

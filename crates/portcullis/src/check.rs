@@ -93,13 +93,25 @@ fn route(config: &Config, name: &str) -> Result<String, String> {
         let secret = secret(read);
         format!("\"{}\" with {secret}", read.user)
     };
+    let replicas = tenant.replicas.as_ref().map(|it| {
+        let places = it
+            .places
+            .iter()
+            .map(|(host, port)| format!("{host}:{port}"));
+        let places: Vec<_> = places.collect();
+        format!(
+            "\n  replicas  {}, at most {:?} behind",
+            places.join(", "),
+            it.lag_max
+        )
+    });
     Ok(format!(
         "tenant \"{name}\" leads{by} to\n  \
          database  \"{}\" at {}:{}\n  \
          login     \"{}\" with {}\n  \
          reads as  {reads}\n  \
          sslmode   {}\n  \
-         pool      {} connections for each lane, mode {}",
+         pool      {} connections for each lane, mode {}{}",
         write.database,
         write.host,
         write.port,
@@ -108,6 +120,7 @@ fn route(config: &Config, name: &str) -> Result<String, String> {
         write.tls.mode(),
         write.size,
         pool_mode.as_str(),
+        replicas.unwrap_or_default(),
     ))
 }
 

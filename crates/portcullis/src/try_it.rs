@@ -146,6 +146,7 @@ fn upstream(target: &Target, tls_named: bool) -> Result<pool::Options, String> {
         idle_timeout: pool::Options::IDLE_TIMEOUT,
         lifetime: pool::Options::LIFETIME,
         parameters: Vec::new(),
+        station: pool::Station::Primary,
     })
 }
 

@@ -23,6 +23,7 @@ mod quantity;
 mod reach;
 mod reader;
 mod release;
+mod replicas;
 mod routes;
 mod rules;
 mod sources;
@@ -52,6 +53,7 @@ pub use no_wait::NoWait;
 pub use people::User;
 pub use problem::{ConfigError, Place, Problem};
 pub use release::Release;
+pub use replicas::Replicas;
 pub use routes::Tenants;
 pub use tenants::Tenant;
 

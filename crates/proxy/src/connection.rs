@@ -3,6 +3,7 @@
 
 mod effects;
 mod moved;
+mod reading;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -52,6 +53,16 @@ enum Wanted {
     Connection(Checkout),
 }
 
+/// What can be given up of what is pending.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum GivesUp {
+    Nothing,
+    /// A place in the queue of a pool.
+    Place,
+    /// To be there when a tenant is paused.
+    Pause,
+}
+
 type Pending<W> = Pin<Box<dyn Future<Output = Answer<W>>>>;
 
 /// What may not be as the tenant's catalog was last read, or as a text like it was.
@@ -97,14 +108,16 @@ pub(crate) struct Connection<W: World, S> {
     caught_up: u64,
     lease: Option<Lease<W::Dial>>,
     pending: Option<Pending<W>>,
-    /// What is pending is a place in the pool's queue, which can be given up.
-    queued: bool,
+    /// What is pending can be given up.
+    gives_up: GivesUp,
     /// Those who asked to cancel, and wait until that is done.
     cancels: Vec<oneshot::Sender<()>>,
     /// What became of a ticket while the session had not heard yet that it waits for it.
     early: Vec<(TicketId, News)>,
     alarm: Option<(Instant, Pin<Box<tokio::time::Sleep>>)>,
     doubts: Doubts,
+    /// Something went up that may change what replicas must show.
+    wrote: bool,
     client_gone: bool,
     parting: Option<Parting>,
     goodbye: Option<Instant>,
@@ -141,11 +154,12 @@ impl<W: World, S: Socket> Connection<W, S> {
             caught_up: 0,
             lease: None,
             pending: None,
-            queued: false,
+            gives_up: GivesUp::Nothing,
             cancels: Vec::new(),
             early: Vec::new(),
             alarm: None,
             doubts: Doubts::default(),
+            wrote: false,
             client_gone: false,
             parting: None,
             goodbye: None,
@@ -230,7 +244,10 @@ impl<W: World, S: Socket> Connection<W, S> {
             Mail::News(ticket, news) if self.pending.is_some() => self.early.push((ticket, news)),
             Mail::Dismiss(why) => self.stop_waiting(Input::Dismiss(why)),
             Mail::News(ticket, news) => self.tell(Input::News(ticket, news)),
-            Mail::Drain => self.tell(Input::Drain),
+            Mail::Drain => {
+                self.stop_pausing();
+                self.tell(Input::Drain);
+            }
         }
         true
     }
@@ -242,7 +259,7 @@ impl<W: World, S: Socket> Connection<W, S> {
         let Poll::Ready(answer) = pending.as_mut().poll(cx) else {
             return false;
         };
-        (self.pending, self.queued) = (None, false);
+        (self.pending, self.gives_up) = (None, GivesUp::Nothing);
         match answer {
             Answer::Input(input) => {
                 if matches!(input, Input::Claimed(Err(_))) {
@@ -323,6 +340,7 @@ impl<W: World, S: Socket> Connection<W, S> {
                 killpoint::replied();
                 self.session
                     .handle(self.now, Input::Upstream(upstream.inbox()));
+                self.note_answer();
                 true
             }
             Poll::Ready(_) => {
@@ -342,6 +360,7 @@ impl<W: World, S: Socket> Connection<W, S> {
     }
 
     fn upstream_gone(&mut self) {
+        self.note_return();
         self.lease = None;
         self.tell(Input::UpstreamGone);
     }
@@ -388,9 +407,20 @@ impl<W: World, S: Socket> Connection<W, S> {
     /// Nobody wants what the session waits for any more: nor its place in a queue (hazards R50).
     fn stop_waiting(&mut self, why: Input<'_>) {
         self.tell(why);
-        if std::mem::take(&mut self.queued) {
-            self.pending = None;
+        if self.gives_up == GivesUp::Place {
+            (self.pending, self.gives_up) = (None, GivesUp::Nothing);
             self.tell(Input::Leased(Err(Fault::cancelled(None))));
+        }
+        self.stop_pausing();
+    }
+
+    /// Whoever has a tenant paused need not stay until it is; it is paused all the same.
+    fn stop_pausing(&mut self) {
+        if self.gives_up == GivesUp::Pause {
+            (self.pending, self.gives_up) = (None, GivesUp::Nothing);
+            if !self.client_gone {
+                self.tell(Input::Console(Err(Fault::cancelled(None))));
+            }
         }
     }
 

@@ -4,7 +4,9 @@
 mod card;
 mod config;
 mod parameter;
+mod pausing;
 mod pools;
+mod replicas;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -91,6 +93,8 @@ pub(crate) async fn run<W: World>(
             authorize(who, Action::Operate).map_err(|it| Fault::forbidden(&it))?;
             reload(keeper, who).await
         }
+        ConsoleCommand::Pause(tenant) => pausing::pause(keeper, who, tenant).await,
+        ConsoleCommand::Resume(tenant) => pausing::resume(keeper, who, tenant).await,
     }
 }
 
@@ -109,6 +113,10 @@ async fn show<W: World>(
         Show::Pools => {
             authorize(who, Action::Operate).map_err(|it| Fault::forbidden(&it))?;
             Ok(show_pools(keeper).await)
+        }
+        Show::Replicas => {
+            authorize(who, Action::Operate).map_err(|it| Fault::forbidden(&it))?;
+            Ok(replicas::show_replicas(keeper))
         }
         Show::Sessions => {
             authorize(who, Action::Operate).map_err(|it| Fault::forbidden(&it))?;

@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::doors::Arrival;
 use crate::lanes::PoolView;
+use crate::paused::Whom;
 use crate::version::Version;
 
 /// Connections that may wait for a thread to take them over; more stay with the one that accepts.
@@ -40,6 +41,9 @@ pub(crate) enum Errand {
     Pools(oneshot::Sender<Vec<PoolView>>),
     /// To go by this configuration, and to say when it does.
     Adopt(Box<Version>, oneshot::Sender<()>),
+    /// To pause what is paused by now, and to resume all else; and to say, of one tenant or of all, once no connection is open
+    /// there: `false` where nothing is paused, or not any more.
+    Pause(Whom, oneshot::Sender<bool>),
     /// To stop: nobody is served any more.
     Stop,
 }
@@ -144,6 +148,22 @@ impl Crew {
         for answer in answers {
             let _adopted = answer.await;
         }
+    }
+
+    /// Has every thread pause what is paused, and resume all else. Whether no connection of these is open when this returns.
+    pub(crate) async fn pause(&self, whom: &Whom) -> bool {
+        let mut answers = Vec::new();
+        for post in self.0.iter() {
+            let (send, answer) = oneshot::channel();
+            // A thread that is gone has no connections.
+            let _asked = post.errands.send(Errand::Pause(whom.clone(), send)).await;
+            answers.push(answer);
+        }
+        let mut all = true;
+        for answer in answers {
+            all &= answer.await.unwrap_or(true);
+        }
+        all
     }
 
     /// Has every thread stop.

@@ -20,9 +20,11 @@ use wire::scram::Verifier;
 
 use crate::config::Tenant;
 use crate::crew::Crew;
+use crate::following::Followings;
 use crate::knowledge::Changes;
 use crate::lanes::{Lanes, PoolView};
 use crate::origin::Origin;
+use crate::paused::Paused;
 use crate::registry::Registry;
 use crate::shut::Shut;
 use crate::version::Version;
@@ -48,10 +50,12 @@ pub(crate) struct Shared<W: World> {
     reader: Reader,
     pub(crate) registry: Arc<Registry>,
     pub(crate) shut: Arc<Shut>,
+    paused: Arc<Paused>,
     /// Called when something is in doubt that a ledger may know of.
     doubt: Arc<Notify>,
     /// How often something that may have changed a tenant's catalog went up.
     changes: Arc<DashMap<TenantId, Changes>>,
+    followings: Arc<Followings>,
     /// Randomness of this daemon, for what nobody may guess and for what should not happen all at once.
     decoy: [u8; 32],
     seed: u64,
@@ -80,7 +84,9 @@ impl<W: World> Shared<W> {
             journal,
             reader,
             changes: Arc::default(),
+            followings: Arc::default(),
             shut: Arc::default(),
+            paused: Arc::default(),
             doubt: Arc::default(),
             decoy,
             seed: u64::from_ne_bytes(seed),
@@ -111,6 +117,7 @@ pub(crate) struct Gatekeeper<W: World> {
     pub(crate) reader: Reader,
     pub(crate) registry: Arc<Registry>,
     pub(crate) shut: Arc<Shut>,
+    pub(crate) paused: Arc<Paused>,
     pub(crate) doubt: Arc<Notify>,
     pub(crate) servers: Rc<Servers<W::Dial>>,
     /// All threads, this one too.
@@ -119,6 +126,7 @@ pub(crate) struct Gatekeeper<W: World> {
     pub(crate) plain: Arc<Settings>,
     lanes: RefCell<HashMap<TenantId, Rc<Lanes<W::Dial>>>>,
     changes: Arc<DashMap<TenantId, Changes>>,
+    pub(crate) followings: Arc<Followings>,
     decoy: [u8; 32],
     sessions: Arc<AtomicU64>,
 }
@@ -136,12 +144,14 @@ impl<W: World> Gatekeeper<W> {
             reader: shared.reader,
             registry: shared.registry,
             shut: shared.shut,
+            paused: shared.paused,
             doubt: shared.doubt,
             servers,
             crew,
             plain: Arc::default(),
             lanes: RefCell::default(),
             changes: shared.changes,
+            followings: shared.followings,
             decoy: shared.decoy,
             sessions: shared.sessions,
         }
@@ -220,6 +230,7 @@ impl<W: World> Gatekeeper<W> {
             drop(lanes);
             let unused = |_: &TenantId, it: &Changes| Arc::strong_count(it) == 1;
             self.changes.remove_if(&id, unused);
+            self.followings.forget_unused(&id);
         }
     }
 
@@ -249,7 +260,13 @@ impl<W: World> Gatekeeper<W> {
 
     fn open(&self, id: &TenantId, tenant: Tenant) -> Rc<Lanes<W::Dial>> {
         let changes = Changes::clone(&self.changes.entry(id.clone()).or_default());
-        let lanes = Rc::new(Lanes::new(&self.servers, id, tenant, changes));
+        let replicas = tenant.replicas.as_ref();
+        let following = replicas.map(|it| self.followings.of(id, it, self.world.now()));
+        let lanes = Lanes::new(&self.servers, id, tenant, (changes, following));
+        let lanes = Rc::new(lanes);
+        if self.paused.is(id) {
+            lanes.pause();
+        }
         self.lanes
             .borrow_mut()
             .insert(id.clone(), Rc::clone(&lanes));
@@ -370,6 +387,8 @@ pub(crate) fn checkout_fault(tenant: &TenantId, error: &CheckoutError) -> Fault 
     match error {
         CheckoutError::Exhausted => Fault::pool_exhausted(tenant.as_str()),
         CheckoutError::Settings(said) => Fault::settings(said),
+        CheckoutError::Paused => Fault::paused(tenant.as_str()),
+        CheckoutError::Connect(why) if why.takes_no_writes() => Fault::no_primary(tenant.as_str()),
         CheckoutError::Connect(_) | CheckoutError::AnotherCluster | CheckoutError::Closed => {
             Fault::no_upstream(tenant.as_str())
         }

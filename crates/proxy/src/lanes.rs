@@ -14,7 +14,9 @@ use pool::{Borrower, CheckoutError, Dial, Figures, Pool, Servers};
 use session::{Admission, Lane, PoolMode};
 
 use crate::config::Tenant;
+use crate::following::Following;
 use crate::knowledge::{Changes, Knowledge};
+use crate::replicas::{self, Replicas};
 
 /// Kinds of logins whose greeting is remembered; drivers of one make bring the same settings.
 const GREETINGS_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(99);
@@ -29,6 +31,8 @@ pub(crate) struct Lanes<D: Dial> {
     write: Rc<Pool<D>>,
     /// Whoever fences rows of its ledger, if it has one.
     ledger: Option<Rc<Pool<D>>>,
+    /// Servers that follow its, if it has any.
+    replicas: Option<Rc<Replicas<D>>>,
     /// What a login with certain settings is told.
     greetings: RefCell<LruCache<Settings, Arc<Settings>>>,
     /// Since when nothing was in its pools, as far as somebody has looked.
@@ -41,10 +45,14 @@ impl<D: Dial> Lanes<D> {
         servers: &Rc<Servers<D>>,
         id: &TenantId,
         tenant: Tenant,
-        changes: Changes,
+        (changes, following): (Changes, Option<Arc<Following>>),
     ) -> Self {
-        let read = servers.pool(id, name(Lane::Read), tenant.read);
-        let write = servers.pool(id, name(Lane::Write), tenant.write);
+        let read = servers.pool(id, name(Lane::Read), tenant.read.clone());
+        let write = servers.pool(id, name(Lane::Write), tenant.write.clone());
+        let replicas = following.map(|following| {
+            let known = (following, Changes::clone(&changes));
+            Replicas::new(servers, id, &tenant, &write, known)
+        });
         let ledger = tenant.ledger.map(|it| servers.pool(id, LEDGER, it));
         Self {
             mode: tenant.pool_mode,
@@ -52,6 +60,7 @@ impl<D: Dial> Lanes<D> {
             read,
             write,
             ledger,
+            replicas,
             greetings: RefCell::new(LruCache::new(GREETINGS_MAX)),
             empty_since: Cell::new(None),
         }
@@ -64,9 +73,12 @@ impl<D: Dial> Lanes<D> {
             write,
             read,
             ledger,
+            replicas,
             ..
         } = tenant;
-        self.mode == *pool_mode
+        let follow = self.replicas.as_ref().map(|it| &it.following.config);
+        follow == replicas.as_ref()
+            && self.mode == *pool_mode
             && self.write.options() == write
             && self.read.options() == read
             && self.ledger.as_ref().map(|it| it.options()) == ledger.as_ref()
@@ -84,6 +96,11 @@ impl<D: Dial> Lanes<D> {
         if let (Some(ledger), Some(before)) = (&self.ledger, &before.ledger) {
             ledger.succeed(before);
         }
+    }
+
+    /// Lends nothing for now.
+    pub(crate) fn pause(&self) {
+        self.all().for_each(|it| it.pause());
     }
 
     /// Lends nothing any more.
@@ -126,17 +143,27 @@ impl<D: Dial> Lanes<D> {
         self.ledger.as_ref()
     }
 
+    /// Servers that follow its, if it has any.
+    pub(crate) fn replicas(&self) -> Option<&Rc<Replicas<D>>> {
+        self.replicas.as_ref()
+    }
+
     fn all(&self) -> impl Iterator<Item = &Rc<Pool<D>>> {
-        [&self.write, &self.read].into_iter().chain(&self.ledger)
+        let replicas = self.replicas.iter().flat_map(|it| it.pools());
+        let own = [&self.write, &self.read].into_iter();
+        own.chain(&self.ledger).chain(replicas)
     }
 
     /// How its pools stand.
     pub(crate) fn views(&self, tenant: &TenantId) -> impl Iterator<Item = PoolView> {
         let lanes = [Lane::Write, Lane::Read].map(|lane| (name(lane), self.pool(lane)));
         let ledger = self.ledger.iter().map(|pool| (LEDGER, pool));
+        let replicas = self.replicas.iter().flat_map(|it| it.read_from());
+        let replicas = replicas.map(|pool| (replicas::NAME, pool));
         lanes
             .into_iter()
             .chain(ledger)
+            .chain(replicas)
             .map(|(lane, pool)| PoolView {
                 tenant: tenant.clone(),
                 lane,
@@ -144,6 +171,8 @@ impl<D: Dial> Lanes<D> {
                 size: pool.options().size,
                 mode: self.mode,
                 figures: pool.figures(),
+                paused: pool.is_paused(),
+                timeline: pool.timeline(),
             })
     }
 
@@ -204,6 +233,9 @@ pub(crate) struct PoolView {
     pub(crate) size: usize,
     pub(crate) mode: PoolMode,
     pub(crate) figures: Figures,
+    pub(crate) paused: bool,
+    /// The newest that its server was met on.
+    pub(crate) timeline: Option<u32>,
 }
 
 /// The third lane, which no session takes.

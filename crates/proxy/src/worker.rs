@@ -68,6 +68,13 @@ pub(crate) async fn work<W: World>(mut errands: Errands, keeper: Rc<Gatekeeper<W
                 keeper.adopt(*version);
                 let _told = adopted.send(());
             }
+            Errand::Pause(whom, drained) => {
+                keeper.servers.pause(|tenant| keeper.paused.is(tenant));
+                let servers = Rc::clone(&keeper.servers);
+                tokio::task::spawn_local(async move {
+                    let _told = drained.send(servers.drained(whom.as_ref()).await);
+                });
+            }
             Errand::Stop => return,
         }
     }

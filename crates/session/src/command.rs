@@ -9,7 +9,7 @@ use sql::Class;
 use crate::fault::Fault;
 
 /// The commands, for hints and for `SHOW HELP`.
-pub const COMMANDS: [&str; 19] = [
+pub const COMMANDS: [&str; 22] = [
     "SHOW TICKETS",
     "SHOW TICKETS ALL",
     "SHOW TICKET id",
@@ -29,6 +29,9 @@ pub const COMMANDS: [&str; 19] = [
     "SHOW VERSION",
     "SHOW CONFIG",
     "RELOAD",
+    "SHOW REPLICAS",
+    "PAUSE [tenant]",
+    "RESUME [tenant]",
 ];
 
 /// What stands for a quoted word where commands are told apart.
@@ -93,6 +96,10 @@ pub enum ConsoleCommand {
     HoldOff,
     /// `RELOAD`: the configuration is read again.
     Reload,
+    /// `PAUSE [tenant]`: nobody gets a connection to its server, or to any, until it is resumed.
+    Pause(Option<String>),
+    /// `RESUME [tenant]`.
+    Resume(Option<String>),
 }
 
 /// What can be shown.
@@ -107,6 +114,8 @@ pub enum Show {
     Ticket(TicketId),
     /// `SHOW POOLS`.
     Pools,
+    /// `SHOW REPLICAS`.
+    Replicas,
     /// `SHOW SESSIONS`.
     Sessions,
     /// `SHOW VERSION`.
@@ -146,10 +155,13 @@ pub(crate) fn parse(text: &str) -> Result<Option<ConsoleCommand>, Fault> {
         ["HOLD", "ALL", QUOTED] => ConsoleCommand::HoldAll(behind(2).first().map(Word::said)),
         ["HOLD", "OFF"] => ConsoleCommand::HoldOff,
         ["SHOW", "POOLS"] => ConsoleCommand::Show(Show::Pools),
+        ["SHOW", "REPLICAS"] => ConsoleCommand::Show(Show::Replicas),
         ["SHOW", "SESSIONS"] => ConsoleCommand::Show(Show::Sessions),
         ["SHOW", "VERSION"] => ConsoleCommand::Show(Show::Version),
         ["SHOW", "CONFIG"] => ConsoleCommand::Show(Show::Config),
         ["RELOAD"] => ConsoleCommand::Reload,
+        ["PAUSE"] | ["PAUSE", _] => ConsoleCommand::Pause(behind(1).first().map(Word::said)),
+        ["RESUME"] | ["RESUME", _] => ConsoleCommand::Resume(behind(1).first().map(Word::said)),
         ["SHOW" | "HELP"] | ["SHOW", "HELP"] => ConsoleCommand::Show(Show::Help),
         _ => {
             return Err(Fault::console_syntax(format!(

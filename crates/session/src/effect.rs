@@ -74,13 +74,15 @@ pub enum Effect {
 }
 
 /// Which connection is wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Checkout {
     /// Of which login.
     pub lane: Lane,
     /// One that logged in with exactly these settings, and not one that has none of its own: the
     /// session keeps it, and RESET goes back to them.
     pub login: Option<Arc<Settings>>,
+    /// What it is for, where that only reads: another server that has the same may serve it.
+    pub reads: Option<Arc<Request>>,
 }
 
 /// The logins of a tenant (DESIGN ruling 10).

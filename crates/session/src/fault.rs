@@ -5,6 +5,7 @@ mod ledger;
 mod limits;
 mod ours;
 mod reloaded;
+mod server;
 
 use gate::{TicketId, policy::Denial};
 use wire::fields::{Fields, Severity};

@@ -16,3 +16,4 @@ pub(crate) mod running;
 pub(crate) mod settling;
 pub(crate) mod skipping;
 pub(crate) mod unwinding;
+pub(crate) mod what;

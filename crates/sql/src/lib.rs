@@ -14,6 +14,7 @@
 //! name that a user has overloaded (functions, operators, implicit casts), `a.b` meaning the function call `b(a)`, and what
 //! views, triggers and rules do behind a table.
 
+mod anywhere;
 mod behind;
 mod cache;
 mod caps;

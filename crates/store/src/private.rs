@@ -58,6 +58,7 @@ impl Private {
             | Entry::HeldAll { .. }
             | Entry::Terminated { .. }
             | Entry::Reloaded { .. }
+            | Entry::Paused { .. }
             | Entry::Recovered { .. } => {}
         }
     }

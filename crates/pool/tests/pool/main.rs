@@ -12,6 +12,8 @@
 
 mod fairness;
 mod owners;
+mod pauses;
+mod places;
 mod server;
 mod storms;
 mod threads;

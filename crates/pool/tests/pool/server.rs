@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use gate::{PrincipalId, TenantId};
-use pool::{Borrower, ClientTls, Dial, Options, Pool, ServerLimits, Servers, Worker};
+use pool::{Borrower, ClientTls, Dial, Options, Pool, ServerLimits, Servers, Station, Worker};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
@@ -40,6 +40,9 @@ pub(crate) struct State {
     /// Connections that are open.
     pub(crate) open: RefCell<BTreeSet<usize>>,
     pub(crate) open_max: Cell<usize>,
+    /// Whether it follows another server, and the timeline that it writes.
+    pub(crate) in_recovery: Cell<bool>,
+    pub(crate) timeline: Cell<u32>,
     /// How often Terminate was said.
     pub(crate) farewells: Cell<usize>,
     /// It closes every connection.
@@ -63,6 +66,8 @@ impl Fake {
             logging_in_max: Cell::new(0),
             open: RefCell::default(),
             open_max: Cell::new(0),
+            in_recovery: Cell::new(false),
+            timeline: Cell::new(1),
             farewells: Cell::new(0),
             kick: Notify::new(),
         }))
@@ -81,6 +86,12 @@ impl Fake {
     ) -> [Rc<Servers<Self>>; N] {
         let workers: [Worker; N] = Worker::all(N).try_into().unwrap();
         workers.map(|worker| Servers::new(self.clone(), worker, limits, 7))
+    }
+
+    /// Servers that lead here, with randomness of the test's own.
+    pub(crate) fn seeded(&self, seed: u64) -> Rc<Servers<Self>> {
+        let [worker] = Worker::all(1).try_into().unwrap();
+        Servers::new(self.clone(), worker, ServerLimits::default(), seed)
     }
 
     /// A pool of its own, without limits.
@@ -137,6 +148,7 @@ pub(crate) fn options(size: usize) -> Options {
         idle_timeout: Options::IDLE_TIMEOUT,
         lifetime: Options::LIFETIME,
         parameters: Vec::new(),
+        station: Station::Any,
     }
 }
 
@@ -208,6 +220,12 @@ fn answer(state: &State, sql: &str) -> Vec<u8> {
             Reset::Bytes(bytes) if !verify => bytes.clone(),
             Reset::Bytes(_) | Reset::Silence => Vec::new(),
         };
+    }
+    if sql.contains("pg_walfile_name") {
+        return answered(&[&format!("{:08X}", state.timeline.get())], "SELECT 1");
+    }
+    if sql.contains("pg_is_in_recovery") {
+        return answered(&[&state.in_recovery.get().to_string()], "SELECT 1");
     }
     answered(&["7"], "SELECT 1")
 }

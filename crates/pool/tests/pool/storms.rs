@@ -156,3 +156,29 @@ fn a_server_without_room_is_waited_for() {
         settle().await;
     });
 }
+
+/// The pauses between twenty attempts at a server that is down.
+fn pauses(seed: u64) -> Vec<Duration> {
+    let found = Rc::new(std::cell::RefCell::new(Vec::new()));
+    let pauses = Rc::clone(&found);
+    run(async move {
+        let fake = Fake::new();
+        fake.0.down.set(true);
+        let servers = fake.seeded(seed);
+        let mut patient = options(2);
+        patient.wait = Duration::from_secs(30);
+        let pool = servers.pool(&"acme".into(), "write", patient);
+        assert!(pool.checkout(&who("alice")).await.is_err());
+        let attempts = fake.0.attempts.borrow();
+        let between = attempts.windows(2).map(|it| it[1] - it[0]);
+        *pauses.borrow_mut() = between.collect();
+    });
+    found.take()
+}
+
+#[test]
+fn pauses_come_from_the_seed_and_from_nothing_else() {
+    assert!(pauses(7).len() > 15);
+    assert_eq!(pauses(7), pauses(7));
+    assert_ne!(pauses(7), pauses(8));
+}

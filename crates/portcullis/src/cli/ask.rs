@@ -31,6 +31,8 @@ pub async fn run(
         }
         AskCommand::Hold(HoldCommand::Off) => "HOLD OFF".to_owned(),
         AskCommand::Reload => "RELOAD".to_owned(),
+        AskCommand::Pause { tenant } => about("PAUSE", tenant.as_deref()),
+        AskCommand::Resume { tenant } => about("RESUME", tenant.as_deref()),
     };
     let grid = console.ask(&command).await?;
     if grid.rows.is_empty() {
@@ -48,6 +50,11 @@ pub async fn run(
         writeln!(printer.out, "no ticket is needed: it {state}")?;
     }
     Ok(Exit::Done)
+}
+
+fn about(verb: &str, tenant: Option<&str>) -> String {
+    let tenant = tenant.map(|it| format!(" {}", quoted(it)));
+    format!("{verb}{}", tenant.unwrap_or_default())
 }
 
 /// What a reload came to.

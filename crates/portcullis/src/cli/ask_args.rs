@@ -1,5 +1,5 @@
 //! What can be typed after the commands that ask for something beforehand, or stop or change something: `request`, `terminate`,
-//! `resolve`, `hold`, `reload`. It never connects or reads a file.
+//! `resolve`, `hold`, `reload`, `pause`, `resume`. It never connects or reads a file.
 
 use std::path::PathBuf;
 
@@ -27,6 +27,16 @@ pub enum AskCommand {
     Hold(HoldCommand),
     /// Have the gate read its configuration again, as SIGHUP does
     Reload,
+    /// Have a database wait, while its server is restarted or moved; without a name, all of them
+    Pause {
+        /// The database
+        tenant: Option<String>,
+    },
+    /// Go on with it
+    Resume {
+        /// The database
+        tenant: Option<String>,
+    },
 }
 
 /// What to ask for.

@@ -49,6 +49,10 @@ impl Binaries {
         self.directory.join("postgres")
     }
 
+    pub(super) fn basebackup(&self) -> PathBuf {
+        self.directory.join("pg_basebackup")
+    }
+
     pub(super) fn major(&self) -> u32 {
         self.major
     }

@@ -50,6 +50,31 @@ impl Postgres {
         Ok(postgres)
     }
 
+    /// Copies a cluster that runs, and starts the copy as a replica that follows it, on a free port of its own. What the options
+    /// set is for the replica alone.
+    pub fn follow(primary: &Self, options: Options) -> Result<Self, SandboxError> {
+        let room = Room::make(options.parent.as_deref())?;
+        let output = room
+            .command(&primary.binaries.basebackup())
+            .env("PGPASSWORD", &primary.password)
+            .args(["-h", "127.0.0.1", "-U", "postgres", "-p"])
+            .arg(primary.port.to_string())
+            .args(["-R", "-X", "stream", "-c", "fast", "--no-sync", "-D"])
+            .arg(room.path().join("data"))
+            .output();
+        succeeded("pg_basebackup", output)?;
+        let mut postgres = Self {
+            server: None,
+            room,
+            binaries: primary.binaries.clone(),
+            options,
+            port: 0,
+            password: primary.password.clone(),
+        };
+        postgres.start_on_a_free_port()?;
+        Ok(postgres)
+    }
+
     /// The port on 127.0.0.1. It stays the same over a halt.
     pub fn port(&self) -> u16 {
         self.port

@@ -129,12 +129,14 @@ fn spawn(room: &Room, program: &Path, log: &Path) -> Result<Server, SandboxError
     Ok(Server { child })
 }
 
-/// The server's own word, in the eighth line of its lock file.
+/// The server's own word, in the eighth line of its lock file; one that follows another takes reads alone.
 fn is_ready(room: &Room, process: u32) -> bool {
     let lock = fs::read_to_string(room.path().join("data/postmaster.pid")).unwrap_or_default();
     let mut lines = lock.lines();
     lines.next().and_then(|line| line.trim().parse().ok()) == Some(process)
-        && lines.nth(6).is_some_and(|state| state.trim() == "ready")
+        && lines
+            .nth(6)
+            .is_some_and(|state| ["ready", "standby"].contains(&state.trim()))
 }
 
 fn failure(log: &Path, log_start: u64, status: ExitStatus) -> Failure {

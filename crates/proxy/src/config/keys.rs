@@ -116,6 +116,9 @@ pub(super) const TENANT: &[&str] = &[
     "ledger_aws_iam",
     "ledger_sslcert",
     "ledger_sslkey",
+    "replicas",
+    "replica_lag_max",
+    "replica_wait",
 ];
 /// `[vault]`
 pub(super) const VAULT: &[&str] = &[

@@ -7,6 +7,7 @@ use gate::policy::glob;
 use pool::{ClientTls, LoginSource, Options, Password};
 use session::PoolMode;
 
+use super::replicas::Replicas;
 use super::tenants::{CONSOLE, Tenant};
 use super::words::head;
 
@@ -57,6 +58,7 @@ struct Common {
     mode: PoolMode,
     /// Without database, user and password.
     write: Options,
+    replicas: Option<Replicas>,
 }
 
 /// Puts tenants together.
@@ -152,6 +154,7 @@ impl Packer {
             write,
             read,
             ledger,
+            replicas,
             secrets: _,
         } = tenant;
         let bare = Options {
@@ -172,6 +175,7 @@ impl Packer {
             common: self.common(Common {
                 mode: pool_mode,
                 write: bare,
+                replicas,
             }),
             database,
             write,
@@ -253,13 +257,17 @@ impl Login {
 
 impl Packed {
     fn unpack(&self, name: &str) -> Tenant {
-        let Common { mode, write } = &*self.common;
+        let Common {
+            mode,
+            write,
+            replicas,
+        } = &*self.common;
         let mut write = Options {
             database: self.database.as_deref().unwrap_or(name).to_owned(),
             ..write.clone()
         };
         self.write.put_into(&mut write);
-        let mut tenant = Tenant::of_one_login(name, *mode, write);
+        let mut tenant = Tenant::of_one_login(name, *mode, write).with_replicas(replicas.clone());
         if let Some(read) = &self.read {
             read.put_into(&mut tenant.read);
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pool::Options;
+use pool::{Options, Station};
 use session::PoolMode;
 use store::TenantKeys;
 
@@ -18,6 +18,7 @@ use super::logins::{
 use super::names::Names;
 use super::problem::Flaw;
 use super::reader::{Fields, Page, Span, Text};
+use super::replicas::{Replicas, replicas};
 use super::sources::Givers;
 use super::trust::shown;
 use super::words::{either, head, nearest, overlap};
@@ -39,6 +40,8 @@ pub struct Tenant {
     pub read: Options,
     /// The same place for whoever fences rows of its ledger, if there is one.
     pub ledger: Option<Options>,
+    /// Servers that follow it, for reads.
+    pub replicas: Option<Replicas>,
     /// Files of passwords that each tenant of a pattern has for itself.
     pub(super) secrets: Secrets,
 }
@@ -60,8 +63,18 @@ impl Tenant {
             read: write.clone().read_only(),
             write,
             ledger: None,
+            replicas: None,
             secrets: Secrets::default(),
         }
+    }
+
+    /// With servers that follow it: what they cannot serve now is read where it was written, and nowhere else.
+    pub(super) fn with_replicas(mut self, replicas: Option<Replicas>) -> Self {
+        if replicas.is_some() {
+            self.read.station = Station::Primary;
+        }
+        self.replicas = replicas;
+        self
     }
 
     /// Whether reads have no login of their own.
@@ -212,7 +225,8 @@ fn tenant(
     let (write, secret) = upstream(name, fields, pooling, around)?;
     let reads = read_login(name, fields, around)?;
     let fences = ledger_login(name, fields, &write, around)?;
-    let mut tenant = Tenant::of_one_login(name.text, pooling.mode, write);
+    let replicas = replicas(fields, &write).ok()?;
+    let mut tenant = Tenant::of_one_login(name.text, pooling.mode, write).with_replicas(replicas);
     tenant.secrets.write = secret;
     if let Beside::By(user, given) = reads {
         let read = &mut tenant.read;
@@ -277,6 +291,7 @@ fn upstream(
         idle_timeout: pooling.idle_timeout,
         lifetime: pooling.lifetime,
         parameters: Vec::new(),
+        station: Station::Primary,
     };
     Some((options, later))
 }

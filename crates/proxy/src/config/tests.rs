@@ -8,6 +8,7 @@ mod given;
 mod good;
 mod included;
 mod locked;
+mod replicas;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

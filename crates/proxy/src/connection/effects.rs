@@ -16,7 +16,7 @@ use session::{
 use sql::{Catalog, Reading};
 use store::killpoint::{self, Step};
 
-use super::{Answer, Connection, Texts};
+use super::{Answer, Connection, GivesUp, Texts};
 use crate::console;
 use crate::gatekeeper::checkout_fault;
 use crate::knowledge::may_change;
@@ -54,6 +54,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
             }
             Effect::Checkin(disposition, surface) => {
                 killpoint::reached(Step::Checkin);
+                self.note_return();
                 if std::mem::take(&mut self.doubts.changes_catalog)
                     && let Some(lanes) = &self.lanes
                 {
@@ -283,10 +284,13 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
         let login = wanted.login.as_ref().unwrap_or(&self.keeper.plain);
         let login = Arc::clone(login);
         let owner = Borrower { principal, login };
+        let Some((wanted, owner)) = self.read_elsewhere(wanted, owner) else {
+            return;
+        };
         if let Some(lease) = pool.try_checkout(&owner) {
             return self.leased(Ok(lease));
         }
-        self.queued = true;
+        self.gives_up = GivesUp::Place;
         self.later(async move {
             let leased = pool.checkout(&owner).await;
             Answer::Lease(Box::new((wanted, leased)))
@@ -359,6 +363,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
 
     fn load(&mut self, cargo: &[Cargo]) {
         killpoint::loading(cargo);
+        self.note_load(cargo);
         let loaded = match &mut self.lease {
             Some(lease) => lease.upstream().load(cargo).is_ok(),
             None => false,
@@ -399,6 +404,9 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
             return;
         };
         let keeper = Rc::clone(&self.keeper);
+        if matches!(command, session::ConsoleCommand::Pause(_)) {
+            self.gives_up = GivesUp::Pause;
+        }
         self.later(async move {
             Answer::Input(Input::Console(
                 console::run(&keeper, (&principal, &user), command).await,

@@ -13,9 +13,10 @@ use crate::lanes::PoolView;
 use crate::registry::View;
 use crate::world::World;
 
-/// pgbouncer's columns, then `pool_size` and the lane. What is being reset is `sv_tested`; nothing needs
+/// pgbouncer's columns, then `pool_size`, the lane, `paused` as in pgbouncer's `SHOW DATABASES`, and the timeline that the server was
+/// last met on. What is being reset is `sv_tested`; nothing needs
 /// a check before it is used, so `sv_used` is 0. Sessions count as active in the write lane, which each has.
-const POOL_COLUMNS: [&str; 14] = [
+const POOL_COLUMNS: [&str; 16] = [
     "database",
     "user",
     "cl_active",
@@ -30,6 +31,8 @@ const POOL_COLUMNS: [&str; 14] = [
     "pool_mode",
     "pool_size",
     "lane",
+    "paused",
+    "timeline",
 ];
 
 pub(super) async fn show_pools<W: World>(keeper: &Gatekeeper<W>) -> TableReply {
@@ -64,8 +67,10 @@ pub(super) async fn show_pools<W: World>(keeper: &Gatekeeper<W>) -> TableReply {
             it.mode.as_str().to_owned(),
             it.size.to_string(),
             it.lane.to_owned(),
+            u8::from(it.paused).to_string(),
         ];
-        row.map(Some).to_vec()
+        let timeline = it.timeline.map(|it| it.to_string());
+        row.map(Some).into_iter().chain([timeline]).collect()
     };
     TableReply {
         columns: POOL_COLUMNS.to_vec(),

@@ -59,6 +59,7 @@ fn commands_are_read_as_psql_sends_them() {
         "HOLD ALL OFF",
         "TERMINATE",
         "RELOAD tenants",
+        "PAUSE acme shop",
         "REJECT 7",
         "REJECT 7 ''",
         "APPROVE",
@@ -110,4 +111,16 @@ fn requests_are_read_with_their_terms() {
     };
     let text = "request on acme 'delete from t; select '''''";
     assert_eq!(parse(text).unwrap(), Some(request));
+}
+
+#[test]
+fn a_pause_is_of_one_tenant_or_of_all() {
+    assert_eq!(parse("pause;").unwrap(), Some(ConsoleCommand::Pause(None)));
+    let shop = || Some("Shop_7".to_owned());
+    for (text, expected) in [
+        ("PAUSE Shop_7", ConsoleCommand::Pause(shop())),
+        ("resume 'Shop_7';", ConsoleCommand::Resume(shop())),
+    ] {
+        assert_eq!(parse(text).unwrap(), Some(expected), "{text}");
+    }
 }

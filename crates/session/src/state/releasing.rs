@@ -6,15 +6,13 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use gate::audit::End;
 use gate::cargo::Begin;
-use gate::ticket::TimeOuts;
 use gate::tickets::StoreError;
 use gate::{
     Authority, Cargo, Clearance, Disposition, Entry, Event, NotClaimed, Outcome, Own, Released,
     Request, Step, TicketId,
 };
-use sql::{Leaves, Statement};
 
-use crate::effect::{Checkout, Effect, Lane, Settlement};
+use crate::effect::{Checkout, Effect, Settlement};
 use crate::fault::Fault;
 use crate::input::Input;
 use crate::lent::Lent;
@@ -25,6 +23,7 @@ use crate::shape::Shape;
 use crate::state::job::{Accounts, Refused, hang_up, refuse};
 use crate::state::load::{can_be_looked_at, fits, send, send_steps};
 use crate::state::running::Running;
+use crate::state::what::What;
 use crate::talk::{Io, Talk};
 use crate::transaction::Transaction;
 
@@ -47,54 +46,6 @@ struct Turn {
     gone: bool,
     /// The upstream connection is gone.
     lost: bool,
-}
-
-/// What is to go up.
-#[derive(Debug)]
-enum What {
-    /// Something that may run.
-    Claim(Clearance),
-    /// Looks, and more of what was released already.
-    Steps(Vec<Step>),
-}
-
-impl What {
-    /// The lane that it wants: a read of its own runs where nothing can be written (DESIGN ruling 10).
-    /// A look does not: what a name means may depend on the role that it is run as.
-    fn lane(&self, talk: &Talk) -> Lane {
-        let alone = !talk.alone() && !talk.transaction.has_upstream();
-        let reads = match self {
-            Self::Claim(clearance) => clearance.fenced() && !talk.transaction.is_open(),
-            Self::Steps(_) => false,
-        };
-        if alone && reads {
-            Lane::Read
-        } else {
-            Lane::Write
-        }
-    }
-
-    /// How long it may wait for a lock, and run. What sets is looked at afterwards: nothing of the gate's may be among it.
-    fn time_outs(&self) -> TimeOuts {
-        match self {
-            Self::Claim(clearance) => {
-                let sets = |it: &Statement| it.leaves == Leaves::Settings;
-                let sets = clearance.request().statements().any(sets);
-                if sets {
-                    TimeOuts::default()
-                } else {
-                    clearance.time_outs()
-                }
-            }
-            Self::Steps(_) => TimeOuts::default(),
-        }
-    }
-
-    /// Whether the borrowed connection will do for it.
-    fn suits(&self, lent: Option<&Lent>) -> bool {
-        let reads = matches!(self, Self::Claim(clearance) if clearance.fenced());
-        reads || lent.is_none_or(|it| it.lane == Lane::Write)
-    }
 }
 
 #[derive(Debug)]
@@ -182,6 +133,7 @@ impl Releasing {
         io.effect(Effect::Checkout(Checkout {
             lane: what.lane(talk),
             login: alone.then(|| Arc::clone(&talk.login)),
+            reads: what.read(talk),
         }));
         turn.stay(Phase::Checkout(what))
     }
