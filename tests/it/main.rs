@@ -33,6 +33,7 @@ mod hiding;
 mod hold;
 mod inside;
 mod install;
+mod isolation;
 mod journal;
 mod killpoints;
 mod ledger;

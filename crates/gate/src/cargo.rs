@@ -10,6 +10,7 @@ use sql::Isolation;
 
 use crate::claim::{Released, Right};
 use crate::context::Settings;
+use crate::isolation::test::Question;
 use crate::ledger::{self, Key, Logins, Nonce};
 use crate::progress;
 use crate::surface::Slot;
@@ -140,6 +141,9 @@ pub enum Own {
     Ledger(Nonce, TicketId),
     /// A segment with its own Sync: what became of that row; if nothing did, nothing will (hazards R83).
     Fence(Key, TicketId),
+    /// Queries in a READ ONLY transaction of their own: what would let a login out of its tenant. PostgreSQL's own names come first,
+    /// so that no temporary table stands in front of them (hazards R16, R116).
+    SelfTest(Arc<Question>),
     /// Query: makes the ledger of a database.
     Install(Logins),
     /// Query: throws away what the session holds (hazards R24).
@@ -309,6 +313,7 @@ impl Own {
                 CATALOG,
                 "ROLLBACK",
             ]),
+            Self::SelfTest(question) => self_test(question),
             Self::Written => of(&[progress::WRITTEN]),
             Self::Replayed => of(&[progress::REPLAYED]),
             Self::Local => of(&[
@@ -367,6 +372,7 @@ impl Own {
                 | Self::Limit { .. }
                 | Self::Unlimit { .. }
                 | Self::Fence(..)
+                | Self::SelfTest(_)
                 | Self::Install(_)
                 | Self::Discard
                 | Self::Tidy
@@ -379,6 +385,20 @@ impl Own {
                 | Self::Role
         )
     }
+}
+
+/// Whatever time-outs a session has left behind are not its own.
+fn self_test(question: &Question) -> Vec<String> {
+    let before = [
+        "BEGIN READ ONLY",
+        "SET LOCAL search_path = pg_catalog, pg_temp",
+        "SET LOCAL lock_timeout = '2s'",
+        "SET LOCAL statement_timeout = '25s'",
+        "SET LOCAL jit = off",
+    ];
+    let before = before.map(str::to_owned);
+    let all = before.into_iter().chain([question.sql()]);
+    all.chain(["ROLLBACK".to_owned()]).collect()
 }
 
 /// The settings that hold time-outs.

@@ -12,6 +12,8 @@ use crate::principal::{PrincipalId, TenantId};
 /// Settings of a session by lower-case name.
 pub type Settings = BTreeMap<String, String>;
 
+const SEARCH_PATH: &str = "search_path";
+
 /// Settings that change how things look or how long they take, and not what a statement means.
 const NOT_MEANING: [&str; 21] = [
     "application_name",
@@ -42,6 +44,18 @@ pub(crate) fn meaningful(settings: &Settings) -> impl Iterator<Item = (&String, 
     settings
         .iter()
         .filter(|(name, _)| !NOT_MEANING.contains(&name.as_str()) && !name.starts_with("enable_"))
+}
+
+/// Those of a session whose connections begin with this search_path.
+pub fn beginning_with(settings: &Arc<Settings>, search_path: Option<&str>) -> Arc<Settings> {
+    match search_path {
+        Some(path) if !settings.contains_key(SEARCH_PATH) => {
+            let mut settings = (**settings).clone();
+            settings.insert(SEARCH_PATH.to_owned(), path.to_owned());
+            Arc::new(settings)
+        }
+        _ => Arc::clone(settings),
+    }
 }
 
 /// All that decides what a text means, besides the text.

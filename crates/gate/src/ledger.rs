@@ -172,7 +172,7 @@ pub fn install(logins: &Logins) -> String {
 }
 
 /// A name as SQL spells it.
-fn quoted(name: &str, quote: char) -> String {
+pub(crate) fn quoted(name: &str, quote: char) -> String {
     let doubled = name.replace(quote, &format!("{quote}{quote}"));
     // Whatever `standard_conforming_strings` says.
     match quote {

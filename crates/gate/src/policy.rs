@@ -27,6 +27,7 @@ use hearing::{Heard, Hearing};
 use sum::Sum;
 
 pub use glass::BreakGlass;
+pub(crate) use names::schemas;
 pub use owners::{Owned, Owners};
 pub use pattern::{FunctionPattern, Glob, NotAPattern, RelationPattern, glob};
 pub use rule::{Access, Need, Rule, Ruling, Terms, Wanted, Whose};

@@ -59,7 +59,7 @@ impl<D: Dial> Lease<D> {
     pub async fn catalog(mut self) -> Result<Vec<CatalogRow>, AskError> {
         let rows = in_time(self.upstream(), Own::Catalog).await?;
         self.checkin(Disposition::Clean);
-        rows.into_iter().map(catalog_row).collect()
+        rows.into_iter().map(texts).collect()
     }
 
     /// What became of a row of this database's ledger; if nothing did, nothing ever will (hazards R83). It waits for a
@@ -150,7 +150,8 @@ async fn next<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-fn catalog_row(values: Row) -> Result<CatalogRow, AskError> {
+/// A row of so many texts.
+pub(crate) fn texts<const N: usize>(values: Row) -> Result<[String; N], AskError> {
     let text =
         |it: Option<Bytes>| String::from_utf8_lossy(it.as_deref().unwrap_or_default()).into_owned();
     let values: Vec<_> = values.into_iter().map(text).collect();

@@ -22,7 +22,7 @@ use crate::connect::ConnectError;
 use crate::options::Options;
 use crate::storm::{Backoff, Patience};
 
-pub(crate) use aws::Place;
+use aws::Place;
 pub use aws::{Aws, AwsError};
 pub use aws_keys::{AwsKeys, KeysError};
 pub use command::CommandError;
@@ -113,5 +113,47 @@ impl Credential {
         if let Some(issuer) = &self.issuer {
             issuer.close().await;
         }
+    }
+}
+
+/// A login of one connection that belongs to no pool: asked for now, and given back at its end.
+#[derive(Debug)]
+pub(crate) struct Once(Option<(Arc<Issuer>, Arc<Issue>)>);
+
+impl Once {
+    /// What these options log in by.
+    pub(crate) async fn of(options: &Options) -> Result<Self, ConnectError> {
+        let Some(issuer) = Issuers::default().of_options(options) else {
+            return Ok(Self(None));
+        };
+        let issue = issuer.login(options.connect).await;
+        let issue = issue.map_err(ConnectError::Credential)?;
+        Ok(Self(Some((issuer, issue))))
+    }
+
+    /// What was given out; nothing where the password is configured.
+    pub(crate) fn issue(&self) -> Option<&Issue> {
+        self.0.as_ref().map(|(_, issue)| &**issue)
+    }
+
+    /// Gives it back, if it is lent.
+    pub(crate) async fn end(self) {
+        if let Some((issuer, issue)) = self.0 {
+            drop(issue);
+            issuer.close().await;
+        }
+    }
+}
+
+impl Issuers {
+    /// What gives out this login, if it is not configured.
+    pub(crate) fn of_options(&self, options: &Options) -> Option<Arc<Issuer>> {
+        let source = options.source.as_ref()?;
+        let place = Place {
+            host: options.host.clone(),
+            port: options.port,
+            user: options.user.clone(),
+        };
+        Some(self.of(source, place))
     }
 }

@@ -13,6 +13,7 @@ mod dial;
 mod encode;
 mod figures;
 mod idle;
+pub mod isolation;
 mod lease;
 mod lineage;
 mod options;

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use gate::TenantId;
 use tokio::sync::Notify;
 
-use crate::credential::{Issuer, Issuers, Place};
+use crate::credential::{Issuer, Issuers};
 use crate::lineage::Lineage;
 use crate::options::Options;
 
@@ -134,13 +134,7 @@ impl Worker {
 
     /// What gives out the login of a pool, if it is not configured; all threads have one.
     pub(crate) fn issuer(&self, options: &Options) -> Option<Arc<Issuer>> {
-        let source = options.source.as_ref()?;
-        let place = Place {
-            host: options.host.clone(),
-            port: options.port,
-            user: options.user.clone(),
-        };
-        Some(self.workers.issuers.of(source, place))
+        self.workers.issuers.of_options(options)
     }
 
     /// What is known of a tenant's failovers; it stays known when its pools are gone.

@@ -52,6 +52,7 @@ fn tell(out: &mut impl Write, file: &str, config: &Config) -> io::Result<()> {
         count(tenants, "tenant"),
         addresses.join(", "),
     )?;
+    tell_unwalled(out, config)?;
     let mut one_login: Vec<_> = config.tenants.of_one_login().collect();
     one_login.sort_unstable();
     let what = "on sessions with default_transaction_read_only = on: \"read_user\" can name a role that cannot write";
@@ -62,6 +63,28 @@ fn tell(out: &mut impl Write, file: &str, config: &Config) -> io::Result<()> {
         0 => Ok(()),
         more => writeln!(out, "... and so do {more} more"),
     }
+}
+
+/// Of whom nothing is tested, in one line.
+fn tell_unwalled(out: &mut impl Write, config: &Config) -> io::Result<()> {
+    let mut unwalled: Vec<_> = config.tenants.unwalled().collect();
+    unwalled.sort_unstable();
+    let Some((first, rest)) = unwalled.split_first() else {
+        return Ok(());
+    };
+    let shown = rest.iter().take(TOLD_MAX - 1);
+    let names = shown.fold(format!("\"{first}\""), |names, it| {
+        format!("{names}, \"{it}\"")
+    });
+    let more = match unwalled.len().saturating_sub(TOLD_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    writeln!(
+        out,
+        "no \"isolation\" is said of {} ({names}{more}): how apart they are is not tested",
+        count(unwalled.len(), "tenant"),
+    )
 }
 
 /// Where a tenant leads, a line a fact.
@@ -79,6 +102,7 @@ fn route(config: &Config, name: &str) -> Result<String, String> {
         write,
         read,
         pool_mode,
+        walls,
         ..
     } = &tenant;
     let secret = |login: &pool::Options| match &login.source {
@@ -105,12 +129,20 @@ fn route(config: &Config, name: &str) -> Result<String, String> {
             it.lag_max
         )
     });
+    let isolation = match walls {
+        None => "nothing is said of it, or tested".to_owned(),
+        Some(walls) => match walls.search_path() {
+            Some(schemas) => format!("{}: {schemas}", walls.isolation),
+            None => walls.isolation.to_string(),
+        },
+    };
     Ok(format!(
         "tenant \"{name}\" leads{by} to\n  \
          database  \"{}\" at {}:{}\n  \
          login     \"{}\" with {}\n  \
          reads as  {reads}\n  \
          sslmode   {}\n  \
+         isolation {isolation}\n  \
          pool      {} connections for each lane, mode {}{}",
         write.database,
         write.host,

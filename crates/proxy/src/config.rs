@@ -31,6 +31,7 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod walls;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,6 +4,7 @@
 mod effects;
 mod moved;
 mod reading;
+mod walls;
 
 use std::future::Future;
 use std::pin::Pin;

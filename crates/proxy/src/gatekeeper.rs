@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use gate::audit::Entry;
-use gate::policy::Hold;
+use gate::policy::{Denial, Hold};
 use gate::{Clearance, Journal, Judgement, Pass, PrincipalId, Request, Settings, TenantId};
-use pool::{CheckoutError, Servers, Worker};
+use pool::{CheckoutError, Dial, Servers, Worker};
 use session::{Account, Admission, Destination, Fault, Verdict};
 use sql::Reader;
 use tokio::sync::Notify;
@@ -27,6 +27,7 @@ use crate::origin::Origin;
 use crate::paused::Paused;
 use crate::registry::Registry;
 use crate::shut::Shut;
+use crate::standing::Standings;
 use crate::version::Version;
 use crate::world::{Real, World};
 
@@ -56,6 +57,8 @@ pub(crate) struct Shared<W: World> {
     /// How often something that may have changed a tenant's catalog went up.
     changes: Arc<DashMap<TenantId, Changes>>,
     followings: Arc<Followings>,
+    /// Whether tenants are kept apart as they are said to be.
+    standings: Arc<Standings>,
     /// Randomness of this daemon, for what nobody may guess and for what should not happen all at once.
     decoy: [u8; 32],
     seed: u64,
@@ -76,6 +79,7 @@ impl<W: World> Shared<W> {
         }
         let config = &version.config;
         Some(Self {
+            standings: Arc::new(Standings::new(world.now())),
             world,
             registry: Arc::new(Registry::new(config.edge.clone())),
             origin: Arc::new(Origin::of(config)),
@@ -124,6 +128,7 @@ pub(crate) struct Gatekeeper<W: World> {
     pub(crate) crew: Crew,
     /// The settings of a connection that logged in with none.
     pub(crate) plain: Arc<Settings>,
+    pub(crate) standings: Arc<Standings>,
     lanes: RefCell<HashMap<TenantId, Rc<Lanes<W::Dial>>>>,
     changes: Arc<DashMap<TenantId, Changes>>,
     pub(crate) followings: Arc<Followings>,
@@ -149,6 +154,7 @@ impl<W: World> Gatekeeper<W> {
             servers,
             crew,
             plain: Arc::default(),
+            standings: shared.standings,
             lanes: RefCell::default(),
             changes: shared.changes,
             followings: shared.followings,
@@ -231,6 +237,7 @@ impl<W: World> Gatekeeper<W> {
             let unused = |_: &TenantId, it: &Changes| Arc::strong_count(it) == 1;
             self.changes.remove_if(&id, unused);
             self.followings.forget_unused(&id);
+            self.standings.forget(&id, now);
         }
     }
 
@@ -262,7 +269,8 @@ impl<W: World> Gatekeeper<W> {
         let changes = Changes::clone(&self.changes.entry(id.clone()).or_default());
         let replicas = tenant.replicas.as_ref();
         let following = replicas.map(|it| self.followings.of(id, it, self.world.now()));
-        let lanes = Lanes::new(&self.servers, id, tenant, (changes, following));
+        let standing = || self.standings.of(id);
+        let lanes = Lanes::new(&self.servers, id, tenant, (changes, following), standing);
         let lanes = Rc::new(lanes);
         if self.paused.is(id) {
             lanes.pause();
@@ -273,19 +281,25 @@ impl<W: World> Gatekeeper<W> {
         lanes
     }
 
-    /// What a new session of a tenant is told, and the pools that serve it: those that stand when it is told.
+    /// What a new session of a tenant is told, and the pools that serve it: those that stand when it is told. A tenant that is
+    /// not kept apart as it is said to be serves none.
     pub(crate) async fn admit(
         &self,
         tenant: &TenantId,
         who: &PrincipalId,
         login: &Arc<Settings>,
-    ) -> Option<Result<(Rc<Lanes<W::Dial>>, Admission), CheckoutError>> {
+    ) -> Option<Result<(Rc<Lanes<W::Dial>>, Admission), Fault>> {
         loop {
             let lanes = self.lanes(tenant)?;
             let admitted = lanes.admit(who.clone(), Arc::clone(login)).await;
             match admitted {
                 Err(CheckoutError::Closed) if self.has_newer(tenant, &lanes) => {}
-                admitted => return Some(admitted.map(|it| (lanes, it))),
+                Err(error) => return Some(Err(checkout_fault(tenant, &error))),
+                Ok(admission) => {
+                    let stands = self.test(tenant, &lanes, &admission.system_identifier);
+                    let stands = stands.await.and_then(|()| keeps_within(&lanes, login));
+                    return Some(stands.map(|()| (lanes, admission)));
+                }
             }
         }
     }
@@ -334,20 +348,23 @@ impl<W: World> Gatekeeper<W> {
                 _ => self.pass(session, request, pass),
             }),
             Judgement::Apart(apart) => Ok(Verdict::Apart(apart)),
-            Judgement::Deny(denial) => {
-                let entry = Entry::Denied {
-                    session,
-                    principal: request.principal.id.clone(),
-                    tenant: request.context.tenant.clone(),
-                    rule: Arc::clone(&denial.rule),
-                    asked: gate::audit::asked(request),
-                };
-                Ok(match self.journal.note(&entry) {
-                    Ok(()) => Verdict::Denied(denial),
-                    Err(why) => Verdict::Unavailable(Fault::journal_down(why)),
-                })
-            }
+            Judgement::Deny(denial) => Ok(self.deny(session, request, denial)),
             Judgement::Hold(hold) => Err(hold),
+        }
+    }
+
+    /// Denies a request, which is written down first.
+    pub(crate) fn deny(&self, session: u64, request: &Request, denial: Denial) -> Verdict {
+        let entry = Entry::Denied {
+            session,
+            principal: request.principal.id.clone(),
+            tenant: request.context.tenant.clone(),
+            rule: Arc::clone(&denial.rule),
+            asked: gate::audit::asked(request),
+        };
+        match self.journal.note(&entry) {
+            Ok(()) => Verdict::Denied(denial),
+            Err(why) => Verdict::Unavailable(Fault::journal_down(why)),
         }
     }
 
@@ -380,6 +397,13 @@ impl<W: World> Gatekeeper<W> {
         }
         false
     }
+}
+
+/// Whether a login brings no search_path that leads out of the tenant.
+fn keeps_within<D: Dial>(lanes: &Lanes<D>, login: &Settings) -> Result<(), Fault> {
+    let path = lanes.walls().zip(login.get("search_path"));
+    let outside = path.and_then(|(walls, path)| walls.outside(path, lanes.role()));
+    outside.map_or(Ok(()), |it| Err(Fault::path_leads_out(&it)))
 }
 
 /// What a session is told when no connection could be had.

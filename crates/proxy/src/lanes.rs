@@ -7,8 +7,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use gate::isolation::test::Question;
 use gate::ledger::Place;
-use gate::{Context, Disposition, PrincipalId, Settings, TenantId};
+use gate::{Context, Disposition, PrincipalId, Settings, TenantId, Walls};
 use lru::LruCache;
 use pool::{Borrower, CheckoutError, Dial, Figures, Pool, Servers};
 use session::{Admission, Lane, PoolMode};
@@ -17,6 +18,7 @@ use crate::config::Tenant;
 use crate::following::Following;
 use crate::knowledge::{Changes, Knowledge};
 use crate::replicas::{self, Replicas};
+use crate::standing::Standing;
 
 /// Kinds of logins whose greeting is remembered; drivers of one make bring the same settings.
 const GREETINGS_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(99);
@@ -27,6 +29,8 @@ pub(crate) struct Lanes<D: Dial> {
     pub(crate) mode: PoolMode,
     /// What is known of its catalog.
     pub(crate) knowledge: Rc<Knowledge<D>>,
+    /// What it is said to be kept in, if anything is said.
+    pub(crate) walled: Option<Walled>,
     read: Rc<Pool<D>>,
     write: Rc<Pool<D>>,
     /// Whoever fences rows of its ledger, if it has one.
@@ -39,6 +43,12 @@ pub(crate) struct Lanes<D: Dial> {
     empty_since: Cell<Option<Instant>>,
 }
 
+/// What a tenant is said to be kept in, and whether it is.
+pub(crate) struct Walled {
+    pub(crate) walls: Walls,
+    pub(crate) standing: Arc<Standing>,
+}
+
 impl<D: Dial> Lanes<D> {
     /// Empty pools; nothing is connected yet.
     pub(crate) fn new(
@@ -46,6 +56,7 @@ impl<D: Dial> Lanes<D> {
         id: &TenantId,
         tenant: Tenant,
         (changes, following): (Changes, Option<Arc<Following>>),
+        standing: impl FnOnce() -> Arc<Standing>,
     ) -> Self {
         let read = servers.pool(id, name(Lane::Read), tenant.read.clone());
         let write = servers.pool(id, name(Lane::Write), tenant.write.clone());
@@ -53,10 +64,15 @@ impl<D: Dial> Lanes<D> {
             let known = (following, Changes::clone(&changes));
             Replicas::new(servers, id, &tenant, &write, known)
         });
+        let walled = tenant.walls.map(|walls| Walled {
+            walls,
+            standing: standing(),
+        });
         let ledger = tenant.ledger.map(|it| servers.pool(id, LEDGER, it));
         Self {
             mode: tenant.pool_mode,
             knowledge: Rc::new(Knowledge::new([&write, &read], changes)),
+            walled,
             read,
             write,
             ledger,
@@ -74,19 +90,53 @@ impl<D: Dial> Lanes<D> {
             read,
             ledger,
             replicas,
+            walls,
             ..
         } = tenant;
         let follow = self.replicas.as_ref().map(|it| &it.following.config);
         follow == replicas.as_ref()
             && self.mode == *pool_mode
+            && self.walls() == walls.as_ref()
             && self.write.options() == write
             && self.read.options() == read
             && self.ledger.as_ref().map(|it| it.options()) == ledger.as_ref()
     }
 
-    /// Whether both lead to the same database as the same role.
+    /// Whether both lead to the same database as the same role, and what is tested of one is so of the other.
     pub(crate) fn leads_where(&self, other: &Self) -> bool {
-        self.write.options().leads_where(other.write.options())
+        let same = self.write.options().leads_where(other.write.options());
+        let unwalled = self.walled.is_none() && other.walled.is_none();
+        same && (unwalled || self.questions() == other.questions())
+    }
+
+    /// What it is said to be kept in.
+    pub(crate) fn walls(&self) -> Option<&Walls> {
+        self.walled.as_ref().map(|it| &it.walls)
+    }
+
+    /// The pools of its logins, each once.
+    pub(crate) fn logins(&self) -> impl Iterator<Item = &Rc<Pool<D>>> {
+        let reads = self.read.options().user != self.write.options().user;
+        let read = reads.then_some(&self.read);
+        [&self.write].into_iter().chain(read).chain(&self.ledger)
+    }
+
+    /// What each of its logins is tested for; nothing where nothing is said of it.
+    pub(crate) fn questions(&self) -> Vec<Question> {
+        let user = |pool: &Rc<Pool<D>>| pool.options().user.clone();
+        let logins: Vec<String> = self.logins().map(user).collect();
+        let of = |walls: &Walls, pool: &Rc<Pool<D>>| Question {
+            walls: walls.clone(),
+            logins: logins.clone(),
+            ledger: self.ledger.as_ref().is_some_and(|it| Rc::ptr_eq(it, pool)),
+        };
+        let of = |walls| self.logins().map(move |pool| of(walls, pool));
+        self.walls().into_iter().flat_map(of).collect()
+    }
+
+    /// The role that all but unsigned reads run as.
+    pub(crate) fn role(&self) -> &str {
+        &self.write.options().user
     }
 
     /// Takes the place of `before`: whoever waits there waits here, and what is lent there is closed when it comes back.
@@ -193,7 +243,8 @@ impl<D: Dial> Lanes<D> {
         Ok(Admission {
             parameters,
             system_identifier: facts.system_identifier,
-            role: Arc::from(self.write.options().user.as_str()),
+            role: Arc::from(self.role()),
+            search_path: self.walls().and_then(Walls::search_path).map(Arc::from),
             mode: self.mode,
             waits: true,
         })

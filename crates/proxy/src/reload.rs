@@ -84,6 +84,8 @@ impl<W: World> Gatekeeper<W> {
         written.map_err(NotReloaded::Journal)?;
         self.crew.adopt(&after).await;
         self.registry.limit(after.config.edge.clone());
+        // Whoever has mended the grants of a tenant need not wait.
+        self.standings.outdate();
         // A tenant may have a ledger now that had none.
         self.doubt.notify_one();
         let changes = Changes {

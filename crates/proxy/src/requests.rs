@@ -15,7 +15,7 @@ use gate::{
 use session::Fault;
 use sql::Class;
 
-use crate::gatekeeper::{Gatekeeper, checkout_fault};
+use crate::gatekeeper::Gatekeeper;
 use crate::holding::open_fault;
 use crate::world::World;
 
@@ -87,21 +87,22 @@ impl<W: World> Gatekeeper<W> {
         let tenant = &place.tenant;
         let admitted = self.admit(tenant, &who.id, &self.plain).await;
         let admitted = admitted.ok_or_else(|| Fault::no_such_tenant(tenant.as_str()))?;
-        let (lanes, admission) = admitted.map_err(|error| checkout_fault(tenant, &error))?;
+        let (lanes, admission) = admitted?;
         let now = self.world.now();
         let catalog = match lanes.knowledge.current(now) {
             Some(catalog) => catalog,
             None => Rc::clone(&lanes.knowledge).refreshed(now).await,
         };
         let reading = self.reader.read(sql.clone().into(), catalog).await;
-        Ok(Request {
+        let search_path = admission.search_path.as_deref();
+        let request = Request {
             principal: Arc::clone(who),
             context: Context {
                 tenant: tenant.clone(),
                 system_identifier: admission.system_identifier,
                 principal: who.id.clone(),
                 role: admission.role,
-                settings: Arc::clone(&self.plain),
+                settings: gate::context::beginning_with(&self.plain, search_path),
                 state: None,
                 isolation: None,
                 in_transaction: false,
@@ -114,7 +115,11 @@ impl<W: World> Gatekeeper<W> {
                 reason: place.reason.as_deref().map(Arc::from),
                 ..Wish::default()
             }),
-        })
+        };
+        match lanes.walls().and_then(|it| it.denies(&request)) {
+            Some(denial) => Err(Fault::denied(&denial)),
+            None => Ok(request),
+        }
     }
 
     /// A grant: it waits for those who would sign for what it may be used for.

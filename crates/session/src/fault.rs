@@ -1,6 +1,7 @@
 //! Every sentence that the gate can say to a client in an ErrorResponse, as named constructors.
 //! No foreign `Display` is ever copied in.
 
+mod isolation;
 mod ledger;
 mod limits;
 mod ours;
@@ -39,6 +40,8 @@ pub mod sqlstate {
     pub const LEDGER: SqlState = SqlState::new(b"ZG011");
     /// The tenant leads elsewhere by now, where what was asked is not good.
     pub const MOVED: SqlState = SqlState::new(b"ZG012");
+    /// The tenant is not kept apart as it is said to be.
+    pub const NOT_ISOLATED: SqlState = SqlState::new(b"ZG013");
     /// It is held, and the session does not wait for people.
     pub const PENDING: SqlState = SqlState::new(b"ZG008");
 }

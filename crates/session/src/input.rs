@@ -102,6 +102,8 @@ pub struct Admission {
     pub system_identifier: Arc<str>,
     /// The upstream role as configured.
     pub role: Arc<str>,
+    /// The search_path that its connections begin with, where the gate sets one.
+    pub search_path: Option<Arc<str>>,
     /// How long the session keeps a connection.
     pub mode: PoolMode,
     /// Whether what is held waits on the wire, unless the session says otherwise.

@@ -14,6 +14,7 @@ impl Talk {
     pub(crate) fn moved(&mut self, to: &Admission, io: &mut Io) {
         self.system_identifier = Arc::clone(&to.system_identifier);
         self.role = Arc::clone(&to.role);
+        self.search_path.clone_from(&to.search_path);
         // Of what the session has set itself it hears when that stands on a connection again.
         let own = |name: &str| self.settings.keys().any(|it| it.eq_ignore_ascii_case(name));
         for (name, value) in to.parameters.iter().filter(|it| !own(it.0)) {

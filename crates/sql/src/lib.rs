@@ -60,5 +60,6 @@ pub use reader::{
     CACHE_BYTES_MAX, CACHED_TEXT_BYTES_MAX, HERE_BYTES_MAX, QUEUE_MAX, Reader, WAIT_MAX,
 };
 pub use reading::{
-    Control, Isolation, Keeps, Leaves, Mention, Ours, Own, Pid, Reading, Second, Signal, Statement,
+    Control, Isolation, Keeps, Leaves, Mention, Ours, Own, Pid, Reading, Second, Sets, Signal,
+    Statement,
 };

@@ -130,6 +130,8 @@ pub struct Statement {
     pub ends_transaction: bool,
     /// The setting's name, lower case, for SET, RESET or SHOW of one.
     pub setting: Option<String>,
+    /// What a SET, a RESET or a `set_config` in it sets.
+    pub sets: Option<Sets>,
     /// The setting of the gate's own that it sets or shows, if that is all it does.
     pub ours: Option<Ours>,
     /// What it leaves behind in the session that runs it.
@@ -184,6 +186,15 @@ pub enum Ours {
     Set(String, Option<String>),
     /// SHOW.
     Show(String),
+}
+
+/// A setting that is set, as far as the text says.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Sets {
+    /// Its name, lower case.
+    pub name: String,
+    /// Of a search_path its schemas, of which a RESET names none. Nothing where the text does not say.
+    pub path: Option<Vec<String>>,
 }
 
 /// What a statement leaves behind in its session, apart from what it does to the database.
@@ -270,6 +281,7 @@ impl Statement {
             outside_transaction: false,
             ends_transaction: false,
             setting: None,
+            sets: None,
             ours: None,
             leaves: Leaves::State,
             own: None,
@@ -348,6 +360,7 @@ impl Statement {
             outside_transaction: false,
             ends_transaction: false,
             setting: None,
+            sets: None,
             ours: None,
             own: None,
             keeps: None,

@@ -7,7 +7,7 @@ use pg_query::protobuf::{
 };
 
 use crate::plain::constant;
-use crate::{Class, Control, Isolation, Ours};
+use crate::{Class, Control, Isolation, Ours, Sets};
 
 /// Settings anyone may change for their session: they open no door. Formats, time-outs, and how the planner goes about it;
 /// row_security can only make a query fail; what changes a meaning is tracked, and on the ticket.
@@ -67,6 +67,7 @@ pub(crate) struct Judged {
     pub(crate) class: Class,
     pub(crate) why: String,
     pub(crate) setting: Option<String>,
+    pub(crate) sets: Option<Sets>,
     pub(crate) control: Option<Control>,
     pub(crate) ours: Option<Ours>,
 }
@@ -77,6 +78,7 @@ impl Judged {
             class,
             why: why.into(),
             setting: None,
+            sets: None,
             control: None,
             ours: None,
         }
@@ -116,6 +118,10 @@ pub(crate) fn set(statement: &VariableSetStmt) -> Judged {
     }
     let one = |class, why| Judged {
         setting: Some(name.clone()),
+        sets: Some(Sets {
+            name: name.clone(),
+            path: path(statement),
+        }),
         ..Judged::new(class, why)
     };
     match VariableSetKind::try_from(statement.kind) {
@@ -138,6 +144,18 @@ pub(crate) fn set(statement: &VariableSetStmt) -> Judged {
         Ok(VariableSetKind::Undefined) | Err(_) => {
             Judged::new(Class::Opaque, "sets something unknown")
         }
+    }
+}
+
+/// The schemas that a SET names.
+fn path(statement: &VariableSetStmt) -> Option<Vec<String>> {
+    match VariableSetKind::try_from(statement.kind) {
+        Ok(VariableSetKind::VarSetValue) => {
+            let schemas = statement.args.iter().map(constant);
+            schemas.map(|it| it.map(str::to_owned)).collect()
+        }
+        Ok(VariableSetKind::VarSetDefault | VariableSetKind::VarReset) => Some(Vec::new()),
+        _ => None,
     }
 }
 
@@ -176,8 +194,18 @@ pub(crate) fn set_config(name: &str, value: Option<&str>) -> Judged {
         Class::Admin
     };
     let why = format!("sets {name}");
+    let schemas = |it: &str| {
+        it.split(',')
+            .map(element)
+            .filter(|it| !it.is_empty())
+            .collect()
+    };
     Judged {
-        setting: Some(name),
+        setting: Some(name.clone()),
+        sets: Some(Sets {
+            name,
+            path: value.map(schemas),
+        }),
         ..Judged::new(class, why)
     }
 }

@@ -18,7 +18,7 @@ use crate::set_config;
 use crate::settings::{self, Judged};
 use crate::signal::signal;
 use crate::utility::{self, Utility};
-use crate::{Class, Function, Keeps, Mention, Own, Relation, Statement};
+use crate::{Class, Function, Keeps, Mention, Own, Relation, Sets, Statement};
 
 /// `CURSOR_OPT_HOLD` of parsenodes.h.
 const CURSOR_WITH_HOLD: i32 = 0x20;
@@ -123,8 +123,18 @@ fn query(on: On<'_>, node: &NodeEnum, range: Range<usize>) -> Statement {
     }
     Statement {
         numbers: numbers::of(on, node, &statement),
+        sets: set_in(node),
         ..statement
     }
+}
+
+/// What the first `set_config` among its columns sets, if it is more than the SET that it amounts to.
+fn set_in(node: &NodeEnum) -> Option<Sets> {
+    let NodeEnum::SelectStmt(select) = node else {
+        return None;
+    };
+    let call = set_config::of(select)?;
+    settings::set_config(&call.name, call.value.as_deref()).sets
 }
 
 /// Whether it does nothing but give up advisory locks, as pools of drivers do before they lend a session again.
@@ -339,6 +349,7 @@ fn setting(judged: Judged, range: Range<usize>) -> Statement {
     Statement {
         why: judged.why,
         setting: judged.setting,
+        sets: judged.sets,
         control: judged.control,
         ours: judged.ours,
         ..Statement::new(judged.class, range)

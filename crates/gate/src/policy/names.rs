@@ -118,7 +118,7 @@ pub(crate) fn keeps_path(statement: &Statement) -> bool {
 }
 
 /// The names of a list as the server reads it; none if it is not one.
-fn schemas(list: &str) -> Option<Vec<Cow<'_, str>>> {
+pub(crate) fn schemas(list: &str) -> Option<Vec<Cow<'_, str>>> {
     let mut names = Vec::new();
     let mut rest = list.trim();
     if rest.is_empty() {

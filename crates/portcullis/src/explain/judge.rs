@@ -152,6 +152,7 @@ impl Judge {
         let user = user.as_deref().unwrap_or_default();
         let tenant = tenant.as_deref().unwrap_or_default();
         let (mut groups, mut role) = (BTreeSet::new(), Arc::from(""));
+        let mut settings = Arc::new(Settings::new());
         if let Some(config) = &self.config {
             if !user.is_empty() {
                 let known = config.user(user);
@@ -162,6 +163,8 @@ impl Judge {
                 let known = config.tenants.find(tenant);
                 let known = known.ok_or_else(|| format!("there is no tenant \"{tenant}\""))?;
                 role = Arc::from(&*known.write.user);
+                let path = known.walls.as_ref().and_then(gate::Walls::search_path);
+                settings = gate::context::beginning_with(&settings, path.as_deref());
             }
         }
         let principal = Principal {
@@ -174,7 +177,7 @@ impl Judge {
                 system_identifier: Arc::from(""),
                 principal: principal.id.clone(),
                 role,
-                settings: Arc::new(Settings::new()),
+                settings,
                 state: None,
                 isolation: None,
                 in_transaction: false,

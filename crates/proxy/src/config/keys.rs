@@ -119,6 +119,8 @@ pub(super) const TENANT: &[&str] = &[
     "replicas",
     "replica_lag_max",
     "replica_wait",
+    "isolation",
+    "schemas",
 ];
 /// `[vault]`
 pub(super) const VAULT: &[&str] = &[

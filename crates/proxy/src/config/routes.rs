@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use gate::policy::glob;
+use gate::{Isolation, Walls};
 use pool::{ClientTls, LoginSource, Options, Password};
 use session::PoolMode;
 
 use super::replicas::Replicas;
 use super::tenants::{CONSOLE, Tenant};
+use super::walls::usual_schemas;
 use super::words::head;
 
 /// Every tenant by its name, and patterns of names.
@@ -30,6 +32,8 @@ struct Packed {
     read: Option<Box<Login>>,
     /// Where it has a ledger.
     ledger: Option<Box<Login>>,
+    /// Where they are not those that a tenant of its name has.
+    schemas: Option<Box<[Box<str>]>>,
 }
 
 #[derive(Clone, Debug)]
@@ -56,7 +60,8 @@ struct Other {
 #[derive(Debug, PartialEq)]
 struct Common {
     mode: PoolMode,
-    /// Without database, user and password.
+    isolation: Option<Isolation>,
+    /// Without database, user, password and parameters.
     write: Options,
     replicas: Option<Replicas>,
 }
@@ -123,6 +128,15 @@ impl Tenants {
         exact.chain(patterns.map(|it| (it.name.as_str(), it.read.user.as_str())))
     }
 
+    /// Those, and patterns, that say nothing of how they are kept apart; in no order.
+    pub fn unwalled(&self) -> impl Iterator<Item = &str> {
+        let exact = self.exact.iter();
+        let exact = exact.filter(|(_, it)| it.common.isolation.is_none());
+        let patterns = self.patterns.iter().filter(|it| it.walls.is_none());
+        let exact = exact.map(|(name, _)| &**name);
+        exact.chain(patterns.map(|it| it.name.as_str()))
+    }
+
     /// One with the smallest pool, and that pool's size.
     pub fn smallest(&self) -> Option<(&str, usize)> {
         let exact = self.exact.iter();
@@ -155,13 +169,20 @@ impl Packer {
             read,
             ledger,
             replicas,
+            walls,
             secrets: _,
         } = tenant;
+        let isolation = walls.as_ref().map(|it| it.isolation);
+        let schemas = walls.map(|it| it.schemas);
+        let usual = isolation.map(|it| usual_schemas(it, &name));
+        let schemas = schemas.filter(|it| usual.as_ref() != Some(it));
+        let schemas = schemas.map(|it| it.into_iter().map(String::into_boxed_str).collect());
         let bare = Options {
             database: String::new(),
             user: String::new(),
             password: None,
             source: None,
+            parameters: Vec::new(),
             ..write
         };
         let database = (write.database != name).then(|| write.database.into_boxed_str());
@@ -174,6 +195,7 @@ impl Packer {
         let packed = Packed {
             common: self.common(Common {
                 mode: pool_mode,
+                isolation,
                 write: bare,
                 replicas,
             }),
@@ -181,6 +203,7 @@ impl Packer {
             write,
             read,
             ledger,
+            schemas,
         };
         self.tenants.exact.insert(name.into_boxed_str(), packed);
     }
@@ -259,6 +282,7 @@ impl Packed {
     fn unpack(&self, name: &str) -> Tenant {
         let Common {
             mode,
+            isolation,
             write,
             replicas,
         } = &*self.common;
@@ -276,7 +300,16 @@ impl Packed {
             ledger.put_into(&mut fencing);
             tenant.ledger = Some(fencing);
         }
-        tenant
+        tenant.within(isolation.map(|it| self.walls(it, name)))
+    }
+
+    fn walls(&self, isolation: Isolation, name: &str) -> Walls {
+        let given = self.schemas.as_ref();
+        let given = given.map(|it| it.iter().map(|it| String::from(&**it)).collect());
+        Walls {
+            isolation,
+            schemas: given.unwrap_or_else(|| usual_schemas(isolation, name)),
+        }
     }
 
     fn is_same(&self, other: &Self) -> bool {

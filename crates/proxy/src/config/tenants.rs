@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gate::Walls;
 use pool::{Options, Station};
 use session::PoolMode;
 use store::TenantKeys;
@@ -21,8 +22,10 @@ use super::reader::{Fields, Page, Span, Text};
 use super::replicas::{Replicas, replicas};
 use super::sources::Givers;
 use super::trust::shown;
+use super::walls::{Neighbours, walls};
 use super::words::{either, head, nearest, overlap};
 
+const SEARCH_PATH: &str = "search_path";
 /// The virtual database of the gate itself.
 pub(super) const CONSOLE: &str = "portcullis";
 
@@ -42,6 +45,8 @@ pub struct Tenant {
     pub ledger: Option<Options>,
     /// Servers that follow it, for reads.
     pub replicas: Option<Replicas>,
+    /// What it is said to be kept in, if anything is said.
+    pub walls: Option<Walls>,
     /// Files of passwords that each tenant of a pattern has for itself.
     pub(super) secrets: Secrets,
 }
@@ -64,6 +69,7 @@ impl Tenant {
             write,
             ledger: None,
             replicas: None,
+            walls: None,
             secrets: Secrets::default(),
         }
     }
@@ -74,6 +80,20 @@ impl Tenant {
             self.read.station = Station::Primary;
         }
         self.replicas = replicas;
+        self
+    }
+
+    /// The same, kept in these: where its names lead the gate says.
+    #[must_use]
+    pub fn within(mut self, walls: Option<Walls>) -> Self {
+        let path = walls.as_ref().and_then(Walls::search_path);
+        for options in [&mut self.write, &mut self.read] {
+            options.parameters.retain(|(name, _)| name != SEARCH_PATH);
+            let path = path.iter().cloned();
+            let path = path.map(|it| (SEARCH_PATH.to_owned(), it));
+            options.parameters.extend(path);
+        }
+        self.walls = walls;
         self
     }
 
@@ -91,6 +111,14 @@ impl Tenant {
     pub(super) fn named(&self, name: &str) -> Option<Self> {
         let mut tenant = self.clone();
         name.clone_into(&mut tenant.name);
+        let mut walls = tenant.walls.take();
+        for schema in walls.iter_mut().flat_map(|it| &mut it.schemas) {
+            *schema = schema.replace(PLACEHOLDER, name);
+            if schema.len() > NAME_BYTES_MAX {
+                return None;
+            }
+        }
+        tenant = tenant.within(walls);
         let both = [&mut tenant.write, &mut tenant.read];
         for options in both.into_iter().chain(&mut tenant.ledger) {
             for part in [&mut options.database, &mut options.user] {
@@ -162,6 +190,7 @@ pub(super) fn tenants<'a>(
     };
     let mut seen = Seen::default();
     let mut locks = Locks::default();
+    let mut neighbours = Neighbours::default();
     let pool = top.table("pool", keys::POOL);
     let usual = Pooling::read(pool.as_ref(), "mode", Pooling::default());
     for page in std::iter::once(top).chain(included) {
@@ -170,6 +199,10 @@ pub(super) fn tenants<'a>(
             names.add(name.text);
             locks.add(&name, &fields);
             if let Some(tenant) = tenant(&name, &fields, usual, &mut around) {
+                let isolation = tenant.walls.as_ref().map(|it| it.isolation);
+                let logins = [&tenant.write, &tenant.read];
+                let logins: Vec<_> = logins.into_iter().chain(&tenant.ledger).collect();
+                neighbours.add(&name, &fields, isolation, &logins);
                 keep(tenant);
             }
         }
@@ -222,7 +255,8 @@ fn tenant(
     around: &mut Around,
 ) -> Option<Tenant> {
     let pooling = Pooling::read(Some(fields), "pool_mode", usual);
-    let (write, secret) = upstream(name, fields, pooling, around)?;
+    let walls = walls(name, fields);
+    let (write, secret) = upstream((name, walls.as_ref()), fields, pooling, around)?;
     let reads = read_login(name, fields, around)?;
     let fences = ledger_login(name, fields, &write, around)?;
     let replicas = replicas(fields, &write).ok()?;
@@ -241,11 +275,11 @@ fn tenant(
         tenant.ledger = Some(ledger);
         tenant.secrets.ledger = given.later;
     }
-    Some(tenant)
+    Some(tenant.within(walls))
 }
 
 fn upstream(
-    name: &Text<'_>,
+    (name, walls): (&Text<'_>, Option<&Walls>),
     fields: &Fields<'_>,
     pooling: Pooling,
     around: &mut Around,
@@ -266,7 +300,8 @@ fn upstream(
     fields.require("user", "the role that the gate logs in as");
     let host = host(fields);
     let user = role(name, fields, "user");
-    let database = database(name, fields);
+    let shares = walls.is_some_and(|it| it.isolation.has_schemas());
+    let database = database(name, fields, shares);
     let given = given(name, fields, &WRITE, &around.givers);
     let tls = shown(fields, WRITE.certificate, &mut around.tls);
     let port = fields.number("port", 1..=u16::MAX);
@@ -353,7 +388,8 @@ fn host(fields: &Fields<'_>) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn database(name: &Text<'_>, fields: &Fields<'_>) -> Option<String> {
+/// Tenants of a pattern have a database each, unless they share one by what they say.
+fn database(name: &Text<'_>, fields: &Fields<'_>, shares: bool) -> Option<String> {
     let pattern = name.text.contains('*');
     if !fields.has("database") {
         let own = if pattern { PLACEHOLDER } else { name.text };
@@ -362,7 +398,7 @@ fn database(name: &Text<'_>, fields: &Fields<'_>) -> Option<String> {
     }
     let Text { text, span } = fields.text("database", "the name of a database")?;
     let placed = text.contains(PLACEHOLDER);
-    if pattern && !placed {
+    if pattern && !placed && !shares {
         let found = format!(
             "every tenant that fits \"{}\" would be one database",
             name.text

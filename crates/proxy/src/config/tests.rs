@@ -9,6 +9,7 @@ mod good;
 mod included;
 mod locked;
 mod replicas;
+mod walls;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -116,7 +116,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
         self.later(async move {
             let admitted = match keeper.admit(&tenant, &principal, &login).await {
                 Some(Ok((lanes, it))) => Ok((lanes, Admission { waits, ..it })),
-                Some(Err(error)) => Err(checkout_fault(&tenant, &error)),
+                Some(Err(fault)) => Err(fault.fatal()),
                 None => Err(Fault::no_tenant(tenant.as_str())),
             };
             Answer::Admitted(Box::new(admitted))
@@ -183,6 +183,9 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
     }
 
     fn ask(&mut self, request: &Arc<Request>) {
+        if !self.is_within_walls(request) {
+            return;
+        }
         if std::mem::take(&mut self.doubts.texts) == Texts::Alike {
             return self.ask_alike(request);
         }
@@ -280,6 +283,9 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
         let (Some(lanes), Some(principal)) = (&self.lanes, principal) else {
             return self.tell(Input::Leased(Err(Fault::no_upstream(""))));
         };
+        if let Some(fault) = self.not_isolated() {
+            return self.tell(Input::Leased(Err(fault)));
+        }
         let pool = Rc::clone(lanes.pool(wanted.lane));
         let login = wanted.login.as_ref().unwrap_or(&self.keeper.plain);
         let login = Arc::clone(login);

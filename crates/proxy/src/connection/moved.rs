@@ -7,7 +7,6 @@ use bytestring::ByteString;
 use session::{Checkout, Fault, Input};
 
 use super::{Answer, Connection, Move, Wanted};
-use crate::gatekeeper::checkout_fault;
 use crate::lanes::Lanes;
 use crate::world::World;
 
@@ -78,7 +77,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
         let keeper = Rc::clone(&self.keeper);
         self.later(async move {
             let arrived = match keeper.admit(&tenant, &who, &keeper.plain).await {
-                Some(arrived) => arrived.map_err(|error| checkout_fault(&tenant, &error)),
+                Some(arrived) => arrived,
                 None => Err(Fault::no_upstream(tenant.as_str())),
             };
             Answer::Moved(Box::new(Move { arrived, wanted }))

@@ -207,6 +207,7 @@ impl Login {
             ours: self.ours.or_else_waits(admission.waits),
             system_identifier: admission.system_identifier,
             role: admission.role,
+            search_path: admission.search_path,
             names: crate::names::Names::default(),
             portals: crate::names::Portals::default(),
             transaction: crate::transaction::Transaction::None,

@@ -477,6 +477,7 @@ fn admission(mode: PoolMode) -> Admission {
         parameters: Arc::new(pairs.into()),
         system_identifier: Arc::from("7001"),
         role: Arc::from("acme_rw"),
+        search_path: None,
         mode,
         waits: true,
     }
