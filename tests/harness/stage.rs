@@ -327,7 +327,7 @@ impl Stage {
             let sessions = console.query("SHOW SESSIONS");
             let rows = sessions.iter().filter(|frame| frame.tag == b'D');
             rows.map(Frame::columns)
-                .all(|columns| columns[1].as_deref() != Some(who))
+                .all(|columns| columns[0].as_deref() != Some(who))
         });
     }
 

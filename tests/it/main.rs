@@ -9,6 +9,7 @@
     reason = "this is all test code: a panic is how a test says no, and deadlines read the clock"
 )]
 
+mod admin;
 mod asking;
 mod audit;
 mod bad_input;
@@ -43,6 +44,7 @@ mod login;
 mod looks;
 mod modes;
 mod numbers;
+mod online;
 mod pause;
 mod policy;
 mod pooling;
@@ -53,9 +55,11 @@ mod replicas;
 mod routing;
 mod sandbox;
 mod scripts;
+mod shows;
 mod signals;
 mod sim;
 mod suites;
+mod systemd;
 mod tickets;
 mod time_outs;
 mod transactions;

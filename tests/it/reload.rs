@@ -74,8 +74,10 @@ impl Changing {
             .stdout
             .lines()
             .find_map(|it| it.strip_prefix(&format!("{key}|")));
-        line.unwrap_or_else(|| panic!("no {key} in\n{}", shown.stdout))
-            .to_owned()
+        let line = line.unwrap_or_else(|| panic!("no {key} in\n{}", shown.stdout));
+        // Behind the value are its default and whether it can be changed; a fact has neither.
+        let whole = line.strip_suffix("||").unwrap_or(line);
+        whole.split_once('|').map_or(whole, |it| it.0).to_owned()
     }
 }
 
@@ -313,6 +315,36 @@ fn another_certificate_is_for_those_who_come() {
     login.root_cert = Some(files.ca);
     assert_eq!(psql(&login).query("select 1").ok().stdout, "1");
     assert_eq!(raw::tags(&before.query("select 1")), "TDCZ");
+}
+
+/// A key that is not the certificate's changes nothing, and is told with its place.
+#[test]
+fn a_certificate_without_its_key_is_not_taken_up() {
+    let mut it = Changing::new(|_| {});
+    let mut before = it.stage.raw("alice");
+    let directory = it.stage.gate.directory().path().to_owned();
+    let made = Certificates::make(&LOCAL_NAMES).unwrap();
+    made.write(&directory.join("new")).unwrap();
+    std::fs::rename(
+        directory.join("new/server.key"),
+        directory.join("server.key"),
+    )
+    .unwrap();
+    let text = std::fs::read_to_string(directory.join("portcullis.toml")).unwrap();
+    let line = 1 + text.lines().position(|it| it.starts_with("key =")).unwrap();
+    let wrong = format!("portcullis.toml:{line}:7: the private key does not belong");
+    let answer = Raw::login(&it.stage.console("carol")).query("RELOAD");
+    let error = raw::error(&answer);
+    assert_eq!(error.sqlstate(), "F0000", "{}", error.describe());
+    let message = error.field('M').unwrap();
+    assert!(message.contains(&wrong), "{wrong} is not in {message}");
+    it.stage.gate.signal("HUP");
+    it.stage.gate.stderr().wait_for(&wrong);
+    // The old one serves on, for those who are here and those who come.
+    assert_eq!(raw::tags(&before.query("select 1")), "TDCZ");
+    let come = psql(&it.stage.login("alice")).query("select 1").ok();
+    assert_eq!(come.stdout, "1");
+    assert_eq!(it.config("version"), "1");
 }
 
 #[test]

@@ -361,6 +361,7 @@ impl<D: Dial> Pool<D> {
         #[expect(clippy::disallowed_methods, reason = "a login is a slow state")]
         let connected = tokio::time::timeout(self.options.connect, login).await;
         let connected = connected.unwrap_or(Err(ConnectError::Timeout));
+        self.server.logged.add(connected.is_ok());
         if let Err(error) = &connected {
             let cause = std::error::Error::source(error).map(ToString::to_string);
             tracing::warn!(

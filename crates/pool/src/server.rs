@@ -16,6 +16,7 @@ use crate::connect::ConnectError;
 use crate::credential::Issue;
 use crate::dial::Dial;
 use crate::idle::Borrower;
+use crate::logged::Logged;
 use crate::quota::Part;
 use crate::reset::farewell;
 use crate::storm::Logins;
@@ -55,6 +56,7 @@ pub(crate) struct Server<D: Dial> {
     pub(crate) logins: Logins,
     /// A connection was closed, or a pause ended.
     pub(crate) left: Notify,
+    pub(crate) logged: Rc<Logged>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -108,7 +110,7 @@ pub(crate) enum Grant<D: Dial> {
 }
 
 impl<D: Dial> Server<D> {
-    pub(crate) fn new(part: Part, logins_max: usize, seed: u64) -> Self {
+    pub(crate) fn new(part: Part, (logins_max, logged): (usize, Rc<Logged>), seed: u64) -> Self {
         Self {
             part,
             idle: Cell::new(0),
@@ -118,6 +120,7 @@ impl<D: Dial> Server<D> {
             lanes: RefCell::default(),
             logins: Logins::new(logins_max, seed),
             left: Notify::new(),
+            logged,
         }
     }
 

@@ -9,6 +9,7 @@ use gate::TenantId;
 
 use crate::credential::Credential;
 use crate::dial::Dial;
+use crate::logged::{Logged, LoginCounts};
 use crate::options::Options;
 use crate::pool::Pool;
 use crate::quota::{What, Worker};
@@ -23,6 +24,7 @@ pub struct Servers<D: Dial> {
     known: RefCell<Known<D>>,
     pools: RefCell<Vec<Weak<Pool<D>>>>,
     lanes: Cell<u64>,
+    logged: Rc<Logged>,
 }
 
 /// Servers by host and port.
@@ -40,6 +42,7 @@ impl<D: Dial> Servers<D> {
             known: RefCell::default(),
             pools: RefCell::default(),
             lanes: Cell::new(0),
+            logged: Rc::default(),
         })
     }
 
@@ -81,6 +84,11 @@ impl<D: Dial> Servers<D> {
         }
         let mut known = self.known.borrow_mut();
         known.retain(|_, server| Rc::strong_count(server) > 1);
+    }
+
+    /// How many logins were made.
+    pub fn logins(&self) -> LoginCounts {
+        self.logged.logins()
     }
 
     /// Waits until another thread gave something up that may be wanted here, or wants something, and sees
@@ -139,7 +147,8 @@ impl<D: Dial> Servers<D> {
                 },
             );
             let logins_max = self.limits.logins_max.div_ceil(self.worker.size());
-            Rc::new(Server::new(part, logins_max, self.next_seed()))
+            let logged = Rc::clone(&self.logged);
+            Rc::new(Server::new(part, (logins_max, logged), self.next_seed()))
         });
         Rc::clone(server)
     }

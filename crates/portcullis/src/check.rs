@@ -1,5 +1,9 @@
 //! `portcullis check`: reads a configuration as `serve` would and says what it came to, or every
-//! problem with its line; and where a tenant leads. It opens no store and no connection, and shows no secret.
+//! problem with its line; and where a tenant leads. It opens no store, no connection unless it is told to, and shows no secret.
+
+mod findings;
+mod isolation;
+mod online;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -13,11 +17,14 @@ use crate::serve;
 const TOLD_MAX: usize = 10;
 
 /// Checks a configuration file.
-pub fn run(args: &CheckArgs) -> ExitCode {
+pub fn run(args: &CheckArgs, json: bool) -> ExitCode {
     let config = match serve::load(&args.config) {
         Ok(config) => config,
         Err(problems) => return serve::fail(&problems),
     };
+    if args.online {
+        return online::run(config, args.tenant.as_deref(), json);
+    }
     let mut out = anstream::stdout();
     let told = match &args.tenant {
         None => tell(&mut out, &args.config.display().to_string(), &config),

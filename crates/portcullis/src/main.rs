@@ -26,7 +26,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Look(command) => cli::look(&options, &command),
         Command::Completions(args) => cli::completions::run(&args),
         Command::Password(args) => cli::password::run(&args, options.json),
-        Command::Check(args) => check::run(&args),
+        Command::Check(args) => check::run(&args, options.json),
         Command::Explain(args) => explain::run(&args, options.json),
         Command::Policy(PolicyCommand::Test(args)) => policy_test::run(&args),
         Command::Serve(args) => serve::run(&args),

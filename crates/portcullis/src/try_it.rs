@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use gate::{Group, Policy, PrincipalId};
 use pool::{ClientTls, Roots, ServerLimits};
-use proxy::config::{Config, Edge, Hosts, NoWait, Release, ServerTls, Tenant, Tenants, User};
+use proxy::config::{
+    Admin, Config, Edge, Hosts, NoWait, Release, ServerTls, Tenant, Tenants, User,
+};
 use secrecy::{ExposeSecret, SecretString};
 use session::Limits;
 use wire::scram::{ITERATIONS, Verifier};
@@ -31,7 +33,9 @@ const POOL_SIZE: usize = 20;
 
 /// Puts a gate before a server.
 pub fn run(args: &TryArgs) -> ExitCode {
-    serve::start_log(if args.quiet { "warn" } else { "info" });
+    if let Err(why) = serve::start_log(if args.quiet { "warn" } else { "info" }) {
+        return serve::fail(&why);
+    }
     match prepare(args) {
         Ok(prepared) => {
             let Prepared { config, guide } = prepared;
@@ -95,6 +99,7 @@ fn prepare(args: &TryArgs) -> Result<Prepared, String> {
         policy,
         hosts: Hosts::default(),
         watch: None,
+        admin: Admin::default(),
         source: None,
     };
     Ok(Prepared { config, guide })

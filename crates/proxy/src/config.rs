@@ -1,6 +1,7 @@
 //! The configuration: one TOML file and those that it includes, read whole, checked whole, refused with everything that is
 //! wrong with them. It never connects, never listens, and never guesses what a key may have meant.
 
+mod admin;
 mod files;
 mod glass;
 mod holds;
@@ -46,6 +47,7 @@ use session::Limits;
 use store::TenantKeys;
 use toml::de::DeTable;
 
+pub use admin::Admin;
 pub use hosts::Hosts;
 pub use include::Source;
 pub use limits::Edge;
@@ -53,6 +55,7 @@ pub use listen::ServerTls;
 pub use no_wait::NoWait;
 pub use people::User;
 pub use problem::{ConfigError, Place, Problem};
+pub(crate) use quantity::{show_duration, show_size};
 pub use release::Release;
 pub use replicas::Replicas;
 pub use routes::Tenants;
@@ -107,6 +110,8 @@ pub struct Config {
     pub policy: Policy,
     /// How often files are looked at for a change, where they are.
     pub watch: Option<Duration>,
+    /// Where it is told how the gate is.
+    pub admin: Admin,
     /// The files that it was read from, if it was.
     pub source: Option<Source>,
 }
@@ -300,6 +305,7 @@ fn read<'a>(
         tenants,
         policy: policy?,
         watch: watch(top),
+        admin: Admin::read(top),
         source: None,
     })
 }

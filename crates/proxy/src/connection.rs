@@ -2,6 +2,7 @@
 //! and tells it what happened; it never looks into a message.
 
 mod effects;
+mod meter;
 mod moved;
 mod reading;
 mod walls;
@@ -25,6 +26,7 @@ use crate::lanes::Lanes;
 use crate::registry::{Mail, Place};
 use crate::socket::{Parting, Socket, read, release, write};
 use crate::world::World;
+use meter::Meter;
 
 /// The answer to an effect that took its time.
 enum Answer<W: World> {
@@ -119,6 +121,7 @@ pub(crate) struct Connection<W: World, S> {
     doubts: Doubts,
     /// Something went up that may change what replicas must show.
     wrote: bool,
+    meter: Meter,
     client_gone: bool,
     parting: Option<Parting>,
     goodbye: Option<Instant>,
@@ -161,6 +164,7 @@ impl<W: World, S: Socket> Connection<W, S> {
             alarm: None,
             doubts: Doubts::default(),
             wrote: false,
+            meter: Meter::default(),
             client_gone: false,
             parting: None,
             goodbye: None,
@@ -280,7 +284,11 @@ impl<W: World, S: Socket> Connection<W, S> {
                     self.lanes = Some(lanes);
                     admission
                 });
+                let came_in = admitted.is_ok();
                 self.tell(Input::Admitted(admitted));
+                if came_in {
+                    self.came_in();
+                }
             }
             Answer::Moved(moved) => self.arrive(*moved),
             Answer::Noted(true) | Answer::Cancelled => {}
@@ -290,6 +298,18 @@ impl<W: World, S: Socket> Connection<W, S> {
             self.tell(Input::News(ticket, news));
         }
         true
+    }
+
+    fn came_in(&mut self) {
+        self.meter.begin(self.tenant.as_ref(), &self.keeper.tallies);
+        let principal = self.session.principal().map(|it| it.id.as_str());
+        tracing::debug!(
+            tenant = self.tenant.as_ref().map(TenantId::as_str),
+            principal,
+            session = self.number,
+            client = &*self.place.client(),
+            "logged in"
+        );
     }
 
     /// A timer is set on entry to a slow state, and not for each message.
@@ -371,7 +391,9 @@ impl<W: World, S: Socket> Connection<W, S> {
             self.session.output().clear();
             return false;
         }
+        let before = self.session.output().len();
         let written = write(&mut self.client, self.session.output(), cx);
+        self.meter.sent(before - self.session.output().len());
         written.unwrap_or_else(|_| {
             self.client_left();
             true
@@ -389,6 +411,7 @@ impl<W: World, S: Socket> Connection<W, S> {
         match read(&mut self.client, self.session.inbox(), cx) {
             Poll::Pending => false,
             Poll::Ready(Ok(count)) if count > 0 => {
+                self.meter.received(count);
                 self.tell(Input::ClientBytes);
                 true
             }
@@ -435,7 +458,8 @@ impl<W: World, S: Socket> Connection<W, S> {
     }
 
     /// Lets others see what the session does; only when that has changed.
-    fn show(&self) {
+    fn show(&mut self) {
+        self.meter.look(self.now, &mut self.session);
         let (state, ticket) = (self.session.state(), self.session.waits_for());
         let server = self.lease.as_ref().and_then(Lease::pid);
         self.place.show(|view| {

@@ -3,10 +3,13 @@
 
 mod card;
 mod config;
+mod keys;
 mod parameter;
 mod pausing;
 mod pools;
 mod replicas;
+mod stats;
+mod tenants;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -24,6 +27,8 @@ use crate::world::World;
 use card::{card, span, statement, time, waiting_for};
 use config::{reload, show_config};
 use pools::{show_pools, show_sessions};
+use stats::show_stats;
+use tenants::show_tenants;
 
 /// How many earlier tickets of the same bytes a card tells of.
 const BEFORE_MAX: usize = 5;
@@ -110,20 +115,28 @@ async fn show<W: World>(
             let before = before(keeper, who, &ticket).await;
             Ok(card(&ticket, &before))
         }
+        Show::Tenants { like, after } => {
+            operates(who)?;
+            Ok(show_tenants(keeper, (like.as_deref(), after.as_deref())).await)
+        }
         Show::Pools => {
-            authorize(who, Action::Operate).map_err(|it| Fault::forbidden(&it))?;
+            operates(who)?;
             Ok(show_pools(keeper).await)
         }
         Show::Replicas => {
-            authorize(who, Action::Operate).map_err(|it| Fault::forbidden(&it))?;
+            operates(who)?;
             Ok(replicas::show_replicas(keeper))
         }
         Show::Sessions => {
-            authorize(who, Action::Operate).map_err(|it| Fault::forbidden(&it))?;
+            operates(who)?;
             Ok(show_sessions(keeper))
         }
+        Show::Stats => {
+            operates(who)?;
+            Ok(show_stats(keeper).await)
+        }
         Show::Config => {
-            authorize(who, Action::Operate).map_err(|it| Fault::forbidden(&it))?;
+            operates(who)?;
             Ok(show_config(keeper))
         }
         Show::Version => Ok(TableReply {
@@ -142,6 +155,12 @@ async fn show<W: World>(
             tag: "SHOW".to_owned(),
         }),
     }
+}
+
+fn operates(who: &Principal) -> Result<(), Fault> {
+    authorize(who, Action::Operate)
+        .map(drop)
+        .map_err(|it| Fault::forbidden(&it))
 }
 
 /// A ticket that the asker may see; of another they learn no more than that it is not there.

@@ -5,11 +5,13 @@ use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::doors::Arrival;
+use crate::figures::Figures;
 use crate::lanes::PoolView;
 use crate::paused::Whom;
 use crate::version::Version;
@@ -39,6 +41,10 @@ pub(crate) enum Errand {
     Serve(Box<Guest<TcpStream>>),
     /// To say how its pools stand.
     Pools(oneshot::Sender<Vec<PoolView>>),
+    /// To say what it has counted, and how it stands.
+    Figures(oneshot::Sender<Figures>),
+    /// To say that it is there.
+    Answer(oneshot::Sender<()>),
     /// To go by this configuration, and to say when it does.
     Adopt(Box<Version>, oneshot::Sender<()>),
     /// To pause what is paused by now, and to resume all else; and to say, of one tenant or of all, once no connection is open
@@ -135,6 +141,29 @@ impl Crew {
         views
     }
 
+    /// What every thread answers to this; none for one that does not within `limit`.
+    pub(crate) async fn ask<T>(
+        &self,
+        limit: Duration,
+        errand: impl Fn(oneshot::Sender<T>) -> Errand,
+    ) -> Vec<Option<T>> {
+        let answers = self.0.iter().map(|post| {
+            let (send, answer) = oneshot::channel();
+            let errand = errand(send);
+            let asked = async move {
+                post.errands.send(errand).await.ok()?;
+                answer.await.ok()
+            };
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "nobody does this for a statement"
+            )]
+            let asked = tokio::time::timeout(limit, asked);
+            async move { asked.await.ok().flatten() }
+        });
+        futures_util::future::join_all(answers).await
+    }
+
     /// Has every thread go by this configuration. All do when this returns.
     pub(crate) async fn adopt(&self, version: &Version) {
         let mut answers = Vec::new();
@@ -205,5 +234,25 @@ impl<S> Guest<S> {
             address: self.address,
             counted: self.counted,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One that hangs is found out, and keeps nobody from hearing of the others.
+    #[tokio::test]
+    async fn a_thread_that_does_not_answer_is_not_waited_for() {
+        let (crew, errands) = Crew::new(2);
+        let [mut lively, silent] = <[Errands; 2]>::try_from(errands).ok().unwrap();
+        tokio::spawn(async move {
+            if let Some(Errand::Answer(answer)) = lively.next().await {
+                answer.send(()).unwrap();
+            }
+        });
+        let answers = crew.ask(Duration::from_millis(50), Errand::Answer).await;
+        assert_eq!(answers, [Some(()), None]);
+        drop(silent);
     }
 }

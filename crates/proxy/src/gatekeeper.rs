@@ -28,6 +28,7 @@ use crate::paused::Paused;
 use crate::registry::Registry;
 use crate::shut::Shut;
 use crate::standing::Standings;
+use crate::stats::{Periods, Roster, Tallies};
 use crate::version::Version;
 use crate::world::{Real, World};
 
@@ -45,13 +46,16 @@ pub(crate) const CONSOLE: &str = "portcullis";
 pub(crate) struct Shared<W: World> {
     pub(crate) world: W,
     pub(crate) version: Version,
-    origin: Arc<Origin>,
-    tickets: W::Tickets,
-    journal: W::Journal,
+    pub(crate) origin: Arc<Origin>,
+    pub(crate) tickets: W::Tickets,
+    pub(crate) journal: W::Journal,
     reader: Reader,
     pub(crate) registry: Arc<Registry>,
     pub(crate) shut: Arc<Shut>,
     paused: Arc<Paused>,
+    /// Which tenants have figures of their own.
+    pub(crate) roster: Arc<Roster>,
+    periods: Arc<Periods>,
     /// Called when something is in doubt that a ledger may know of.
     doubt: Arc<Notify>,
     /// How often something that may have changed a tenant's catalog went up.
@@ -78,6 +82,7 @@ impl<W: World> Shared<W> {
             return None;
         }
         let config = &version.config;
+        let roster = Arc::new(Roster::new(config.admin.tenants_max));
         Some(Self {
             standings: Arc::new(Standings::new(world.now())),
             world,
@@ -91,6 +96,8 @@ impl<W: World> Shared<W> {
             followings: Arc::default(),
             shut: Arc::default(),
             paused: Arc::default(),
+            roster,
+            periods: Arc::default(),
             doubt: Arc::default(),
             decoy,
             seed: u64::from_ne_bytes(seed),
@@ -123,6 +130,8 @@ pub(crate) struct Gatekeeper<W: World> {
     pub(crate) shut: Arc<Shut>,
     pub(crate) paused: Arc<Paused>,
     pub(crate) doubt: Arc<Notify>,
+    pub(crate) tallies: Tallies,
+    pub(crate) periods: Arc<Periods>,
     pub(crate) servers: Rc<Servers<W::Dial>>,
     /// All threads, this one too.
     pub(crate) crew: Crew,
@@ -151,6 +160,8 @@ impl<W: World> Gatekeeper<W> {
             shut: shared.shut,
             paused: shared.paused,
             doubt: shared.doubt,
+            tallies: Tallies::new(shared.roster),
+            periods: shared.periods,
             servers,
             crew,
             plain: Arc::default(),
@@ -195,6 +206,8 @@ impl<W: World> Gatekeeper<W> {
     pub(crate) fn adopt(&self, version: Version) {
         let version = Rc::new(version);
         *self.version.borrow_mut() = Rc::clone(&version);
+        let tenants = &version.config.tenants;
+        self.tallies.keep(|it| tenants.find(it.as_str()).is_some());
         let lanes = self.lanes.borrow();
         let all: Vec<_> = lanes
             .iter()

@@ -81,6 +81,7 @@ impl<W: World> Gatekeeper<W> {
         if let Err(why) = self.journal.write(entry).await {
             return Verdict::Unavailable(Fault::journal_down(why));
         }
+        log_held(session, &ticket);
         self.registry.wait(ticket.id, pid);
         // Somebody may have decided between the opening and the waiting: look again.
         match self.tickets.ticket(ticket.id).await {
@@ -255,6 +256,13 @@ impl<W: World> Gatekeeper<W> {
         word: &str,
         comment: Option<String>,
     ) {
+        tracing::info!(
+            tenant = %ticket.tenant,
+            principal = %by,
+            ticket = %ticket.id,
+            state = %ticket.state,
+            "{word}"
+        );
         let word = Arc::from(word);
         let entry = Entry::Decided {
             ticket: ticket.id,
@@ -343,6 +351,16 @@ fn controls_in_the_middle(request: &Request) -> bool {
             .and_then(|(first, last)| all.get(first..last));
         !middle.unwrap_or_default().iter().all(works)
     })
+}
+
+fn log_held(session: u64, ticket: &Ticket) {
+    tracing::info!(
+        tenant = %ticket.tenant,
+        principal = %ticket.requester,
+        session,
+        ticket = %ticket.id,
+        "held"
+    );
 }
 
 /// What a ticket's state means to somebody who waits for it.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gate::isolation::test::{Finding, Question};
 use gate::{Isolation, TenantId};
-use pool::{AskError, CheckoutError, Dial, Pool};
+use pool::{AskError, CheckoutError, Dial, Options, Pool};
 use session::{Fault, Lane};
 
 use crate::gatekeeper::{Gatekeeper, checkout_fault};
@@ -34,10 +34,10 @@ impl<W: World> Gatekeeper<W> {
             return Ok(());
         };
         let standing = &walled.standing;
-        let questions = lanes.questions();
+        let questions = &walled.questions;
         let mut tested = standing.tested.lock().await;
         let now = self.world.now();
-        if *tested != questions || standing.is_due(now) {
+        if *tested != *questions || standing.is_due(now) {
             let mut findings = Vec::new();
             for (question, pool) in questions.iter().zip(lanes.logins()) {
                 let found = ask(pool, question).await;
@@ -46,11 +46,11 @@ impl<W: World> Gatekeeper<W> {
                 findings.extend(found.into_iter().map(|it| (user.as_str(), it)));
             }
             if walled.walls.isolation == Isolation::Instance {
-                let same = self.same_server(tenant, cluster);
+                let same = self.same_server(tenant, lanes, cluster);
                 findings.extend(same.map(|it| (lanes.role(), it)));
             }
             say(tenant, walled.walls.isolation, &findings);
-            *tested = questions;
+            tested.clone_from(questions);
             standing.settle(!findings.is_empty(), now);
         }
         if standing.has_failed() {
@@ -71,13 +71,24 @@ impl<W: World> Gatekeeper<W> {
     }
 
     /// That another tenant is on the server of this one, which should have it alone.
-    fn same_server(&self, tenant: &TenantId, cluster: &str) -> Option<Finding> {
+    fn same_server(
+        &self,
+        tenant: &TenantId,
+        lanes: &Lanes<W::Dial>,
+        cluster: &str,
+    ) -> Option<Finding> {
         if cluster == UNKNOWN {
             return Some(Finding::same_server(None));
         }
         let config = &self.version().config;
-        let is_there = |it: &TenantId| config.tenants.find(it.as_str()).is_some();
-        let other = self.standings.neighbour(tenant, cluster, is_there)?;
+        let own = lanes.pool(Lane::Write).options();
+        // That of migrations leads to the same database, and the same way.
+        let way = |it: &Options| (it.host.clone(), it.port, it.database.clone());
+        let is_other = |it: &TenantId| {
+            let other = config.tenants.find(it.as_str());
+            other.is_some_and(|it| way(&it.write) != way(own))
+        };
+        let other = self.standings.neighbour(tenant, cluster, is_other)?;
         // It may be one that should have its server alone as well.
         self.standings.outdate_one(&other);
         Some(Finding::same_server(Some(other.as_str())))

@@ -46,6 +46,8 @@ pub(crate) struct Lanes<D: Dial> {
 /// What a tenant is said to be kept in, and whether it is.
 pub(crate) struct Walled {
     pub(crate) walls: Walls,
+    /// What each of its logins is tested for.
+    pub(crate) questions: Vec<Question>,
     pub(crate) standing: Arc<Standing>,
 }
 
@@ -64,8 +66,13 @@ impl<D: Dial> Lanes<D> {
             let known = (following, Changes::clone(&changes));
             Replicas::new(servers, id, &tenant, &write, known)
         });
+        let logins = [&tenant.write].into_iter();
+        let logins = logins.chain((!tenant.has_one_login()).then_some(&tenant.read));
+        let logins = logins.chain(&tenant.ledger);
+        let questions = logins.filter_map(|it| tenant.question(it)).collect();
         let walled = tenant.walls.map(|walls| Walled {
             walls,
+            questions,
             standing: standing(),
         });
         let ledger = tenant.ledger.map(|it| servers.pool(id, LEDGER, it));
@@ -122,16 +129,8 @@ impl<D: Dial> Lanes<D> {
     }
 
     /// What each of its logins is tested for; nothing where nothing is said of it.
-    pub(crate) fn questions(&self) -> Vec<Question> {
-        let user = |pool: &Rc<Pool<D>>| pool.options().user.clone();
-        let logins: Vec<String> = self.logins().map(user).collect();
-        let of = |walls: &Walls, pool: &Rc<Pool<D>>| Question {
-            walls: walls.clone(),
-            logins: logins.clone(),
-            ledger: self.ledger.as_ref().is_some_and(|it| Rc::ptr_eq(it, pool)),
-        };
-        let of = |walls| self.logins().map(move |pool| of(walls, pool));
-        self.walls().into_iter().flat_map(of).collect()
+    fn questions(&self) -> &[Question] {
+        self.walled.as_ref().map_or(&[], |it| &it.questions)
     }
 
     /// The role that all but unsigned reads run as.

@@ -3,17 +3,22 @@
 //! It decides nothing about a statement and keeps no protocol state: `session` says what to do, and
 //! the driver here does it, through the traits of [`world`].
 
+mod admin;
 mod changes;
 pub mod config;
 mod connection;
 mod console;
+mod counting;
 mod crew;
 mod daemon;
 mod doors;
 mod doubts;
+mod expiry;
+mod figures;
 mod following;
 mod gatekeeper;
 mod holding;
+mod inherited;
 mod isolation;
 mod knowledge;
 mod lanes;
@@ -34,6 +39,8 @@ mod shut;
 pub mod simulate;
 mod socket;
 mod standing;
+mod stats;
+mod systemd;
 mod tls;
 mod version;
 mod watch;
@@ -41,3 +48,4 @@ mod worker;
 pub mod world;
 
 pub use daemon::{Daemon, StartError};
+pub use expiry::expires;

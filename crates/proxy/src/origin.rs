@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ pub(crate) struct Origin {
     path: Option<PathBuf>,
     fixed: Fixed,
     last: Mutex<Last>,
+    reloads: AtomicU64,
+    failures: AtomicU64,
     /// One reload at a time.
     pub(crate) turn: tokio::sync::Mutex<()>,
 }
@@ -35,6 +38,7 @@ struct Fixed {
     state: PathBuf,
     node: String,
     workers: usize,
+    admin: (Option<SocketAddr>, usize),
     servers: ServerLimits,
     tickets: store::Options,
     journal: Journal,
@@ -69,12 +73,15 @@ impl Origin {
                 state: config.state.clone(),
                 node: config.node.clone(),
                 workers: config.workers,
+                admin: (config.admin.listen, config.admin.tenants_max),
                 servers: config.servers,
                 tickets: config.tickets,
                 journal: Journal::of(&config.journal),
                 tenant_keys: config.journal.keys.tenants.clone(),
             },
             last: Mutex::default(),
+            reloads: AtomicU64::default(),
+            failures: AtomicU64::default(),
             turn: tokio::sync::Mutex::default(),
         }
     }
@@ -101,6 +108,7 @@ impl Origin {
             state,
             node,
             workers,
+            admin,
             servers,
             tickets,
             journal,
@@ -112,6 +120,10 @@ impl Origin {
             ("state", *state == config.state),
             ("node", *node == config.node),
             ("workers", *workers == config.workers),
+            (
+                "[admin]",
+                *admin == (config.admin.listen, config.admin.tenants_max),
+            ),
             (
                 "server_connections_max",
                 servers.connections_max == config.servers.connections_max,
@@ -132,8 +144,21 @@ impl Origin {
         self.lock().clone()
     }
 
+    /// How many reloads were taken up, and how many were not.
+    pub(crate) fn reloads(&self) -> (u64, u64) {
+        let count = |it: &AtomicU64| it.load(Ordering::Relaxed);
+        (count(&self.reloads), count(&self.failures))
+    }
+
     /// It went so.
     pub(crate) fn note(&self, last: Last) {
+        let failed = last.failed.is_some();
+        let count = if failed {
+            &self.failures
+        } else {
+            &self.reloads
+        };
+        count.fetch_add(1, Ordering::Relaxed);
         *self.lock() = last;
     }
 

@@ -2,7 +2,7 @@
 //! never looks into a session; it can only write to it.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::Context;
 
@@ -81,6 +81,7 @@ pub(crate) struct Registry {
     sessions: DashMap<u32, Arc<Entry>>,
     waiters: DashMap<TicketId, Vec<u32>>,
     next: AtomicU32,
+    draining: AtomicBool,
 }
 
 /// A session that a person may signal.
@@ -107,6 +108,7 @@ impl Registry {
             sessions: DashMap::default(),
             waiters: DashMap::default(),
             next: AtomicU32::default(),
+            draining: AtomicBool::default(),
         }
     }
 
@@ -211,6 +213,14 @@ impl Registry {
         self.in_order().iter().map(view).collect()
     }
 
+    /// Shows everybody's tenant and state to `count`, in no order: for figures.
+    pub(crate) fn census(&self, mut count: impl FnMut(&str, &'static str)) {
+        for entry in &self.sessions {
+            let view = entry.view();
+            count(&view.tenant, view.state);
+        }
+    }
+
     /// Everybody, in the order of their process ids: what is done with all of them is done in the same order each time.
     fn in_order(&self) -> Vec<Arc<Entry>> {
         let sessions = self.sessions.iter();
@@ -274,8 +284,14 @@ impl Registry {
         pids.any(|it| self.sessions.contains_key(&it))
     }
 
+    /// Whether the gate shuts down.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
     /// Tells everybody that the gate shuts down.
     pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
         for entry in self.in_order() {
             let _delivered = entry.mail.put(Mail::Drain);
         }

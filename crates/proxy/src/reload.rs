@@ -15,6 +15,7 @@ use crate::changes::{Changes, Tally};
 use crate::config::Config;
 use crate::gatekeeper::{CONSOLE, Gatekeeper};
 use crate::origin::Last;
+use crate::systemd;
 use crate::version::Version;
 use crate::world::World;
 
@@ -55,7 +56,12 @@ impl<W: World> Gatekeeper<W> {
         by: Option<PrincipalId>,
     ) -> Result<Report, NotReloaded> {
         let keeper = Rc::clone(self);
-        let reloading = tokio::task::spawn_local(async move { keeper.reload_now(by).await });
+        let reloading = tokio::task::spawn_local(async move {
+            systemd::reloading();
+            let reloaded = Rc::clone(&keeper).reload_now(by).await;
+            systemd::ready(&keeper.version());
+            reloaded
+        });
         let ended = |_| NotReloaded::Wrong(vec!["the gate is stopping".to_owned()]);
         reloading.await.map_err(ended)?
     }

@@ -64,6 +64,12 @@ pub(crate) async fn work<W: World>(mut errands: Errands, keeper: Rc<Gatekeeper<W
             Errand::Pools(answer) => {
                 let _told = answer.send(keeper.pools());
             }
+            Errand::Figures(answer) => {
+                let _told = answer.send(keeper.figures());
+            }
+            Errand::Answer(answer) => {
+                let _told = answer.send(());
+            }
             Errand::Adopt(version, adopted) => {
                 keeper.adopt(*version);
                 let _told = adopted.send(());

@@ -9,7 +9,7 @@ use sql::Class;
 use crate::fault::Fault;
 
 /// The commands, for hints and for `SHOW HELP`.
-pub const COMMANDS: [&str; 22] = [
+pub const COMMANDS: [&str; 24] = [
     "SHOW TICKETS",
     "SHOW TICKETS ALL",
     "SHOW TICKET id",
@@ -24,8 +24,10 @@ pub const COMMANDS: [&str; 22] = [
     "RESOLVE id DONE | FENCED 'how you know'",
     "HOLD ALL ['reason']",
     "HOLD OFF",
+    "SHOW TENANTS ['pattern'] [AFTER 'name']",
     "SHOW POOLS",
     "SHOW SESSIONS",
+    "SHOW STATS",
     "SHOW VERSION",
     "SHOW CONFIG",
     "RELOAD",
@@ -112,15 +114,24 @@ pub enum Show {
     },
     /// `SHOW TICKET id`.
     Ticket(TicketId),
+    /// `SHOW TENANTS`.
+    Tenants {
+        /// Only those that fit this, `*` for any characters.
+        like: Option<String>,
+        /// Only those whose names come behind this one.
+        after: Option<String>,
+    },
     /// `SHOW POOLS`.
     Pools,
     /// `SHOW REPLICAS`.
     Replicas,
     /// `SHOW SESSIONS`.
     Sessions,
+    /// `SHOW STATS`.
+    Stats,
     /// `SHOW VERSION`.
     Version,
-    /// `SHOW CONFIG`: which configuration the gate goes by.
+    /// `SHOW CONFIG`: which configuration the gate goes by, and what is in it.
     Config,
     /// `SHOW HELP`.
     Help,
@@ -154,6 +165,8 @@ pub(crate) fn parse(text: &str) -> Result<Option<ConsoleCommand>, Fault> {
         ["HOLD", "ALL"] => ConsoleCommand::HoldAll(None),
         ["HOLD", "ALL", QUOTED] => ConsoleCommand::HoldAll(behind(2).first().map(Word::said)),
         ["HOLD", "OFF"] => ConsoleCommand::HoldOff,
+        ["SHOW", "TENANTS", ..] => ConsoleCommand::Show(show_tenants(behind(2))?),
+        ["SHOW", "STATS"] => ConsoleCommand::Show(Show::Stats),
         ["SHOW", "POOLS"] => ConsoleCommand::Show(Show::Pools),
         ["SHOW", "REPLICAS"] => ConsoleCommand::Show(Show::Replicas),
         ["SHOW", "SESSIONS"] => ConsoleCommand::Show(Show::Sessions),
@@ -228,6 +241,20 @@ fn resolve(id: &str, ran: bool, words: &[Word]) -> Result<ConsoleCommand, Fault>
         }),
         _ => Err(usage("RESOLVE id DONE | FENCED 'how you know'")),
     }
+}
+
+/// Behind `SHOW TENANTS`.
+fn show_tenants(words: &[Word]) -> Result<Show, Fault> {
+    let (like, rest) = match words {
+        [like, rest @ ..] if like.quoted => (Some(like.said()), rest),
+        rest => (None, rest),
+    };
+    let after = match rest {
+        [] => None,
+        [keyword, after] if keyword.keyword() == "AFTER" && after.quoted => Some(after.said()),
+        _ => return Err(usage("SHOW TENANTS ['pattern'] [AFTER 'name']")),
+    };
+    Ok(Show::Tenants { like, after })
 }
 
 /// Behind `REQUEST ON`.

@@ -1,5 +1,6 @@
 //! One session: the loop that feeds its state, and [`step`], the whole diagram on one screen.
 
+mod figures;
 mod outside;
 
 use std::collections::VecDeque;

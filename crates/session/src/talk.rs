@@ -163,6 +163,7 @@ pub(crate) struct Talk {
     /// What comes behind what is being answered; the next is the last.
     pub(crate) rest: Vec<Rest>,
     pub(crate) intents: u64,
+    pub(crate) transactions_ended: u32,
     /// What was sent since the last ReadyForQuery.
     pub(crate) sent: Vec<Sent>,
     /// What was heard since then, up to the last Flush.
@@ -488,9 +489,8 @@ impl Talk {
         self.release_lease(io);
     }
 
-    /// How a released Query string goes up: as it came, so that it means what it means to a server
-    /// (a rule may return rows to a Query alone). In a fence it goes through Parse, which can only be
-    /// one statement, and behind which nothing is lost (hazards V28).
+    /// How a released Query string goes up: as it came, so that it means what it means to a server (a rule may return rows to a
+    /// Query alone). In a fence through Parse, which can only be one statement, and behind which nothing is lost (hazards V28).
     pub(crate) fn form(fence: Fence) -> Form {
         match fence {
             Fence::None | Fence::Lane => Form::Query,

@@ -26,6 +26,7 @@ use self::error::fails;
 pub(crate) use self::files::is_written;
 use self::files::{Files, cut_torn, lock};
 use self::heads::Signer;
+pub use self::inbox::Backlog;
 use self::inbox::{Entries, Inbox, Outbox, Refused, Tray};
 pub use self::sink::Sink;
 use self::writer::{Anchor, Batch, Writer};
@@ -149,6 +150,11 @@ impl JournalFile {
             tray: self.shared.inbox.tray(),
             shared: Arc::clone(&self.shared),
         }
+    }
+
+    /// How many entries wait for its thread, how many bytes those have, and how often the disk took none.
+    pub fn backlog(&self) -> Backlog {
+        self.shared.inbox.backlog()
     }
 
     /// The keys of its tenants.

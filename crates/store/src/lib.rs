@@ -45,7 +45,7 @@ pub use chain::{Hash, Head};
 pub use check::{Checked, check};
 pub use clock::{SystemClock, WallClock};
 pub use file::OpenError;
-pub use journal::{JournalError, JournalFile};
+pub use journal::{Backlog, JournalError, JournalFile};
 pub use layout::{journal_dir, journal_file, tickets_file};
 pub use options::{Custody, Keeping, Keys, Options, Signing};
 pub use read::{ReadError, Seen, read_state, read_state_opened};

@@ -2,6 +2,8 @@
 //! It never decides who may do what, and it never loses what it has answered for: WAL with
 //! `synchronous = FULL`. One in memory is for whoever simulates a gate: there who asks does the work.
 
+mod census;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;

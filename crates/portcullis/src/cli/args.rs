@@ -230,6 +230,9 @@ pub struct CheckArgs {
     /// Say where this tenant leads: what a client names as its database
     #[arg(long, value_name = "NAME")]
     pub tenant: Option<String>,
+    /// Make each login once as the gate would, or those of one tenant, and say what is wrong and what to do
+    #[arg(long)]
+    pub online: bool,
 }
 
 /// What to explain, and by which policy.

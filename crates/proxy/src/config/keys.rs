@@ -8,6 +8,7 @@ pub(super) const TOP: &[&str] = &[
     "workers",
     "include",
     "reload",
+    "admin",
     "tls",
     "limits",
     "hold",
@@ -37,6 +38,8 @@ pub(super) const TLS: &[&str] = &[
 ];
 /// `[reload]`
 pub(super) const RELOAD: &[&str] = &["watch"];
+/// `[admin]`
+pub(super) const ADMIN: &[&str] = &["listen", "tenants_max", "stats_period"];
 /// `[limits]`
 pub(super) const LIMITS: &[&str] = &[
     "request_bytes_max",
@@ -49,6 +52,7 @@ pub(super) const LIMITS: &[&str] = &[
     "sessions_per_tenant_max",
     "login",
     "slow_reader",
+    "drain",
     "server_connections_max",
     "server_logins_max",
 ];
@@ -166,10 +170,11 @@ pub(super) const RELEASE: &[&str] = &["class", "lock_timeout", "statement_timeou
 pub(super) const BREAK_GLASS: &[&str] = &["name", "tenant", "user", "group", "class", "review"];
 
 /// The tables with their keys, as messages name them.
-pub(super) const TABLES: [(&str, &[&str]); 17] = [
+pub(super) const TABLES: [(&str, &[&str]); 18] = [
     ("at the top level", TOP),
     ("in [tls]", TLS),
     ("in [reload]", RELOAD),
+    ("in [admin]", ADMIN),
     ("in [limits]", LIMITS),
     ("in [hold]", HOLD),
     ("in [tickets]", TICKETS),

@@ -23,6 +23,8 @@ pub struct Edge {
     pub tenant_buffer_bytes_max: usize,
     /// How long a client may take nothing of what waits for it.
     pub slow_reader: Duration,
+    /// How long sessions may take to finish when the gate stops.
+    pub drain: Duration,
 }
 
 impl Edge {
@@ -35,6 +37,7 @@ impl Edge {
             buffer_bytes_max: 256 * 1024,
             tenant_buffer_bytes_max: 64 * 1024 * 1024,
             slow_reader: Duration::from_mins(5),
+            drain: Duration::from_secs(10),
         }
     }
 }
@@ -88,6 +91,9 @@ fn read_edge(table: &Fields<'_>, sessions_max: usize) -> Edge {
     edge.slow_reader = table
         .duration("slow_reader", second..=second * 86_400)
         .unwrap_or(edge.slow_reader);
+    edge.drain = table
+        .duration("drain", Duration::ZERO..=second * 86_400)
+        .unwrap_or(edge.drain);
     edge
 }
 

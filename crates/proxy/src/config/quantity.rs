@@ -38,7 +38,7 @@ pub(super) fn size(key: &str, text: &str) -> Result<u64, Flaw> {
 }
 
 /// Writes a duration as it is read, in the largest unit that needs no fraction.
-pub(super) fn show_duration(duration: Duration) -> String {
+pub(crate) fn show_duration(duration: Duration) -> String {
     show(
         u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
         &TIMES,
@@ -46,7 +46,7 @@ pub(super) fn show_duration(duration: Duration) -> String {
 }
 
 /// Writes a size as it is read.
-pub(super) fn show_size(bytes: u64) -> String {
+pub(crate) fn show_size(bytes: u64) -> String {
     show(bytes, &SIZES)
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gate::Walls;
+use gate::isolation::test::Question;
 use pool::{Options, Station};
 use session::PoolMode;
 use store::TenantKeys;
@@ -100,6 +101,18 @@ impl Tenant {
     /// Whether reads have no login of their own.
     pub fn has_one_login(&self) -> bool {
         (&self.read.user, &self.read.source) == (&self.write.user, &self.write.source)
+    }
+
+    /// What a login of it is tested for; nothing where nothing is said of the tenant.
+    pub fn question(&self, login: &Options) -> Option<Question> {
+        let all = [&self.write, &self.read].into_iter().chain(&self.ledger);
+        let mut logins: Vec<String> = all.map(|it| it.user.clone()).collect();
+        logins.dedup();
+        Some(Question {
+            walls: self.walls.clone()?,
+            logins,
+            ledger: self.ledger.as_ref() == Some(login),
+        })
     }
 
     /// Whether it stands for every tenant whose name fits.

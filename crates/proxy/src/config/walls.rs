@@ -92,8 +92,16 @@ fn schemas(
 /// Servers and logins of the tenants so far, each with the first that has it and whether that one must have it alone.
 #[derive(Default)]
 pub(super) struct Neighbours {
-    servers: HashMap<(String, u16), (String, bool)>,
+    servers: HashMap<(String, u16), Vec<Neighbour>>,
     logins: HashMap<(String, u16, String), (String, bool)>,
+}
+
+/// A tenant on a server.
+struct Neighbour {
+    name: String,
+    database: String,
+    /// Whether it must have the server alone.
+    alone: bool,
 }
 
 impl Neighbours {
@@ -106,7 +114,11 @@ impl Neighbours {
         logins: &[&Options],
     ) {
         let Some(Options {
-            host, port, tls, ..
+            host,
+            port,
+            tls,
+            database,
+            ..
         }) = logins.first()
         else {
             return;
@@ -140,33 +152,61 @@ impl Neighbours {
             );
             flaw(found, "\"verify-full\" where \"isolation\" is \"instance\"");
         }
-        let server = (host.clone(), *port);
-        if let Some(other) = share(&mut self.servers, server, name.text, alone) {
+        let here = Neighbour {
+            name: name.text.to_owned(),
+            database: database.clone(),
+            alone,
+        };
+        if let Some(other) = self.beside((host.clone(), *port), here) {
             let found = format!("tenant \"{other}\" is on {host}:{port}, too");
             flaw(
                 found,
                 "a server for each that has \"isolation\" of \"instance\"",
             );
         }
-        let walled = isolation.is_some();
+        let server = (host.as_str(), *port);
         for user in logins.iter().map(|it| &it.user) {
-            let of_each = user.contains(PLACEHOLDER);
-            let login = (host.clone(), *port, user.clone());
-            let other = (!of_each).then(|| share(&mut self.logins, login, name.text, walled));
-            if walled && pattern && !of_each {
-                let found = format!(
-                    "all tenants that fit \"{}\" log in as \"{user}\"",
-                    name.text
-                );
-                flaw(
-                    found,
-                    "\"{tenant}\" in each role of a tenant with \"isolation\"",
-                );
-            } else if let Some(other) = other.flatten() {
-                let found = format!("tenant \"{other}\" logs in as \"{user}\", too");
-                flaw(found, "a login of its own where \"isolation\" is said");
+            let shared = self.beside_as(server, user, name.text, isolation.is_some());
+            if let Some((found, expected)) = shared {
+                flaw(found, expected);
             }
         }
+    }
+
+    /// What is wrong with a login, if something is: another tenant's, too, or that of all that fit a pattern.
+    fn beside_as(
+        &mut self,
+        (host, port): (&str, u16),
+        user: &str,
+        name: &str,
+        walled: bool,
+    ) -> Option<(String, &'static str)> {
+        if user.contains(PLACEHOLDER) {
+            return None;
+        }
+        let login = (host.to_owned(), port, user.to_owned());
+        let other = share(&mut self.logins, login, name, walled);
+        if walled && name.contains('*') {
+            let found = format!("all tenants that fit \"{name}\" log in as \"{user}\"");
+            let expected = "\"{tenant}\" in each role of a tenant with \"isolation\"";
+            return Some((found, expected));
+        }
+        let found = format!("tenant \"{}\" logs in as \"{user}\", too", other?);
+        Some((found, "a login of its own where \"isolation\" is said"))
+    }
+
+    /// Another one on this server, if one of both must have it alone. Two that lead to one database are one tenant that has several
+    /// logins, as those of migrations are.
+    fn beside(&mut self, server: (String, u16), here: Neighbour) -> Option<String> {
+        let known = self.servers.entry(server).or_default();
+        let clashes = |it: &&Neighbour| (it.alone || here.alone) && it.database != here.database;
+        let other = known.iter().find(clashes).map(|it| it.name.clone());
+        // Of those that share there are many, and two of other databases tell as much as all.
+        let alike = || known.iter().filter(|it| it.alone == here.alone);
+        if alike().count() < 2 && alike().all(|it| it.database != here.database) {
+            known.push(here);
+        }
+        other
     }
 }
 

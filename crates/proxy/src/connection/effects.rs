@@ -22,6 +22,7 @@ use crate::gatekeeper::checkout_fault;
 use crate::knowledge::may_change;
 use crate::settle::settle;
 use crate::socket::{GOODBYE, Parting};
+use crate::stats;
 use crate::world::World;
 
 impl<W: World, S: crate::socket::Socket> Connection<W, S> {
@@ -193,6 +194,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
         self.doubts.bound = true;
         match self.keeper.judge(self.number, request) {
             Ok(verdict) => {
+                self.meter.verdict(request, &verdict);
                 self.doubts.bound = matches!(verdict, Verdict::Clear(_));
                 self.tell(Input::Verdict(verdict));
             }
@@ -201,8 +203,12 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
             Err(hold) => {
                 let (keeper, number, pid) =
                     (Rc::clone(&self.keeper), self.number, self.place.key().pid);
+                let (tally, request) = (self.meter.tally(), Arc::clone(request));
                 self.later(async move {
                     let verdict: Verdict = keeper.hold(number, pid, hold).await;
+                    if let Some(tally) = tally {
+                        tally.verdict(&request, &verdict);
+                    }
                     Answer::Input(Input::Verdict(verdict))
                 });
             }
@@ -222,7 +228,9 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
             {
                 self.doubts.asked_again = false;
                 self.doubts.bound = true;
-                Verdict::Clear(Clearance::Pass(pass))
+                let verdict = Verdict::Clear(Clearance::Pass(pass));
+                self.meter.verdict(request, &verdict);
+                verdict
             }
             _ => {
                 self.doubts.texts = Texts::Exactly;
@@ -297,6 +305,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
             return self.leased(Ok(lease));
         }
         self.gives_up = GivesUp::Place;
+        self.meter.waits(self.now);
         self.later(async move {
             let leased = pool.checkout(&owner).await;
             Answer::Lease(Box::new((wanted, leased)))
@@ -307,6 +316,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
         let input = match leased {
             Ok(mut lease) => {
                 killpoint::reached(Step::Lent);
+                self.meter.lent(self.now);
                 self.doubts.bound = false;
                 let upstream = lease.upstream();
                 let (surface, pid) = (upstream.take_surface(), upstream.pid());
@@ -332,7 +342,14 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
         self.place.show(|view| view.runs.extend(ticket));
         // It runs where the session is, wherever its tenant leads by now.
         let lanes = self.lanes.clone();
-        let claim = async move { keeper.claim(clearance, lanes).await };
+        let (tally, request) = (self.meter.tally(), Arc::clone(clearance.request()));
+        let claim = async move {
+            let claimed = keeper.claim(clearance, lanes).await;
+            if let (Some(tally), Ok(_)) = (tally, &claimed) {
+                tally.answer(&request, stats::Answer::Signed);
+            }
+            claimed
+        };
         self.later(async move { Answer::Input(Input::Claimed(claim.await)) });
     }
 

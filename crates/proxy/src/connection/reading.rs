@@ -42,6 +42,7 @@ impl<W: World, S: crate::socket::Socket> Connection<W, S> {
         }
         let (replicas, primary) = (Rc::clone(replicas), Rc::clone(lanes.pool(wanted.lane)));
         self.gives_up = GivesUp::Place;
+        self.meter.waits(self.now);
         self.later(async move {
             let leased = match replicas.reach(owner.clone()).await {
                 Some(lease) => Ok(lease),

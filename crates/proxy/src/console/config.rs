@@ -6,6 +6,7 @@ use gate::Principal;
 use session::{Fault, TableReply};
 
 use super::card::time;
+use super::keys::{Key, keys};
 use crate::gatekeeper::Gatekeeper;
 use crate::reload::{NotReloaded, Report};
 use crate::world::World;
@@ -50,7 +51,8 @@ pub(super) async fn reload<W: World>(
     })
 }
 
-/// Which configuration the gate goes by, and how the last reload went.
+/// Which configuration the gate goes by, and how the last reload went: facts, which have no default. Then, in pgbouncer's columns,
+/// what its keys say.
 pub(super) fn show_config<W: World>(keeper: &Gatekeeper<W>) -> TableReply {
     let (version, last) = (keeper.version(), keeper.origin.last());
     let config = &version.config;
@@ -75,10 +77,11 @@ pub(super) fn show_config<W: World>(keeper: &Gatekeeper<W>) -> TableReply {
         ("reload_failed", failed.map(|it| time(it.0))),
         ("reload_problems", failed.map(|it| it.1.join("\n"))),
     ];
-    let row = |(key, value): (&str, Option<String>)| vec![Some(key.to_owned()), value];
+    let fact = |(key, value): (&str, Option<String>)| vec![Some(key.to_owned()), value, None, None];
+    let facts = rows.into_iter().map(fact);
     TableReply {
-        columns: vec!["key", "value"],
-        rows: rows.into_iter().map(row).collect(),
+        columns: vec!["key", "value", "default", "changeable"],
+        rows: facts.chain(keys(config).map(Key::row)).collect(),
         tag: "SHOW".to_owned(),
     }
 }

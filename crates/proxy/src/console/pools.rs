@@ -13,8 +13,9 @@ use crate::lanes::PoolView;
 use crate::registry::View;
 use crate::world::World;
 
-/// pgbouncer's columns, then `pool_size`, the lane, `paused` as in pgbouncer's `SHOW DATABASES`, and the timeline that the server was
-/// last met on. What is being reset is `sv_tested`; nothing needs
+/// pgbouncer's columns that mean the same here, then `pool_size`, the lane, `paused` as in pgbouncer's `SHOW DATABASES`, and the
+/// timeline that the server was last met on: a cancel takes no place in a pool, so there are no
+/// `cl_active_cancel_req` and the like, and a tenant has one primary. What is being reset is `sv_tested`; nothing needs
 /// a check before it is used, so `sv_used` is 0. Sessions count as active in the write lane, which each has.
 const POOL_COLUMNS: [&str; 16] = [
     "database",
@@ -93,34 +94,46 @@ fn together(views: Vec<PoolView>) -> BTreeMap<(TenantId, Reverse<&'static str>),
     pools
 }
 
+/// pgbouncer's columns of `SHOW CLIENTS` that mean the same here, then ours.
+const SESSION_COLUMNS: [&str; 12] = [
+    "user",
+    "database",
+    "state",
+    "addr",
+    "port",
+    "connect_time",
+    "tls",
+    "application_name",
+    "pid",
+    "ticket",
+    "person",
+    "server_pid",
+];
+
 pub(super) fn show_sessions<W: World>(keeper: &Gatekeeper<W>) -> TableReply {
-    let columns = vec![
-        "pid",
-        "user",
-        "database",
-        "state",
-        "ticket",
-        "addr",
-        "tls",
-        "application_name",
-        "connect_time",
-    ];
     let row = |(pid, view): (u32, View)| {
+        let (address, port) = match view.client.rsplit_once(':') {
+            Some((address, port)) => (address.to_owned(), Some(port.to_owned())),
+            None => (view.client.to_string(), None),
+        };
         vec![
-            Some(pid.to_string()),
             Some(view.user),
             Some(view.tenant),
             Some(view.state.to_owned()),
-            view.ticket.map(|it| it.to_string()),
-            Some(view.client.to_string()),
+            Some(address),
+            port,
+            Some(time(view.since_ms)),
             Some(if view.tls { "yes" } else { "no" }.to_owned()),
             Some(view.application),
-            Some(time(view.since_ms)),
+            Some(pid.to_string()),
+            view.ticket.map(|it| it.to_string()),
+            view.person.map(|it| it.to_string()),
+            view.server.map(|it| it.to_string()),
         ]
     };
     let rows = keeper.registry.views().into_iter().map(row).collect();
     TableReply {
-        columns,
+        columns: SESSION_COLUMNS.to_vec(),
         rows,
         tag: "SHOW".to_owned(),
     }

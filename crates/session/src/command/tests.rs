@@ -12,6 +12,25 @@ fn said(ids: &[i64], say: Say, comment: Option<&str>) -> ConsoleCommand {
 }
 
 #[test]
+fn tenants_are_shown_by_pattern_and_behind_a_name() {
+    let tenants = |like: Option<&str>, after: Option<&str>| {
+        let (like, after) = (like.map(str::to_owned), after.map(str::to_owned));
+        Some(ConsoleCommand::Show(Show::Tenants { like, after }))
+    };
+    for (text, like, after) in [
+        ("show tenants", None, None),
+        ("SHOW TENANTS 'shop_*';", Some("shop_*"), None),
+        ("show tenants after 'b'", None, Some("b")),
+        ("show tenants 'a*' after 'ab'", Some("a*"), Some("ab")),
+    ] {
+        assert_eq!(parse(text).unwrap(), tenants(like, after), "{text}");
+    }
+    for bad in ["tenants shop", "tenants 'shop' BEHIND 'b'", "tenants AFTER"] {
+        assert!(parse(&format!("SHOW {bad}")).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn commands_are_read_as_psql_sends_them() {
     assert_eq!(parse("").unwrap(), None);
     assert_eq!(

@@ -118,6 +118,9 @@ pub(crate) fn ready(status: Status, heard: &Heard, talk: &mut Talk) -> Accounts 
     }
     tally.close(!failed);
     tally.ended.add(talk.transaction.settle(status));
+    if status == Status::Idle {
+        talk.transactions_ended = talk.transactions_ended.saturating_add(1);
+    }
     let prepared = heard.tags.iter().any(|tag| **tag == *"PREPARE TRANSACTION");
     tally.accounts.ended(session, &tally.ended, prepared)
 }

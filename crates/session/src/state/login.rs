@@ -218,6 +218,7 @@ impl Login {
             restore: None,
             rest: Vec::new(),
             intents: 0,
+            transactions_ended: 0,
             sent: Vec::new(),
             heard: crate::heard::Heard::default(),
         }

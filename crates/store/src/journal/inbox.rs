@@ -2,7 +2,7 @@
 //! journal's only where that may sleep for long or somebody waits; it gathers what comes meanwhile, so that one wake-up, one
 //! write and one sync serve many. It never holds an entry longer than [`GATHER`] once the journal's thread knows of it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -63,8 +63,20 @@ pub(super) struct Inbox {
     wake: Condvar,
     /// Nothing is taken now.
     shut: AtomicBool,
+    outages: AtomicU64,
     why: Mutex<Option<JournalDown>>,
     cipher: Option<Cipher>,
+}
+
+/// What waits for the journal's thread, for people who look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Entries.
+    pub entries: usize,
+    /// Their bytes.
+    pub bytes: usize,
+    /// How often, since the start, nothing was taken for a while because the disk took nothing.
+    pub outages: u64,
 }
 
 /// What one of the gate's threads put in.
@@ -313,6 +325,7 @@ impl Inbox {
     pub(super) fn shut(&self, why: JournalDown, taken: &mut Entries) {
         taken.clear();
         *self.reason() = Some(why);
+        self.outages.fetch_add(1, Ordering::Relaxed);
         let trays = self.trays();
         self.shut.store(true, Ordering::Release);
         for tray in trays.iter() {
@@ -342,6 +355,20 @@ impl Inbox {
         let ended = || self.bell().closed.then_some(JournalDown::Ended);
         let why = *self.reason();
         why.or_else(ended).unwrap_or(JournalDown::Behind)
+    }
+
+    /// What waits.
+    pub(super) fn backlog(&self) -> Backlog {
+        let mut backlog = Backlog {
+            outages: self.outages.load(Ordering::Relaxed),
+            ..Backlog::default()
+        };
+        for tray in self.trays().iter() {
+            let entries = &tray.lock().entries;
+            backlog.entries += entries.count;
+            backlog.bytes += entries.texts.len();
+        }
+        backlog
     }
 
     /// Waits so long, or until nothing more comes; whether that is so.
