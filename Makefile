@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test versions canary killpoints sim fuzz functions regress judge clients introspection bench bench-compare micro lint deny setup check
+.PHONY: help demo test versions canary escape killpoints sim fuzz functions regress judge clients introspection bench bench-compare micro lint deny setup check
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ versions: setup ## every conversation before other servers too, fetched if need 
 canary: setup ## show that nothing runs before it is approved, message by message
 	cargo build -p portcullis
 	cargo run -q -p portcullis-tests --bin canary
+
+escape: setup ## ways out of a tenant, in each tenancy model and from a control that is granted too much (ONLY=name SHOW=control)
+	cargo build -p portcullis
+	@SHOW="$(SHOW)" cargo run -q -p portcullis-tests --bin escape -- $(ONLY)
 
 KILLPOINTS = -p portcullis --features killpoints --bin portcullis-killpoints
 

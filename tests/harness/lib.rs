@@ -29,6 +29,7 @@ mod cli;
 pub mod clients;
 pub mod conversation;
 mod database;
+pub mod escape;
 #[path = "../fuzz/targets/mod.rs"]
 pub mod fuzz;
 mod gate;

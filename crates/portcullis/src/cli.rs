@@ -30,6 +30,7 @@ pub mod service;
 #[cfg(test)]
 mod service_tests;
 pub mod tenant_args;
+pub mod tenant_new_args;
 pub mod tls;
 pub mod trouble;
 pub mod visible;
@@ -114,7 +115,7 @@ pub(crate) fn environment(name: &str) -> Option<String> {
 }
 
 /// Goes in, and has `work` done there.
-fn visit(
+pub(crate) fn visit(
     options: &Options,
     work: impl AsyncFnOnce(Console, &Target, &mut Printer<'_>) -> Result<Exit, Trouble>,
 ) -> ExitCode {

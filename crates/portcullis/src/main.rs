@@ -22,7 +22,7 @@ pub(crate) fn main() -> ExitCode {
         }
         Command::Audit(AuditCommand::Key(args)) => cli::audit_key::make(&args, options.json),
         Command::Store(command) => cli::backup::run(&command, options.json, state_of_config),
-        Command::Tenant(command) => tenant::run(&command, !options.no_password),
+        Command::Tenant(command) => tenant::run(&options, &command),
         Command::Look(command) => cli::look(&options, &command),
         Command::Completions(args) => cli::completions::run(&args),
         Command::Password(args) => cli::password::run(&args, options.json),

@@ -1,5 +1,12 @@
 //! `portcullis tenant`: what the database of a tenant must hold for the gate. It shows the SQL, and runs it only where it is told
-//! to; a running gate is not needed.
+//! to; a running gate is not needed, but where one is to run it.
+
+pub mod apply;
+pub mod keys;
+pub mod names;
+pub mod new;
+pub mod plan;
+pub mod secrets;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -8,6 +15,7 @@ use gate::ledger::{self, Logins};
 use pool::TcpDial;
 use proxy::config::Tenant;
 
+use crate::cli::args::Options;
 use crate::cli::connect::{ask_password, password};
 use crate::cli::conninfo;
 use crate::cli::environment;
@@ -16,9 +24,12 @@ use crate::cli::trouble::{Exit, Trouble};
 use crate::serve;
 
 /// Does what is asked.
-pub fn run(command: &TenantCommand, may_ask: bool) -> ExitCode {
-    let TenantCommand::Install(args) = command;
-    match install(args, may_ask) {
+pub fn run(options: &Options, command: &TenantCommand) -> ExitCode {
+    let args = match command {
+        TenantCommand::New(args) => return new::run(options, args),
+        TenantCommand::Install(args) => args,
+    };
+    match install(args, !options.no_password) {
         Ok(()) => Exit::Done.into(),
         Err(trouble) => trouble.tell().into(),
     }

@@ -113,7 +113,7 @@ fn shell_word(text: &str) -> String {
 }
 
 /// A text as the console's commands take it.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
@@ -156,7 +156,7 @@ async fn show(
 }
 
 /// The one ticket that was asked for.
-pub(super) fn one(grid: &Grid) -> Result<Record<'_>, Trouble> {
+pub(crate) fn one(grid: &Grid) -> Result<Record<'_>, Trouble> {
     let missing = || {
         Trouble::Unreachable(vec![
             "the server is not a console: it sent no row".to_owned(),
@@ -234,7 +234,7 @@ async fn decide(
 }
 
 /// `T-42 approved`, or `T-42 pending, waiting for 1 of dba`.
-pub(super) fn sentence(record: Record<'_>) -> String {
+pub(crate) fn sentence(record: Record<'_>) -> String {
     let word = |name| visible::one_line(record.value(name).unwrap_or_default());
     let (id, state) = (word("id"), word("state"));
     match record.said("waiting_for") {

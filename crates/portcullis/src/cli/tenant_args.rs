@@ -4,9 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::tenant_new_args::NewArgs;
+
 /// Commands about the databases of tenants.
 #[derive(Debug, Subcommand)]
 pub enum TenantCommand {
+    /// Make a tenant: shows the SQL of its roles, grants, schema or database; with --apply it runs through the gate, as a ticket
+    New(Box<NewArgs>),
     /// Make the ledger in which a signed write says that it ran; shows the SQL, and with --apply runs it
     Install(InstallArgs),
 }
