@@ -1,12 +1,12 @@
-//! Rounds: every case has its turn in each, and every peer in each case, in rotated order, so that whatever else the machine
-//! does meets all of them. It never throws a round away; how much CPU others took is told.
+//! Rounds: every case has its turn in each, and every peer in each case, some of them in laps of a second, in rotated order, so
+//! that whatever else the machine does meets all of them. It never throws a round away; how much CPU others took is told.
 
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
 use crate::Trouble;
-use crate::cases::Case;
+use crate::cases::{Case, Lap};
 use crate::ground::Ground;
 use crate::peers::{Kind, Peer};
 use crate::proc;
@@ -14,6 +14,8 @@ use crate::progress::Progress;
 
 /// How often each case is measured.
 pub(crate) const ROUNDS: usize = 5;
+/// How often in each round, where a turn is short.
+pub(crate) const LAPS: usize = 3;
 
 /// What a figure counts.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -26,7 +28,7 @@ pub(crate) struct Metric {
 /// One figure of one turn.
 pub(crate) type Reading = (Metric, f64);
 
-/// The same figure of every round.
+/// The same figure of every round, and of every lap of it.
 #[derive(Debug)]
 pub(crate) struct Series {
     pub(crate) kind: Kind,
@@ -70,17 +72,39 @@ pub(crate) fn measure(
         progress.round(round);
         for ((case, standing), foreign) in cases.iter().zip(&mut standing).zip(&mut foreign_cores) {
             progress.case(*case);
-            for turn in 0..standing.len() {
-                let place = (round + turn) % standing.len();
-                if let Some(entrant) = standing.get_mut(place).filter(|it| it.failed.is_none()) {
-                    foreign.extend(entrant.turn(*case, ground));
-                }
-            }
+            visit(*case, ground, round, standing, foreign);
         }
     }
     let outcomes = standing.into_iter().zip(foreign_cores);
     let outcomes = outcomes.map(|(standing, foreign)| outcome(standing, foreign));
     outcomes.collect()
+}
+
+/// One round of a case: its peers are started, and take their turns one behind the other, as often as the case has it. What
+/// disturbs the machine for some seconds meets them all.
+fn visit(
+    case: &dyn Case,
+    ground: &Ground,
+    round: usize,
+    standing: &mut [Entrant],
+    foreign: &mut Vec<f64>,
+) {
+    let long = case.lap() == Lap::Long;
+    let laps = if long { 1 } else { LAPS };
+    for lap in 0..laps {
+        for turn in 0..standing.len() {
+            let place = (round + lap + turn) % standing.len();
+            if let Some(entrant) = standing.get_mut(place).filter(|it| it.failed.is_none()) {
+                foreign.extend(entrant.turn(case, ground));
+                if long {
+                    entrant.peer = None;
+                }
+            }
+        }
+    }
+    for entrant in standing {
+        entrant.peer = None;
+    }
 }
 
 fn outcome(standing: Vec<Entrant>, foreign_cores: Vec<f64>) -> Outcome {
@@ -144,9 +168,10 @@ impl Spread {
     }
 }
 
-/// A peer in a case. Each of its turns is that of a program that has just been started, and has done nothing yet.
+/// A peer in a case. It is started anew in each round.
 struct Entrant {
     kind: Kind,
+    peer: Option<Peer>,
     turns: Vec<Vec<Reading>>,
     failed: Option<String>,
 }
@@ -155,6 +180,7 @@ impl Entrant {
     fn new(kind: Kind) -> Self {
         Self {
             kind,
+            peer: None,
             turns: Vec::new(),
             failed: None,
         }
@@ -162,7 +188,7 @@ impl Entrant {
 
     /// One turn; how many cores others had meanwhile.
     fn turn(&mut self, case: &dyn Case, ground: &Ground) -> Option<f64> {
-        match measured(case, ground, self.kind) {
+        match self.measured(case, ground) {
             Ok((readings, foreign)) => {
                 self.turns.push(readings);
                 Some(foreign)
@@ -173,16 +199,23 @@ impl Entrant {
             }
         }
     }
-}
 
-fn measured(case: &dyn Case, ground: &Ground, kind: Kind) -> Result<(Vec<Reading>, f64), Trouble> {
-    let peer = Peer::start(ground, kind)?;
-    let (start, busy, own) = (now(), proc::busy_seconds()?, own_seconds());
-    let readings = case.turn(ground, &peer);
-    let readings = readings.map_err(|why| with_words(&peer, &why))?;
-    let elapsed = (now() - start).as_secs_f64();
-    let others = (proc::busy_seconds()? - busy) - (own_seconds() - own);
-    Ok((readings, (others / elapsed).max(0.0)))
+    fn measured(
+        &mut self,
+        case: &dyn Case,
+        ground: &Ground,
+    ) -> Result<(Vec<Reading>, f64), Trouble> {
+        let peer = match &mut self.peer {
+            Some(peer) => peer,
+            none => none.insert(Peer::start(ground, self.kind)?),
+        };
+        let (start, busy, own) = (now(), proc::busy_seconds()?, own_seconds());
+        let readings = case.turn(ground, peer);
+        let readings = readings.map_err(|why| with_words(peer, &why))?;
+        let elapsed = (now() - start).as_secs_f64();
+        let others = (proc::busy_seconds()? - busy) - (own_seconds() - own);
+        Ok((readings, (others / elapsed).max(0.0)))
+    }
 }
 
 /// What went wrong in one line, with what the peer last said of it.

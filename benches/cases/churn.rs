@@ -2,7 +2,7 @@
 //! one small select, good-bye, by 8 clients. The tps say mostly how long a client works on its
 //! password; the price of a log-in is the CPU. It never resumes a TLS session, as libpq does not.
 
-use super::{Case, SECONDS, by_pgbench};
+use super::{Case, Lap, SECONDS, by_pgbench};
 use crate::Trouble;
 use crate::ground::Ground;
 use crate::measure::Reading;
@@ -20,6 +20,10 @@ impl Case for Churn {
     fn about(&self) -> String {
         let and = if self.tls { " and TLS" } else { "" };
         format!("a log-in with SCRAM{and} for each select, 8 clients")
+    }
+
+    fn lap(&self) -> Lap {
+        Lap::Short
     }
 
     fn turn(&self, ground: &Ground, peer: &Peer) -> Result<Vec<Reading>, Trouble> {

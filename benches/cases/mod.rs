@@ -32,12 +32,21 @@ const CPU: Metric = Metric {
     against: Some(Kind::Pgbouncer),
 };
 
-/// Seconds of one turn of pgbench.
-const SECONDS: u64 = 3;
+/// Seconds of one turn of pgbench; it knows no less.
+const SECONDS: u64 = 1;
 
 /// What a peer may still have to do when its clients have gone: a journal that is synced ten times a
 /// second, connections to be closed.
 const AFTERMATH: Duration = Duration::from_millis(150);
+
+/// How long a turn is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Lap {
+    /// So short that a round has several of them, of peers that are up all the time.
+    Short,
+    /// Once in a round, of a program that has just been started and has done nothing yet.
+    Long,
+}
 
 pub(crate) trait Case {
     /// What `CASES` names it by.
@@ -46,9 +55,14 @@ pub(crate) trait Case {
     /// What it measures.
     fn about(&self) -> String;
 
-    /// About how long a turn takes.
+    /// About how long a peer takes in a round.
     fn seconds(&self) -> u64 {
-        SECONDS + 1
+        4
+    }
+
+    /// How long that is beside a round.
+    fn lap(&self) -> Lap {
+        Lap::Long
     }
 
     /// Whether it makes sense with such a peer.

@@ -2,7 +2,7 @@
 //! clients, and by 8 over TLS. It never writes, and its rows are in memory: what is left is the way.
 //! In simple mode each text is new, since the key stands in it.
 
-use super::{Case, SECONDS, by_pgbench};
+use super::{Case, Lap, SECONDS, by_pgbench};
 use crate::Trouble;
 use crate::ground::Ground;
 use crate::measure::{Metric, Reading};
@@ -58,6 +58,10 @@ impl Case for Select {
             "one row by its key, {} mode, {} clients{over}",
             self.mode, self.clients
         )
+    }
+
+    fn lap(&self) -> Lap {
+        Lap::Short
     }
 
     fn turn(&self, ground: &Ground, peer: &Peer) -> Result<Vec<Reading>, Trouble> {

@@ -2,7 +2,7 @@
 //! mode. The gate lets these writes pass by a rule. It never waits for a disk: the server does not
 //! sync. Eight clients on five branches wait for each other's locks, with every peer.
 
-use super::{Case, SECONDS, by_pgbench};
+use super::{Case, Lap, SECONDS, by_pgbench};
 use crate::Trouble;
 use crate::ground::Ground;
 use crate::measure::Reading;
@@ -17,6 +17,10 @@ impl Case for Tpcb {
 
     fn about(&self) -> String {
         "read-write transactions (tpcb-like), simple mode, 8 clients".to_owned()
+    }
+
+    fn lap(&self) -> Lap {
+        Lap::Short
     }
 
     fn turn(&self, ground: &Ground, peer: &Peer) -> Result<Vec<Reading>, Trouble> {
